@@ -1,0 +1,76 @@
+//! The one table of limits on everything that a stranger controls.
+//!
+//! Adapters and readers take their bounds from here and never carry numbers of their own.
+
+use std::time::Duration;
+
+/// How much of anything from outside is read, counted or tried before it is refused.
+///
+/// Sizes are bytes. [`Limits::TABLE`] is what the command uses; tests lower single members.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// A manifest or an index. OCI's distribution specification asks registries for no more.
+    pub manifest: usize,
+    /// A configuration blob.
+    pub config: usize,
+    /// A Sigstore bundle.
+    pub bundle: usize,
+    /// An attestation's bundle.
+    pub attestation: usize,
+    /// The body of an error or of a token answer.
+    pub error_body: usize,
+    /// All headers of one answer.
+    pub headers: usize,
+    /// Pages of a listing of referrers.
+    pub referrer_pages: usize,
+    /// Descriptors in a listing of referrers.
+    pub referrers: usize,
+    /// Signatures tried for one image.
+    pub signatures: usize,
+    /// Redirects followed for one request.
+    pub redirects: usize,
+    /// Nesting of JSON.
+    pub json_depth: usize,
+    /// Subjects in a statement.
+    pub subjects: usize,
+    /// Digests of one subject.
+    pub subject_digests: usize,
+    /// Transparency-log entries in a bundle.
+    pub log_entries: usize,
+    /// Time stamps in a bundle.
+    pub time_stamps: usize,
+    /// Children of an index.
+    pub children: usize,
+    /// All bytes fetched for one image.
+    pub image_bytes: u64,
+    /// All time spent on one image.
+    pub image_time: Duration,
+}
+
+impl Limits {
+    /// The limits in force.
+    pub const TABLE: Self = Self {
+        manifest: 4 * MIB,
+        config: 16 * MIB,
+        bundle: 4 * MIB,
+        attestation: 16 * MIB,
+        error_body: 64 * KIB,
+        headers: 32 * KIB,
+        referrer_pages: 16,
+        referrers: 1_000,
+        signatures: 100,
+        redirects: 3,
+        json_depth: 64,
+        subjects: 1_024,
+        subject_digests: 16,
+        log_entries: 8,
+        time_stamps: 8,
+        children: 256,
+        image_bytes: 64 * MIB as u64,
+        image_time: Duration::from_secs(10),
+    };
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;

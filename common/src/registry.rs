@@ -1,0 +1,384 @@
+//! The ports to a registry: reading for whoever checks, writing for whoever signs.
+//!
+//! Adapters meet them in binaries and tests. Absent is `None`, and only a 404 is absent; whatever else went wrong is
+//! a [`Failure`] of one of two kinds, never "nothing found".
+
+use bytes::Bytes;
+
+use crate::{
+    Code, Descriptor, Digest, Explain, ImageRef, Manifest, PinnedImage, Repository, Task,
+    manifest::ManifestError,
+};
+
+/// Reads from registries. Everything it returns was bounded before it was read, and hashed before it was returned.
+pub trait Registry: Send + Sync {
+    /// Turns a reference into a manifest, once. No such manifest is a refusal.
+    fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>>;
+
+    /// A manifest by its digest.
+    fn manifest<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> Task<'a, Result<Option<Manifest>, Failure>>;
+
+    /// Everything that says it refers to this digest: the referrers API and, where a registry has none, the fallback
+    /// tag. What is listed is a claim; each one's own manifest decides.
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>>;
+
+    /// A blob of at most `limit` bytes.
+    fn blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+        limit: usize,
+    ) -> Task<'a, Result<Option<Bytes>, Failure>>;
+
+    /// Streams a blob and hashes it, without keeping it. `Some` is its size, and means that it is whole.
+    fn check_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+    ) -> Task<'a, Result<Option<u64>, Failure>>;
+}
+
+/// Writes to registries too. Only signers see it.
+pub trait RegistryWriter: Registry {
+    /// Pushes a blob, unless it is there.
+    fn push_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        bytes: Bytes,
+    ) -> Task<'a, Result<Digest, Failure>>;
+
+    /// Pushes a manifest by its digest, and where the registry has no referrers API adds it to the fallback tag of
+    /// its subject.
+    fn push_referrer<'a>(
+        &'a self,
+        repository: &'a Repository,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>>;
+}
+
+/// Why there is no answer: could not find out, or found out and no.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Could not find out; a retry or a person may help.
+    #[error(transparent)]
+    Error(#[from] Error),
+    /// Found out, and no.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
+
+impl Explain for Failure {
+    fn code(&self) -> Code {
+        match self {
+            Self::Error(error) => error.code(),
+            Self::Refusal(refusal) => refusal.code(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Error(error) => error.remedy(),
+            Self::Refusal(refusal) => refusal.remedy(),
+        }
+    }
+}
+
+/// The cause of an error as its library tells it, without secrets and without URLs that carry any.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Could not find out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A blob that a manifest names is not there.
+    #[error("{repository} does not have the blob {digest}, which a manifest in it names")]
+    BlobAbsent {
+        /// Where was looked.
+        repository: Repository,
+        /// What is missing.
+        digest: Digest,
+    },
+    /// No credentials could be had.
+    #[error("no credentials for {registry}: {}", crate::Escaped(&source.to_string()))]
+    Credentials {
+        /// The registry.
+        registry: String,
+        /// What their source said.
+        source: Cause,
+    },
+    /// The registry refuses the credentials, or wants some.
+    #[error(
+        "{registry} denies access to {path} with status {status}: {}",
+        crate::Escaped(message)
+    )]
+    Denied {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// 401 or 403.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// A redirect or a login to where nothing may be sent.
+    #[error(
+        "{registry} points to {}, where nothing is sent: {reason}",
+        crate::Escaped(target)
+    )]
+    Egress {
+        /// The registry.
+        registry: String,
+        /// Scheme and host, never the path or the query.
+        target: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An answer outside its protocol, or a failing server.
+    #[error(
+        "{registry} answered {path} with status {status}: {}",
+        crate::Escaped(message)
+    )]
+    Status {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// Too many requests, still after retries.
+    #[error("{registry} is throttling requests, still after {attempts} attempts")]
+    Throttled {
+        /// The registry.
+        registry: String,
+        /// How often was tried.
+        attempts: u32,
+    },
+    /// Not in time.
+    #[error("{registry} did not answer {path} within {seconds} s")]
+    TimedOut {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// No connection, or one that broke.
+    #[error("{registry} could not be reached: {}", crate::Escaped(&source.to_string()))]
+    Unreachable {
+        /// The registry.
+        registry: String,
+        /// What went wrong.
+        source: Cause,
+    },
+}
+
+/// Found out, and no.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Bytes that are not what they were named.
+    #[error("{path} on {registry} does not hash to its name: asked for {named}, got {actual}")]
+    DigestMismatch {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// Its name.
+        named: Digest,
+        /// What it hashes to.
+        actual: Digest,
+    },
+    /// Compressed, or of a type that is not read.
+    #[error(
+        "{path} on {registry} is not in a format that is read: {}",
+        crate::Escaped(format)
+    )]
+    FormatNotAllowed {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// What it is.
+        format: String,
+    },
+    /// No such manifest.
+    #[error("there is no manifest {image}")]
+    ImageNotFound {
+        /// What was asked for.
+        image: ImageRef,
+    },
+    /// A manifest that is not strict, or contradicts itself.
+    #[error("{path} on {registry} cannot be used: {source}")]
+    Malformed {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// What is wrong.
+        source: ManifestError,
+    },
+    /// More referrers than are read.
+    #[error("{subject} has more than {limit} referrers in {repository}")]
+    ReferrersTooMany {
+        /// The repository.
+        repository: Repository,
+        /// Whose referrers.
+        subject: Digest,
+        /// How many are read.
+        limit: usize,
+    },
+    /// A write that the registry will not take.
+    #[error(
+        "{registry} refuses {path} with status {status}: {}",
+        crate::Escaped(message)
+    )]
+    Rejected {
+        /// The registry.
+        registry: String,
+        /// What was written.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// Not as long as its descriptor says.
+    #[error("{digest} on {registry} is not the {size} bytes that its descriptor names")]
+    SizeMismatch {
+        /// The registry.
+        registry: String,
+        /// The blob.
+        digest: Digest,
+        /// Its size by the descriptor.
+        size: u64,
+    },
+    /// A tag that must be written and may not be.
+    #[error(
+        "the tag `{tag}` in {repository} is immutable, and this registry keeps its list of signatures there"
+    )]
+    TagImmutable {
+        /// The repository.
+        repository: Repository,
+        /// The tag.
+        tag: String,
+    },
+    /// Longer than is read.
+    #[error("{path} on {registry} has more than {limit} bytes")]
+    TooLarge {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        path: String,
+        /// How many are read.
+        limit: u64,
+    },
+}
+
+/// Every code of this module.
+pub const CODES: &[Code] = &[
+    Code::new("credentials-unavailable"),
+    Code::new("digest-mismatch"),
+    Code::new("egress-refused"),
+    Code::new("fetch-timeout"),
+    Code::new("format-not-allowed"),
+    Code::new("image-not-found"),
+    Code::new("malformed"),
+    Code::new("push-rejected"),
+    Code::new("referrers-too-many"),
+    Code::new("registry-denied"),
+    Code::new("registry-throttled"),
+    Code::new("registry-unavailable"),
+    Code::new("tag-immutable"),
+    Code::new("too-large"),
+];
+
+impl Explain for Error {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::BlobAbsent { .. } | Self::Status { .. } | Self::Unreachable { .. } => {
+                "registry-unavailable"
+            }
+            Self::Credentials { .. } => "credentials-unavailable",
+            Self::Denied { .. } => "registry-denied",
+            Self::Egress { .. } => "egress-refused",
+            Self::Throttled { .. } => "registry-throttled",
+            Self::TimedOut { .. } => "fetch-timeout",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::BlobAbsent { .. } => "run it again; if it persists, push the image or the signature again".to_owned(),
+            Self::Credentials { registry, .. } => {
+                format!("log in with `docker login {registry}`, or give AWS credentials that allow `ecr:GetAuthorizationToken`")
+            }
+            Self::Denied { registry, .. } => format!(
+                "log in with `docker login {registry}`; on Amazon ECR allow `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` on the repository, and to sign `ecr:PutImage`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart` and `ecr:CompleteLayerUpload`"
+            ),
+            Self::Egress { .. } => {
+                "check the registry's and the proxy's configuration: redirects must stay on HTTPS and off private addresses".to_owned()
+            }
+            Self::Status { .. } => "run it again; if it persists, ask whoever runs the registry".to_owned(),
+            Self::Throttled { .. } => "run it again later, or with fewer images at once".to_owned(),
+            Self::TimedOut { .. } => "run it again, or raise `--timeout`".to_owned(),
+            Self::Unreachable { .. } => {
+                "check the name, the network, `HTTPS_PROXY` and `--ca-file`; a registry without TLS needs `--plain-http`".to_owned()
+            }
+        }
+    }
+}
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Malformed {
+                source: ManifestError::Digest { .. },
+                ..
+            } => "digest-mismatch",
+            Self::FormatNotAllowed { .. }
+            | Self::Malformed {
+                source: ManifestError::MediaType { .. },
+                ..
+            } => "format-not-allowed",
+            Self::ImageNotFound { .. } => "image-not-found",
+            Self::TooLarge { .. }
+            | Self::Malformed {
+                source: ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. },
+                ..
+            } => "too-large",
+            Self::Malformed { .. } => "malformed",
+            Self::ReferrersTooMany { .. } => "referrers-too-many",
+            Self::Rejected { .. } => "push-rejected",
+            Self::TagImmutable { .. } => "tag-immutable",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        match self.code().as_str() {
+            "digest-mismatch" => "suspect the registry or what lies between: the bytes are not what their name says",
+            "format-not-allowed" => "push the image as an OCI image or as Docker schema 2, uncompressed in transit",
+            "image-not-found" => "check the name and the tag, or push the image first",
+            "malformed" => "push the image or the signature again with a tool that writes valid manifests",
+            "push-rejected" => "read what the registry says; on Amazon ECR the repository must exist before the push",
+            "referrers-too-many" => "remove what should not refer to this image: somebody may be hiding its signatures",
+            "tag-immutable" => "exclude `sha256-*` from tag immutability, or use a registry with the referrers API",
+            _ => "use something smaller: the limit protects whoever verifies it",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,268 @@
+//! The port to whoever holds a private key: a key service or a file.
+//!
+//! Signers meet it in binaries and tests. The private key itself never passes through it.
+
+use crate::{Code, Explain, PublicKey, Signature, Task};
+
+/// Signs with one key.
+pub trait Signer: Send + Sync {
+    /// The key that signs, fetched and parsed before the first signature.
+    fn key(&self) -> &SigningKey;
+
+    /// Signs these bytes (not their hash) with the key's algorithm.
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, Failure>>;
+}
+
+/// The key of a signer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SigningKey {
+    /// Its public half, with the algorithm it signs with.
+    pub public_key: PublicKey,
+    /// What names it: an ARN, or the path of a file.
+    pub name: String,
+    /// Where it lives.
+    pub origin: KeyOrigin,
+}
+
+/// Where a private key lives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyOrigin {
+    /// In a file.
+    File,
+    /// In AWS KMS.
+    Kms,
+    /// In the stand-in: for demonstrations and tests. Its signatures say so, and are refused by default.
+    StandIn,
+}
+
+/// A signature and how its making can be found again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Signed {
+    /// The signature.
+    pub signature: Signature,
+    /// The key service's name of the request, which joins to its audit log.
+    pub request_id: Option<String>,
+}
+
+/// Why there is no signature: could not find out, or found out and no.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Could not find out; a retry may help.
+    #[error(transparent)]
+    Error(#[from] Error),
+    /// Found out, and no.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
+
+impl Explain for Failure {
+    fn code(&self) -> Code {
+        match self {
+            Self::Error(error) => error.code(),
+            Self::Refusal(refusal) => refusal.code(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Error(error) => error.remedy(),
+            Self::Refusal(refusal) => refusal.remedy(),
+        }
+    }
+}
+
+/// The cause of an error as its library tells it.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Could not find out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No credentials, expired ones, or ones that the service does not know.
+    #[error("the key service did not accept the credentials for key {key}: {}", crate::Escaped(&source.to_string()))]
+    Credentials {
+        /// The key that was asked for.
+        key: String,
+        /// What the service or its client said.
+        source: Cause,
+    },
+    /// No answer in time.
+    #[error("the key service did not answer for key {key} within {seconds} s")]
+    TimedOut {
+        /// The key that was asked for.
+        key: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// Too many requests, still after retries.
+    #[error(
+        "the key service is throttling requests for key {key}, still after {attempts} attempts"
+    )]
+    Throttled {
+        /// The key that was asked for.
+        key: String,
+        /// How often was tried.
+        attempts: u32,
+    },
+    /// No connection, or the service is failing.
+    #[error("the key service could not be reached for key {key}: {}", crate::Escaped(&source.to_string()))]
+    Unavailable {
+        /// The key that was asked for.
+        key: String,
+        /// What the service or its client said.
+        source: Cause,
+    },
+}
+
+/// Found out, and no.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The caller may not.
+    #[error(
+        "access to key {key} is denied: {} is missing ({})",
+        action,
+        crate::Escaped(message)
+    )]
+    AccessDenied {
+        /// The IAM action.
+        action: &'static str,
+        /// The key that was asked for.
+        key: String,
+        /// What the service said; names the caller.
+        message: String,
+    },
+    /// The answer came from another key than the one that was fetched first.
+    #[error(
+        "asked key {key} to sign, but {} answered: its alias was moved meanwhile",
+        crate::Escaped(answered)
+    )]
+    AnotherKey {
+        /// The key that answered.
+        answered: String,
+        /// The key that was asked.
+        key: String,
+    },
+    /// Disabled.
+    #[error("key {key} is disabled")]
+    Disabled {
+        /// The key that was asked for.
+        key: String,
+    },
+    /// Waiting to be deleted, imported or updated.
+    #[error(
+        "key {key} cannot sign in its present state: {}",
+        crate::Escaped(message)
+    )]
+    InvalidState {
+        /// The key that was asked for.
+        key: String,
+        /// What the service said.
+        message: String,
+    },
+    /// No such key or alias.
+    #[error("there is no key {key} in region {region}")]
+    NotFound {
+        /// The key that was asked for.
+        key: String,
+        /// Where was looked.
+        region: String,
+    },
+    /// An answer that cannot be used.
+    #[error("the key service's answer for key {key} cannot be used: {what}")]
+    Protocol {
+        /// The key that was asked for.
+        key: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The signature does not fit the key's own public half.
+    #[error("the signature made by key {key} does not verify with its own public key")]
+    SelfCheckFailed {
+        /// The key that signed.
+        key: String,
+    },
+    /// Not a key that can sign with the algorithm.
+    #[error("key {key} cannot be used to sign: {}", crate::Escaped(message))]
+    WrongUsage {
+        /// The key that was asked for.
+        key: String,
+        /// What the service said, or what the key is.
+        message: String,
+    },
+}
+
+/// Every code of this module.
+pub const CODES: &[Code] = &[
+    Code::new("key-access-denied"),
+    Code::new("key-alias-moved"),
+    Code::new("key-credentials"),
+    Code::new("key-disabled"),
+    Code::new("key-invalid-state"),
+    Code::new("key-not-found"),
+    Code::new("key-protocol"),
+    Code::new("key-timeout"),
+    Code::new("key-throttled"),
+    Code::new("key-unavailable"),
+    Code::new("key-wrong-usage"),
+    Code::new("self-check-failed"),
+];
+
+impl Explain for Error {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Credentials { .. } => "key-credentials",
+            Self::TimedOut { .. } => "key-timeout",
+            Self::Throttled { .. } => "key-throttled",
+            Self::Unavailable { .. } => "key-unavailable",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Credentials { .. } => {
+                "renew the AWS credentials (`aws sts get-caller-identity` shows which are in use) and the clock, and run it again"
+            }
+            Self::TimedOut { .. } | Self::Unavailable { .. } => {
+                "check the network path to AWS KMS (VPC endpoint, proxy, `AWS_ENDPOINT_URL_KMS`), and run it again"
+            }
+            Self::Throttled { .. } => "run it again later, sign fewer images at once, or ask AWS for a higher request quota",
+        }
+        .to_owned()
+    }
+}
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::AccessDenied { .. } => "key-access-denied",
+            Self::AnotherKey { .. } => "key-alias-moved",
+            Self::Disabled { .. } => "key-disabled",
+            Self::InvalidState { .. } => "key-invalid-state",
+            Self::NotFound { .. } => "key-not-found",
+            Self::Protocol { .. } => "key-protocol",
+            Self::SelfCheckFailed { .. } => "self-check-failed",
+            Self::WrongUsage { .. } => "key-wrong-usage",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::AccessDenied { action, key, .. } => {
+                return format!("allow `{action}` on {key} for the caller, in its IAM policy and in the key policy");
+            }
+            Self::AnotherKey { .. } => "find out who moved the alias; then name the key by its ARN",
+            Self::Disabled { .. } => "enable the key with `aws kms enable-key`, or sign with another key",
+            Self::InvalidState { .. } => "cancel the deletion with `aws kms cancel-key-deletion`, or sign with another key",
+            Self::NotFound { .. } => {
+                "check the key's name and region: an alias is looked up in the caller's account and in `AWS_REGION`, an ARN in its own"
+            }
+            Self::Protocol { .. } => "check that the endpoint is AWS KMS and not something in between",
+            Self::SelfCheckFailed { .. } => "do not use this key service: nothing was written; check the endpoint and the key's algorithm",
+            Self::WrongUsage { .. } => {
+                "use a key with usage SIGN_VERIFY and one of the specs ECC_NIST_P256, ECC_NIST_P384 or RSA_2048 to RSA_4096, and an algorithm that it has"
+            }
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,1 @@
+//! Signs with AWS KMS.

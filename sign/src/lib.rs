@@ -1,0 +1,1 @@
+//! Plan, sign, seal and attach.

@@ -1,0 +1,1 @@
+//! What is trusted, and the verification of any one signed document.

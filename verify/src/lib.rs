@@ -1,0 +1,1 @@
+//! The judgement: evidence, check, verdict.
