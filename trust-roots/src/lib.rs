@@ -1,1 +1,10 @@
 //! What is trusted, and the verification of any one signed document.
+//!
+//! Verifiers use it to judge, signers to find what is there already. It decides about one document at a time; how many
+//! must agree is the verifier's business. No I/O, no clock.
+
+pub mod authority;
+pub mod document;
+pub mod format;
+
+pub use self::authority::{Authorities, Authority};

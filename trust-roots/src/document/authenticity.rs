@@ -1,0 +1,90 @@
+//! The first step: is the document signed by somebody who is trusted?
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_common::bundle::ClaimedSigner;
+
+use super::{Budget, Case, Refusal};
+use crate::{Authority, format::Claim};
+
+/// A claim signed by a trusted key. What it says may still be about something else.
+#[derive(Debug)]
+#[must_use]
+pub struct Authentic<'id, 'e> {
+    case: Case<'id, 'e>,
+    claim: &'e Claim,
+    authority: &'e Authority,
+}
+
+impl<'id, 'e> Authentic<'id, 'e> {
+    pub(super) fn into_parts(self) -> (Case<'id, 'e>, &'e Claim, &'e Authority) {
+        (self.case, self.claim, self.authority)
+    }
+}
+
+/// Checks the signature over the claim's bytes, with each trusted key that may have made it.
+///
+/// The key and its algorithm come from the authorities. The claim's hint only picks among them.
+pub fn check<'id, 'e>(
+    case: Case<'id, 'e>,
+    claim: &'e Claim,
+    budget: &mut Budget,
+) -> Result<Authentic<'id, 'e>, Refusal> {
+    let hinted = hinted(case, claim)?;
+    let signed = claim.signed_bytes();
+    let candidates = case
+        .authorities()
+        .iter()
+        .filter(|authority| hinted.is_none_or(|hinted| hinted == *authority));
+    for authority in candidates {
+        budget.signature()?;
+        if authority.key.verify(&signed, claim.signature()).is_ok() {
+            return Ok(Authentic {
+                case,
+                claim,
+                authority,
+            });
+        }
+    }
+    Err(match hinted {
+        Some(authority) => Refusal::SignatureInvalid {
+            key: authority.name.clone(),
+        },
+        None => Refusal::KeyUnknown {
+            signer: String::new(),
+            trusted: trusted(case),
+        },
+    })
+}
+
+/// The one key that the claim names, or `None` if it names none and each may have signed.
+fn hinted<'e>(case: Case<'_, 'e>, claim: &Claim) -> Result<Option<&'e Authority>, Refusal> {
+    let unknown = |signer: &str| Refusal::KeyUnknown {
+        signer: signer.to_owned(),
+        trusted: trusted(case),
+    };
+    let ClaimedSigner::Key { hint } = &claim.signer else {
+        return Err(unknown("a certificate"));
+    };
+    // A hint that is a hash settles which key it is, so that junk with foreign hints costs no cryptography.
+    if BASE64_STANDARD
+        .decode(hint)
+        .is_ok_and(|hash| hash.len() == 32)
+    {
+        let named = case
+            .authorities()
+            .iter()
+            .find(|authority| authority.key.hint() == *hint);
+        named
+            .map(Some)
+            .ok_or_else(|| unknown(&format!("key {hint}")))
+    } else {
+        Ok(None)
+    }
+}
+
+fn trusted(case: Case<'_, '_>) -> Vec<String> {
+    case.authorities()
+        .iter()
+        .map(|authority| format!("{} ({}…)", authority.name, authority.key.id().short()))
+        .collect()
+}

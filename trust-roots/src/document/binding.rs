@@ -1,0 +1,132 @@
+//! The second step: is the document about this content, in this repository, and of the kind that was asked for?
+
+use std::collections::BTreeMap;
+
+use countersign_common::{
+    Digest,
+    statement::{STAND_IN_ANNOTATION, Subject},
+};
+
+use super::{Case, Expected, Refusal, StandIn, Unbound, authenticity::Authentic};
+use crate::{Authority, format::Claim};
+
+/// A trusted signer's claim about exactly what was asked.
+#[derive(Debug)]
+#[must_use]
+pub struct Bound<'id, 'e> {
+    case: Case<'id, 'e>,
+    claim: &'e Claim,
+    authority: &'e Authority,
+    subject: &'e Subject,
+}
+
+impl<'id, 'e> Bound<'id, 'e> {
+    /// The judgement that it belongs to.
+    pub fn case(&self) -> Case<'id, 'e> {
+        self.case
+    }
+
+    /// What was signed.
+    pub fn claim(&self) -> &'e Claim {
+        self.claim
+    }
+
+    /// Who signed it.
+    pub fn authority(&self) -> &'e Authority {
+        self.authority
+    }
+
+    /// What it says about the content.
+    pub fn subject(&self) -> &'e Subject {
+        self.subject
+    }
+}
+
+/// Checks what an authentic claim says against what is expected.
+pub fn check<'id, 'e>(authentic: Authentic<'id, 'e>) -> Result<Bound<'id, 'e>, Refusal> {
+    let (case, claim, authority) = authentic.into_parts();
+    let expected = case.expected();
+    // An attestation by a trusted key is not a signature of the image: it may even say "do not run this".
+    if claim.statement.predicate_type() != expected.predicate_type {
+        return Err(Refusal::TypeMismatch {
+            expected: expected.predicate_type.clone(),
+            found: claim.statement.predicate_type().to_owned(),
+        });
+    }
+    let subject =
+        claim
+            .statement
+            .subject(&expected.subject)
+            .ok_or_else(|| Refusal::SubjectMismatch {
+                expected: expected.subject.clone(),
+                found: claim
+                    .statement
+                    .subjects()
+                    .iter()
+                    .flat_map(Subject::digests)
+                    .next(),
+            })?;
+    check_repository(expected, subject)?;
+    check_stand_in(expected, subject, authority)?;
+    check_annotations(&expected.annotations, subject)?;
+    Ok(Bound {
+        case,
+        claim,
+        authority,
+        subject,
+    })
+}
+
+/// A signature of the same content for another repository was made under other rules, perhaps by another team.
+fn check_repository(expected: &Expected, subject: &Subject) -> Result<(), Refusal> {
+    match (subject.name(), expected.unbound) {
+        (Some(name), _) if name != expected.repository.to_string() => {
+            Err(Refusal::RepositoryMismatch {
+                expected: expected.repository.clone(),
+                named: name.to_owned(),
+            })
+        }
+        (None, Unbound::Refused) => Err(Refusal::RepositoryUnbound {
+            expected: expected.repository.clone(),
+        }),
+        (Some(_), _) | (None, Unbound::Reported) => Ok(()),
+    }
+}
+
+/// Whatever the annotation's value: a demonstration key's signature always carries it.
+fn check_stand_in(
+    expected: &Expected,
+    subject: &Subject,
+    authority: &Authority,
+) -> Result<(), Refusal> {
+    if subject.annotations().contains_key(STAND_IN_ANNOTATION)
+        && expected.stand_in == StandIn::Refused
+    {
+        return Err(Refusal::StandInKey {
+            key: authority.name.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn check_annotations(
+    expected: &BTreeMap<String, String>,
+    subject: &Subject,
+) -> Result<(), Refusal> {
+    for (key, wanted) in expected {
+        let found = subject.annotation(key);
+        if found != Some(wanted) {
+            return Err(Refusal::AnnotationMismatch {
+                key: key.clone(),
+                wanted: wanted.clone(),
+                found: found.map(str::to_owned),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// For messages: what a subject is, if not what was expected.
+pub(super) fn shown(found: Option<&Digest>) -> String {
+    found.map_or_else(|| "nothing that can be named".to_owned(), Digest::to_string)
+}

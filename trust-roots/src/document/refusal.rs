@@ -1,0 +1,150 @@
+//! Why a document does not count.
+
+use countersign_common::{Code, Digest, Escaped, Explain, Repository};
+
+use super::binding::shown;
+
+/// A document was read and does not count.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A demanded annotation is absent or other.
+    #[error("the signature's annotation `{}` is {}, not `{}`", Escaped(key), annotation(found.as_deref()), Escaped(wanted))]
+    AnnotationMismatch {
+        /// The annotation.
+        key: String,
+        /// What it must be.
+        wanted: String,
+        /// What it is.
+        found: Option<String>,
+    },
+    /// Signed by nobody who is trusted.
+    #[error("it is signed by {}, which is not a trusted key; trusted: {}", signer_name(signer), trusted.join(", "))]
+    KeyUnknown {
+        /// The hint, or what else names the signer; empty if nothing does.
+        signer: String,
+        /// Who is trusted.
+        trusted: Vec<String>,
+    },
+    /// Signed for another repository.
+    #[error("it was signed for {}, not for {expected}", Escaped(named))]
+    RepositoryMismatch {
+        /// The repository that was asked about.
+        expected: Repository,
+        /// The repository in the signature.
+        named: String,
+    },
+    /// Signed for no repository in particular.
+    #[error(
+        "the signature names no repository, so it may have been made for another one than {expected}"
+    )]
+    RepositoryUnbound {
+        /// The repository that was asked about.
+        expected: Repository,
+    },
+    /// The signature does not fit.
+    #[error("the signature does not fit its content and key {key}, which it names")]
+    SignatureInvalid {
+        /// The key's name.
+        key: String,
+    },
+    /// More than are tried.
+    #[error("more than {limit} signatures would have to be tried")]
+    SignaturesTooMany {
+        /// How many are tried.
+        limit: usize,
+    },
+    /// A key of the stand-in.
+    #[error("it is signed with the demonstration key {key}, whose private half anybody may have")]
+    StandInKey {
+        /// The key's name.
+        key: String,
+    },
+    /// About something else.
+    #[error("it was signed for {}, not for {expected}", shown(found.as_ref()))]
+    SubjectMismatch {
+        /// What was asked about.
+        expected: Digest,
+        /// What it is about.
+        found: Option<Digest>,
+    },
+    /// Another kind of claim.
+    #[error("it is a statement of type {}, not {expected}", Escaped(found))]
+    TypeMismatch {
+        /// The type that was asked for.
+        expected: String,
+        /// The type that it has.
+        found: String,
+    },
+}
+
+fn annotation(found: Option<&str>) -> String {
+    found.map_or_else(
+        || "absent".to_owned(),
+        |found| format!("`{}`", Escaped(found)),
+    )
+}
+
+fn signer_name(signer: &str) -> String {
+    if signer.is_empty() {
+        "an unnamed key".to_owned()
+    } else {
+        format!("key {}", Escaped(signer))
+    }
+}
+
+/// Every code of this module.
+pub const CODES: &[Code] = &[
+    Code::new("annotation-mismatch"),
+    Code::new("key-unknown"),
+    Code::new("repository-mismatch"),
+    Code::new("repository-unbound"),
+    Code::new("signature-invalid"),
+    Code::new("signatures-too-many"),
+    Code::new("stand-in-key"),
+    Code::new("subject-mismatch"),
+    Code::new("type-mismatch"),
+];
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::AnnotationMismatch { .. } => "annotation-mismatch",
+            Self::KeyUnknown { .. } => "key-unknown",
+            Self::RepositoryMismatch { .. } => "repository-mismatch",
+            Self::RepositoryUnbound { .. } => "repository-unbound",
+            Self::SignatureInvalid { .. } => "signature-invalid",
+            Self::SignaturesTooMany { .. } => "signatures-too-many",
+            Self::StandInKey { .. } => "stand-in-key",
+            Self::SubjectMismatch { .. } => "subject-mismatch",
+            Self::TypeMismatch { .. } => "type-mismatch",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::AnnotationMismatch { key, wanted, .. } => {
+                format!("sign with `countersign sign -a {}={} …`, or do not demand it", Escaped(key), Escaped(wanted))
+            }
+            Self::KeyUnknown { .. } => {
+                "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, verify with its `--key`"
+                    .to_owned()
+            }
+            Self::RepositoryMismatch { expected, .. } | Self::RepositoryUnbound { expected } => {
+                format!("sign the image where it is used: `countersign sign --key … {expected}@sha256:…`")
+            }
+            Self::SignatureInvalid { .. } => {
+                "suspect tampering: the signature, its content or the trusted key was changed; sign the image again if the key is right"
+                    .to_owned()
+            }
+            Self::SignaturesTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
+            Self::StandInKey { .. } => {
+                "sign with a real key; only to try a pipeline against the stand-in, use `--accept-stand-in`".to_owned()
+            }
+            Self::SubjectMismatch { expected, .. } => {
+                format!("sign this image: `countersign sign --key … …@{expected}`")
+            }
+            Self::TypeMismatch { .. } => "sign the image itself with `countersign sign`".to_owned(),
+        }
+    }
+}

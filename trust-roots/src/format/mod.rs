@@ -1,0 +1,145 @@
+//! Formats of evidence: how an artifact that was fetched becomes claims.
+//!
+//! A format is one file and one line in [`READERS`]. Reading believes nothing: a claim says what somebody says. An
+//! artifact that cannot be read is an error to be reported, never silence.
+
+mod sigstore_bundle;
+
+use bytes::Bytes;
+use countersign_common::{
+    Code, Descriptor, Digest, Explain, Limits, Manifest, Signature, Statement,
+    bundle::{BundleError, ClaimedSigner},
+    dsse,
+    manifest::ImageBody,
+    statement::StatementError,
+};
+
+/// Every format that is read.
+pub const READERS: &[Reader] = &[sigstore_bundle::READER];
+
+/// Reads one format.
+pub struct Reader {
+    /// Its name.
+    pub format: Format,
+    /// Whether an artifact is of this format, by its own manifest.
+    pub recognises: fn(&ImageBody) -> bool,
+    /// The blob that must be fetched to read it.
+    pub blob: fn(&ImageBody) -> Result<&Descriptor, ReadError>,
+    /// Turns the artifact into claims.
+    pub read: fn(&Fetched<'_>, &Limits) -> Result<Vec<Claim>, ReadError>,
+}
+
+/// The reader for an artifact, if any format recognises it.
+pub fn reader(artifact: &ImageBody) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| (reader.recognises)(artifact))
+}
+
+/// A format of evidence.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Format {
+    /// A Sigstore bundle as a referrer, as cosign 3 writes it.
+    SigstoreBundle,
+}
+
+impl Format {
+    /// The name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SigstoreBundle => "sigstore-bundle",
+        }
+    }
+}
+
+/// An artifact with its content. Both hash to their names.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetched<'a> {
+    /// The artifact's manifest.
+    pub manifest: &'a Manifest,
+    /// Its blob.
+    pub blob: &'a Bytes,
+}
+
+/// What somebody says, and what would show that it is really they. Nothing in it is believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The manifest that it was found in.
+    pub artifact: Digest,
+    /// How it was written.
+    pub format: Format,
+    /// The statement, parsed from `payload`.
+    pub statement: Statement,
+    /// Whom it names as its signer.
+    pub signer: ClaimedSigner,
+    payload_type: String,
+    payload: Vec<u8>,
+    signature: Signature,
+}
+
+impl Claim {
+    /// The bytes that its signature must be over.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        dsse::pre_authentication_encoding(&self.payload_type, &self.payload)
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+}
+
+/// An artifact of a known format that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The bundle is not one.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Not one blob.
+    #[error("the artifact has {count} layers where one bundle is expected")]
+    LayerCount {
+        /// How many it has.
+        count: usize,
+    },
+    /// The envelope holds something else than a statement.
+    #[error(
+        "the envelope holds `{}`, not an in-toto statement",
+        countersign_common::Escaped(payload_type)
+    )]
+    PayloadType {
+        /// What it holds.
+        payload_type: String,
+    },
+    /// The statement is not one.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+}
+
+/// Every code of this module.
+pub const CODES: &[Code] = &[
+    Code::new("format-not-allowed"),
+    Code::new("malformed"),
+    Code::new("too-large"),
+    Code::new("type-mismatch"),
+];
+
+impl Explain for ReadError {
+    fn code(&self) -> Code {
+        Code::new(match self {
+            Self::Bundle(BundleError::MediaType { .. } | BundleError::NoEnvelope)
+            | Self::PayloadType { .. } => "format-not-allowed",
+            Self::Bundle(
+                BundleError::TooManyLogEntries { .. } | BundleError::TooManyTimeStamps { .. },
+            )
+            | Self::Statement(
+                StatementError::TooManyDigests { .. } | StatementError::TooManySubjects { .. },
+            ) => "too-large",
+            Self::Statement(StatementError::Kind { .. }) => "type-mismatch",
+            Self::Bundle(_) | Self::LayerCount { .. } | Self::Statement(_) => "malformed",
+        })
+    }
+
+    fn remedy(&self) -> String {
+        "sign the image again with `countersign sign`, and find out who wrote this artifact"
+            .to_owned()
+    }
+}

@@ -1,0 +1,53 @@
+//! Sigstore bundles as referrers: what `countersign sign` and cosign 3 write.
+
+use countersign_common::{
+    Bundle, Descriptor, Limits, Statement, dsse::IN_TOTO_PAYLOAD_TYPE, manifest::ImageBody,
+};
+
+use super::{Claim, Fetched, Format, ReadError, Reader};
+
+/// Every version and spelling begins so; the bundle itself says which one it is.
+const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+
+pub(super) const READER: Reader = Reader {
+    format: Format::SigstoreBundle,
+    recognises,
+    blob,
+    read,
+};
+
+/// By the artifact's own manifest, since listings of referrers carry other types, cosign's fallback index among them.
+fn recognises(artifact: &ImageBody) -> bool {
+    artifact.artifact_type.starts_with(MEDIA_TYPE_PREFIX)
+        || artifact
+            .layers
+            .iter()
+            .any(|layer| layer.media_type.starts_with(MEDIA_TYPE_PREFIX))
+}
+
+fn blob(artifact: &ImageBody) -> Result<&Descriptor, ReadError> {
+    match artifact.layers.as_slice() {
+        [layer] => Ok(layer),
+        layers => Err(ReadError::LayerCount {
+            count: layers.len(),
+        }),
+    }
+}
+
+fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError> {
+    let bundle = Bundle::parse(fetched.blob, limits)?;
+    if bundle.payload_type() != IN_TOTO_PAYLOAD_TYPE {
+        return Err(ReadError::PayloadType {
+            payload_type: bundle.payload_type().to_owned(),
+        });
+    }
+    Ok(vec![Claim {
+        artifact: fetched.manifest.digest().clone(),
+        format: Format::SigstoreBundle,
+        statement: Statement::parse(bundle.payload(), limits)?,
+        signer: bundle.signer().clone(),
+        payload_type: bundle.payload_type().to_owned(),
+        payload: bundle.payload().to_vec(),
+        signature: bundle.signature().clone(),
+    }])
+}
