@@ -56,6 +56,11 @@ pub fn check<'id, 'e>(
     })
 }
 
+/// Whether the claim names a trusted key. A hint, good for an order of trying and for nothing else.
+pub fn names_trusted_key(case: Case<'_, '_>, claim: &Claim) -> bool {
+    matches!(hinted(case, claim), Ok(Some(_)))
+}
+
 /// The one key that the claim names, or `None` if it names none and each may have signed.
 fn hinted<'e>(case: Case<'_, 'e>, claim: &Claim) -> Result<Option<&'e Authority>, Refusal> {
     let unknown = |signer: &str| Refusal::KeyUnknown {

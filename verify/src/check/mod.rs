@@ -1,0 +1,97 @@
+//! The judgement itself: pure, total, deterministic and bounded.
+//!
+//! Every claim goes `authentic → bound`; distinct keys make a quorum; a whole image with a quorum is trusted, and
+//! nothing else is. A claim that fails on the way becomes a reason or a remark, never silence.
+
+pub mod demand;
+pub mod integrity;
+pub mod quorum;
+mod shortfall;
+
+use std::cmp::Reverse;
+
+use countersign_common::Timestamp;
+use countersign_trust_roots::{
+    document::{Budget, Case, authenticity, binding, judge},
+    format::Claim,
+};
+
+use self::shortfall::Shortfall;
+use crate::{
+    Refusal, Verdict, Verifier,
+    evidence::{Artifact, Content, Evidence},
+    verdict::Findings,
+};
+
+/// Judges an image by what was found: by its own signatures, or by those of the index it was reached through.
+///
+/// A quorum is met on one of them: two signers of two different things did not agree on anything.
+pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
+    let mut budget = Budget::of(verifier.limits.signatures);
+    let mut shortfalls = Vec::new();
+    for subject in evidence.subjects() {
+        let expected = verifier.expected(evidence.image.repository(), subject);
+        let attempt = judge(&expected, &verifier.authorities, |case| {
+            let mut found = Findings::of_collecting(evidence, &verifier.limits);
+            let bound = signatures(case, evidence, &mut budget, &mut found);
+            let integrity = integrity::check(case, evidence);
+            let quorum = quorum::check(case, verifier.demand.threshold, bound);
+            match (integrity, quorum) {
+                (Ok(whole), Ok(quorum)) => Ok(Verdict::verified(
+                    &demand::check(whole, quorum),
+                    evidence,
+                    now,
+                    found.into_remarks(),
+                )),
+                (integrity, quorum) => Err(Shortfall::of(integrity.err(), quorum, found, subject)),
+            }
+        });
+        match attempt {
+            Ok(verdict) => return verdict,
+            Err(shortfall) => shortfalls.push(shortfall),
+        }
+    }
+    shortfall::verdict(shortfalls, evidence, now)
+}
+
+/// The image signatures that count. What was found instead, or does not count, goes to the findings.
+fn signatures<'id, 'e>(
+    case: Case<'id, 'e>,
+    evidence: &'e Evidence,
+    budget: &mut Budget,
+    found: &mut Findings,
+) -> Vec<binding::Bound<'id, 'e>> {
+    let about_subject = |artifact: &&Artifact| artifact.subject == case.expected().subject;
+    let mut claims = Vec::new();
+    for artifact in evidence.artifacts.iter().filter(about_subject) {
+        match &artifact.content {
+            Content::Claims(all) => {
+                let (asked, other): (Vec<&Claim>, Vec<&Claim>) = all.iter().partition(|claim| {
+                    claim.statement.predicate_type() == case.expected().predicate_type
+                });
+                claims.extend(asked);
+                found.other_kinds(
+                    other
+                        .into_iter()
+                        .map(|claim| claim.statement.predicate_type()),
+                );
+            }
+            Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
+            Content::Refused(refusal) => found.refused(refusal),
+            Content::Unavailable(error) => found.unavailable(error),
+        }
+    }
+    // Junk that names no trusted key must not use the budget up before a signature that does.
+    claims.sort_by_key(|claim| Reverse(authenticity::names_trusted_key(case, claim)));
+    let mut bound = Vec::new();
+    for claim in claims {
+        match authenticity::check(case, claim, budget).and_then(binding::check) {
+            Ok(signature) => bound.push(signature),
+            Err(source) => found.refused(&Refusal::Document {
+                artifact: claim.artifact.clone(),
+                source,
+            }),
+        }
+    }
+    bound
+}

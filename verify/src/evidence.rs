@@ -1,0 +1,95 @@
+//! Everything that was found about an image, undecided.
+
+use bytes::Bytes;
+use countersign_common::{
+    Digest, Manifest, PinnedImage,
+    manifest::Platform,
+    registry::{self, Failure},
+};
+use countersign_trust_roots::format::Claim;
+
+use crate::Refusal;
+
+/// What [`collect`](crate::collect()) found. All bytes hash to their names; nobody has vouched for any yet.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The reference, resolved once.
+    pub image: PinnedImage,
+    /// The platform that was asked for.
+    pub platform: Option<Platform>,
+    /// The image itself: its manifest and configuration.
+    pub content: Result<ImageContent, ContentFault>,
+    /// What refers to the image, or to the index that it was reached through, in the order of its digests.
+    pub artifacts: Vec<Artifact>,
+    /// Listings of referrers that failed.
+    pub listings: Vec<Failure>,
+    /// How many artifacts were left out because they are too large together.
+    pub left_out: usize,
+}
+
+impl Evidence {
+    /// What may vouch for the image: a signature of the image that is judged, or of the index that it was reached
+    /// through.
+    pub(crate) fn subjects(&self) -> Vec<&Digest> {
+        match &self.content {
+            Ok(content) if content.manifest.digest() != self.image.digest() => {
+                vec![content.manifest.digest(), self.image.digest()]
+            }
+            _ => vec![self.image.digest()],
+        }
+    }
+}
+
+/// The manifest that is judged, and what it needs to be whole.
+#[derive(Debug)]
+pub struct ImageContent {
+    /// The manifest that was resolved, or the child for the platform.
+    pub manifest: Manifest,
+    /// Its configuration; an index has none.
+    pub config: Option<Bytes>,
+}
+
+/// Why the image itself is not there.
+#[derive(Debug)]
+pub enum ContentFault {
+    /// Could not find out.
+    Error(registry::Error),
+    /// Found out, and no.
+    Refusal(Refusal),
+}
+
+impl From<Failure> for ContentFault {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Error(error) => Self::Error(error),
+            Failure::Refusal(refusal) => Self::Refusal(refusal.into()),
+        }
+    }
+}
+
+/// One thing that refers to the image.
+#[derive(Debug)]
+pub struct Artifact {
+    /// Its manifest.
+    pub digest: Digest,
+    /// What it was listed for.
+    pub subject: Digest,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What an artifact turned out to be.
+#[derive(Debug)]
+pub enum Content {
+    /// Claims, in a format that is read.
+    Claims(Vec<Claim>),
+    /// Something else.
+    Foreign {
+        /// The type that it gives itself.
+        artifact_type: String,
+    },
+    /// Damaged, altered, or not what it was listed as.
+    Refused(Refusal),
+    /// It could not be fetched.
+    Unavailable(registry::Error),
+}

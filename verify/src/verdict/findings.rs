@@ -1,0 +1,189 @@
+//! What was noticed on the way to a verdict: a code, a sentence, and a remedy each.
+
+use std::collections::BTreeSet;
+
+use countersign_common::{
+    Code, Explain, Limits,
+    registry::{self, Failure},
+};
+use countersign_trust_roots::document;
+
+use crate::{Refusal, evidence::Evidence};
+
+/// Kinds of other artifacts that are named in a message; the rest is junk or curiosity.
+const KINDS_NAMED: usize = 5;
+
+/// Something noticed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Its stable name.
+    pub code: Code,
+    /// One sentence, safe to show.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// What an error or a refusal says of itself.
+    pub fn of(explained: &dyn Explain) -> Self {
+        Self {
+            code: explained.code(),
+            message: explained.to_string(),
+            remedy: explained.remedy(),
+        }
+    }
+}
+
+/// Why an image is refused. Made from refusals alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reason(Finding);
+
+impl From<&Refusal> for Reason {
+    fn from(refusal: &Refusal) -> Self {
+        Self(Finding::of(refusal))
+    }
+}
+
+/// Why there is no answer. Made from errors alone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault(Finding);
+
+impl From<&registry::Error> for Fault {
+    fn from(error: &registry::Error) -> Self {
+        Self(Finding::of(error))
+    }
+}
+
+impl AsRef<Finding> for Reason {
+    fn as_ref(&self) -> &Finding {
+        &self.0
+    }
+}
+
+impl AsRef<Finding> for Fault {
+    fn as_ref(&self) -> &Finding {
+        &self.0
+    }
+}
+
+/// Everything noticed in one judgement besides what counts.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    faults: Vec<Fault>,
+    kinds: BTreeSet<String>,
+    /// Each with how little its artifact lacked of counting.
+    reasons: Vec<(Rank, Reason)>,
+}
+
+/// How near something came to being a signature that counts; the nearest tells a person most.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Rank {
+    /// By a trusted key, about something else or not as demanded.
+    Authentic,
+    /// It names a trusted key, or a limit hid it.
+    Invalid,
+    /// Nobody can read it.
+    Damaged,
+    /// By somebody else.
+    Stranger,
+    /// No signature of this image at all.
+    Misplaced,
+}
+
+impl Rank {
+    fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Document {
+                source: document::Refusal::KeyUnknown { .. },
+                ..
+            } => Self::Stranger,
+            Refusal::Document {
+                source:
+                    document::Refusal::SignatureInvalid { .. }
+                    | document::Refusal::SignaturesTooMany { .. },
+                ..
+            } => Self::Invalid,
+            Refusal::Document { .. } => Self::Authentic,
+            Refusal::Misplaced { .. } => Self::Misplaced,
+            Refusal::Damaged { .. } | Refusal::Transfer { .. } => Self::Damaged,
+            _ => Self::Invalid,
+        }
+    }
+}
+
+impl Findings {
+    /// What collecting itself noticed.
+    pub(crate) fn of_collecting(evidence: &Evidence, limits: &Limits) -> Self {
+        let mut found = Self::default();
+        for failure in &evidence.listings {
+            match failure {
+                Failure::Error(error) => found.unavailable(error),
+                Failure::Refusal(refusal) => found
+                    .reasons
+                    .push((Rank::Invalid, Reason(Finding::of(refusal)))),
+            }
+        }
+        if evidence.left_out > 0 {
+            found.refused(&Refusal::EvidenceTooLarge {
+                left_out: evidence.left_out,
+                limit: limits.image_bytes,
+            });
+        }
+        found
+    }
+
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.reasons.push((Rank::of(refusal), refusal.into()));
+    }
+
+    pub(crate) fn unavailable(&mut self, error: &registry::Error) {
+        let fault = Fault::from(error);
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    pub(crate) fn other_kinds<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {
+        self.kinds.extend(kinds.into_iter().map(str::to_owned));
+    }
+
+    /// Whether something was found that explains why no signature counts.
+    pub(crate) fn explain_absence(&self) -> bool {
+        !self.faults.is_empty()
+            || self
+                .reasons
+                .iter()
+                .any(|(rank, _)| *rank != Rank::Misplaced)
+    }
+
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// The kinds of artifacts found instead of signatures.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        self.kinds.iter().take(KINDS_NAMED).cloned().collect()
+    }
+
+    /// Why nothing counts, the nearest miss first.
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|(rank, _)| *rank);
+        let mut distinct: Vec<Reason> = Vec::new();
+        for (_, reason) in reasons {
+            if !distinct.contains(reason) {
+                distinct.push(reason.clone());
+            }
+        }
+        distinct
+    }
+
+    /// All of it, where it changed nothing.
+    pub(crate) fn into_remarks(self) -> Vec<Finding> {
+        let reasons = self.reasons().into_iter().map(|reason| reason.0);
+        reasons
+            .chain(self.faults.iter().map(|fault| fault.0.clone()))
+            .collect()
+    }
+}
