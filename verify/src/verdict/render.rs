@@ -2,35 +2,28 @@
 //!
 //! Colour is the command's; every line means the same without it. All text from outside was escaped on its way here.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use countersign_common::Escaped;
 
 use super::{
-    Authenticity, CountedSignature, Finding, Integrity, Outcome, SignatureOrigin, Verdict,
+    Authenticity, CountedSignature, Fault, Finding, Integrity, Outcome, Reason, SignatureOrigin,
+    Verdict,
 };
 
 /// Findings shown; a registry full of junk must not flood a log.
 const SHOWN: usize = 10;
 
 impl fmt::Display for Verdict {
+    /// All of it, without colour.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.headline())?;
-        writeln!(f, "  integrity     {}", integrity(self.integrity()))?;
-        writeln!(f, "  authenticity  {}", authenticity(self.authenticity()))?;
-        writeln!(
-            f,
-            "  freshness     not judged: no date is proven at this level"
-        )?;
-        if let Some(pinned) = self.pinned() {
-            writeln!(f, "  run this      {pinned}")?;
+        f.write_str(&lines(self))?;
+        for (kind, finding) in findings(self) {
+            writeln!(f, "{kind}[{}]: {}", finding.code, finding.message)?;
+            writeln!(f, "  remedy: {}", finding.remedy)?;
         }
-        match self.outcome() {
-            Outcome::Verified(_) => {}
-            Outcome::Refused(reasons) => list(f, "refused", reasons.iter().map(AsRef::as_ref))?,
-            Outcome::Undecided(faults) => list(f, "error", faults.iter().map(AsRef::as_ref))?,
-        }
-        list(f, "remark", self.remarks().iter())
+        more(self).iter().try_for_each(|more| writeln!(f, "{more}"))
     }
 }
 
@@ -44,6 +37,45 @@ impl Verdict {
             Outcome::Undecided(_) => format!("undecided: {image}"),
         }
     }
+}
+
+/// The three lines, and what may be run.
+pub fn lines(verdict: &Verdict) -> String {
+    let mut lines = format!(
+        "  integrity     {}\n  authenticity  {}\n  freshness     not judged: no date is proven at this level\n",
+        integrity(verdict.integrity()),
+        authenticity(verdict.authenticity()),
+    );
+    if let Some(pinned) = verdict.pinned() {
+        lines.push_str("  run this      ");
+        lines.push_str(&pinned);
+        lines.push('\n');
+    }
+    lines
+}
+
+/// What was noticed, each with the kind that it is shown as: why it is refused or undecided, then remarks.
+pub fn findings(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Finding)> {
+    all_findings(verdict).take(SHOWN)
+}
+
+/// How many findings are not shown.
+pub fn more(verdict: &Verdict) -> Option<String> {
+    let more = all_findings(verdict).count().saturating_sub(SHOWN);
+    (more > 0).then(|| format!("and {more} more like these; `--output json` has them all"))
+}
+
+fn all_findings(verdict: &Verdict) -> impl Iterator<Item = (&'static str, &Finding)> {
+    let (reasons, faults): (&[Reason], &[Fault]) = match verdict.outcome() {
+        Outcome::Verified(_) => (&[], &[]),
+        Outcome::Refused(reasons) => (reasons, &[]),
+        Outcome::Undecided(faults) => (&[], faults),
+    };
+    let reasons = reasons.iter().map(|reason| ("refused", reason.as_ref()));
+    let faults = faults.iter().map(|fault| ("error", fault.as_ref()));
+    reasons
+        .chain(faults)
+        .chain(verdict.remarks().iter().map(|remark| ("remark", remark)))
 }
 
 fn integrity(integrity: &Integrity) -> String {
@@ -112,33 +144,5 @@ fn signer(signature: &CountedSignature) -> String {
         text.push_str(", A DEMONSTRATION KEY");
     }
     text.push(')');
-    text
-}
-
-fn list<'a>(
-    f: &mut fmt::Formatter<'_>,
-    kind: &str,
-    findings: impl ExactSizeIterator<Item = &'a Finding>,
-) -> fmt::Result {
-    let more = findings.len().saturating_sub(SHOWN);
-    for finding in findings.take(SHOWN) {
-        write!(f, "{}", explanation(kind, finding))?;
-    }
-    if more > 0 {
-        writeln!(
-            f,
-            "  and {more} more like these; `--output json` has them all"
-        )
-    } else {
-        Ok(())
-    }
-}
-
-/// One finding in two lines: what is wrong, and what to do.
-pub fn explanation(kind: &str, finding: &Finding) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{kind}[{}]: {}", finding.code, finding.message);
-    let _ = writeln!(text, "  remedy: {}", finding.remedy);
     text
 }
