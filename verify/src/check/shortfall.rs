@@ -90,6 +90,9 @@ pub(super) fn verdict(shortfalls: Vec<Shortfall>, evidence: &Evidence, now: Time
         Some(Broken::Reason(reason)) => Integrity::Broken(reason),
     };
     let outcome = outcome(&integrity, &authenticity);
+    if let Authenticity::Undecided { reasons, .. } = &authenticity {
+        remarks.extend(reasons.iter().map(|reason| reason.as_ref().clone()));
+    }
     Verdict::short(evidence, now, outcome, (integrity, authenticity), remarks)
 }
 
