@@ -1,0 +1,137 @@
+//! Aliases: names that point at a key and can be moved. Called by `kms` for these operations and for a test's keys.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Kms,
+    keys::{Alias, alias_arn},
+};
+use crate::{
+    aws::{AwsError, parse},
+    clock::now,
+};
+
+/// The longest page of `ListAliases`.
+const PAGE: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NameAndTarget {
+    alias_name: String,
+    target_key_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAliases {
+    key_id: Option<String>,
+    limit: Option<usize>,
+    marker: Option<String>,
+}
+
+impl Kms {
+    pub(super) fn create_alias(&self, body: &[u8]) -> Result<Value, AwsError> {
+        let request: NameAndTarget = parse(body)?;
+        self.point(&request.alias_name, &request.target_key_id)?;
+        Ok(Value::Null)
+    }
+
+    pub(super) fn update_alias(&self, body: &[u8]) -> Result<Value, AwsError> {
+        let request: NameAndTarget = parse(body)?;
+        self.move_alias(&request.alias_name, &request.target_key_id)?;
+        Ok(Value::Null)
+    }
+
+    pub(super) fn list_aliases(&self, body: &[u8]) -> Result<Value, AwsError> {
+        let request: ListAliases = parse(body)?;
+        let keys = self.keys();
+        let target = match &request.key_id {
+            Some(id) => Some(keys.find(id, &self.place)?.0.id),
+            None => None,
+        };
+        let after = request.marker.unwrap_or_default();
+        let mut listed: Vec<_> = keys
+            .aliases
+            .iter()
+            .filter(|(name, _)| **name > after)
+            .filter(|(_, alias)| target.as_ref().is_none_or(|target| *target == alias.target))
+            .collect();
+        let limit = request.limit.unwrap_or(50).clamp(1, PAGE);
+        let truncated = listed.len() > limit;
+        listed.truncate(limit);
+        let marker = listed.last().map(|(name, _)| (*name).clone());
+        let aliases: Vec<_> = listed
+            .into_iter()
+            .map(|(name, alias)| self.entry(name, alias))
+            .collect();
+        Ok(match marker {
+            Some(marker) if truncated => {
+                json!({"Aliases": aliases, "Truncated": true, "NextMarker": marker})
+            }
+            _ => json!({"Aliases": aliases, "Truncated": false}),
+        })
+    }
+
+    /// Makes an alias.
+    pub(super) fn point(&self, name: &str, target: &str) -> Result<(), AwsError> {
+        check_name(name)?;
+        let mut keys = self.keys();
+        let (key, _) = keys.find(target, &self.place)?;
+        if keys.aliases.contains_key(name) {
+            let arn = alias_arn(&self.place.region, name);
+            let message = format!("An alias with the name {arn} already exists");
+            return Err(AwsError::new("AlreadyExistsException", message));
+        }
+        let now = now();
+        let alias = Alias {
+            target: key.id,
+            created: now,
+            updated: now,
+        };
+        keys.aliases.insert(name.into(), alias);
+        Ok(())
+    }
+
+    /// Points an alias at another key.
+    pub(crate) fn move_alias(&self, name: &str, target: &str) -> Result<(), AwsError> {
+        let mut keys = self.keys();
+        let (key, _) = keys.find(target, &self.place)?;
+        let Some(alias) = keys.aliases.get_mut(name) else {
+            let arn = alias_arn(&self.place.region, name);
+            return Err(AwsError::new(
+                "NotFoundException",
+                format!("Alias {arn} is not found."),
+            ));
+        };
+        (alias.target, alias.updated) = (key.id, now());
+        Ok(())
+    }
+
+    fn entry(&self, name: &str, alias: &Alias) -> Value {
+        json!({
+            "AliasName": name,
+            "AliasArn": alias_arn(&self.place.region, name),
+            "TargetKeyId": alias.target,
+            "CreationDate": alias.created.as_secs(),
+            "LastUpdatedDate": alias.updated.as_secs(),
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), AwsError> {
+    let Some(rest) = name.strip_prefix("alias/") else {
+        let message = "Invalid identifier: an alias begins with 'alias/'";
+        return Err(AwsError::validation(message));
+    };
+    if rest.starts_with("aws/") {
+        let message = format!("Alias {name} is reserved for AWS");
+        return Err(AwsError::new("NotAuthorizedException", message));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    if rest.is_empty() || !rest.bytes().all(allowed) {
+        let message = format!("Alias {name} has characters that an alias cannot have");
+        return Err(AwsError::new("InvalidAliasNameException", message));
+    }
+    Ok(())
+}
