@@ -25,8 +25,6 @@ pub(crate) struct Answer {
 /// How an answer goes onto the wire.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Delivery {
-    /// A length is announced that is not the body's.
-    Announced(u64),
     Drip {
         every: Duration,
         part: Part,
@@ -34,6 +32,8 @@ pub(crate) enum Delivery {
     Endless,
     #[default]
     Honest,
+    /// Header fields that no HTTP library would send, such as a length that is not the body's.
+    Raw,
     ResetAfter(usize),
     Silence,
 }

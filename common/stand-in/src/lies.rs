@@ -149,7 +149,10 @@ impl Lie {
     /// Changes the answer.
     pub(crate) fn tell(&self, answer: &mut Answer, asked: &Asked) {
         match self {
-            Self::Announce(length) => answer.delivery = Delivery::Announced(*length),
+            Self::Announce(length) => {
+                answer.set_header("Content-Length", &length.to_string());
+                answer.delivery = Delivery::Raw;
+            }
             Self::AnswerAs(_) | Self::Instead { .. } => {}
             Self::Body(body) => answer.body = body.clone(),
             Self::Drip { every, part } => {

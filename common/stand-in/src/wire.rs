@@ -50,10 +50,11 @@ pub(crate) async fn write(stream: &mut impl Wire, answer: &Answer, sent: &Atomic
     let body = answer.body.as_ref();
     // An error means that the client has gone, as a careful one does.
     let written = match answer.delivery {
-        Delivery::Announced(length) => whole(stream, &head(answer, Some(length)), body, sent).await,
         Delivery::Drip { every, part } => drip(stream, answer, every, part, sent).await,
         Delivery::Endless => endless(stream, answer, sent).await,
-        Delivery::Honest => whole(stream, &head(answer, Some(length(body))), body, sent).await,
+        Delivery::Honest | Delivery::Raw => {
+            whole(stream, &head(answer, Some(length(body))), body, sent).await
+        }
         Delivery::ResetAfter(bytes) => {
             let part = body.get(..bytes).unwrap_or(body);
             let written = whole(stream, &head(answer, Some(length(body))), part, sent).await;

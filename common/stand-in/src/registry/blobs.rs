@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use hyper::Method;
 
 use super::{Registry, denial::Denial, digests};
-use crate::{answer::Answer, random, services::Asked};
+use crate::{answer::Answer, calls::Service, random, services::Asked};
 
 impl Registry {
     pub(super) fn blob(&self, asked: &Asked, name: &str, digest: &str) -> Result<Answer, Denial> {
@@ -15,7 +15,8 @@ impl Registry {
             let blob = repository.blobs.get(digest).cloned();
             blob.ok_or(Denial::BlobUnknown)
         })?;
-        if self.is_ecr() && asked.method == Method::GET {
+        let asked_of_ecr = self.is_ecr() && asked.service == Service::Registry;
+        if asked_of_ecr && asked.method == Method::GET {
             let ticket = random::secret::<32>();
             let location = format!(
                 "{}/{name}/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={ticket}",

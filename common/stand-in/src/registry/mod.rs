@@ -89,7 +89,9 @@ impl Registry {
     /// The same content for whoever asks, as a stranger's host would serve what it copied.
     pub(crate) fn open(&self, asked: &Asked) -> Answer {
         let outcome = match Route::parse(&asked.path) {
-            Route::Unknown => Ok(Answer::json(200, &json!({"token": "a-stranger's-token"}))),
+            Route::Token | Route::Unknown => {
+                Ok(Answer::json(200, &json!({"token": "a-stranger's-token"})))
+            }
             route => self.serve(asked, &route),
         };
         outcome.unwrap_or_else(Denial::answer)
