@@ -48,8 +48,8 @@ pub use faults::{Fault, Faults};
 pub use kms::{CreatedKey, KeyError, KeySpec, KeyState, KeyUsage};
 pub use lies::{Lie, Part};
 pub use options::{
-    Elsewhere, Login, Options, Ports, ReferrersFilter, Regions, RegistryMode, Repositories,
-    Transport,
+    Certificate, Elsewhere, Login, Options, Ports, ReferrersFilter, Regions, RegistryMode,
+    Repositories, Transport,
 };
 pub use registry::Mutability;
 pub use stand_in::{StandIn, StartError};

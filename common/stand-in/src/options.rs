@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How the services behave and where they listen.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What the certificate of the services is like, where they have one.
+    pub certificate: Certificate,
     /// Waited before each answer, in place of the network's round trip.
     pub delay: Duration,
     /// Whether a second host listens, to catch what must not be sent to strangers.
@@ -32,6 +34,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            certificate: Certificate::Good,
             delay: Duration::ZERO,
             elsewhere: Elsewhere::Absent,
             page_size: 50,
@@ -45,6 +48,17 @@ impl Default for Options {
             transport: Transport::Plain,
         }
     }
+}
+
+/// What the certificate of the services is like. To play one from an unknown authority, do not give a client ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// Its time is over.
+    Expired,
+    /// Valid for every name and address here.
+    Good,
+    /// Valid for another name only.
+    OtherName,
 }
 
 /// Whether 127.0.0.2 plays a stranger's host (macOS must be told of that address first).

@@ -72,7 +72,7 @@ impl StandIn {
         let names = Names::new(&options.region);
         let authority = match options.transport {
             Transport::Plain => None,
-            Transport::AwsNames | Transport::Tls => Some(make_authority(&names)?),
+            Transport::AwsNames | Transport::Tls => Some(make_authority(&names, &options)?),
         };
         let listeners = Listeners::bind(&options)?;
         let addresses = listeners.addresses(&options, &names)?;
@@ -222,8 +222,8 @@ impl Drop for StandIn {
     }
 }
 
-fn make_authority(names: &Names) -> Result<Authority, StartError> {
-    Authority::new(names).map_err(|error| StartError::Certificates {
+fn make_authority(names: &Names, options: &Options) -> Result<Authority, StartError> {
+    Authority::new(names, options.certificate).map_err(|error| StartError::Certificates {
         reason: error.to_string(),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
     ServerConfig,
@@ -14,7 +14,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::proxy::Names;
+use crate::{options::Certificate, proxy::Names};
 
 /// The names and addresses of loopback, 127.0.0.2 being the stranger's.
 const LOOPBACK: [&str; 4] = ["127.0.0.1", "127.0.0.2", "::1", "localhost"];
@@ -35,10 +35,10 @@ pub(crate) enum TlsError {
 }
 
 impl Authority {
-    pub(crate) fn new(names: &Names) -> Result<Self, TlsError> {
+    pub(crate) fn new(names: &Names, certificate: Certificate) -> Result<Self, TlsError> {
         let authority = CertifiedIssuer::self_signed(authority_params(), KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
-        let leaf = leaf_params(names)?.signed_by(&key, &authority)?;
+        let leaf = leaf_params(names, certificate)?.signed_by(&key, &authority)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -65,7 +65,7 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-fn leaf_params(names: &Names) -> Result<CertificateParams, rcgen::Error> {
+fn leaf_params(names: &Names, certificate: Certificate) -> Result<CertificateParams, rcgen::Error> {
     let Names {
         blobs,
         ecr,
@@ -74,12 +74,18 @@ fn leaf_params(names: &Names) -> Result<CertificateParams, rcgen::Error> {
     } = names.clone();
     let mut hosts: Vec<String> = LOOPBACK.map(String::from).into();
     hosts.extend([blobs, ecr, kms, registry]);
+    if certificate == Certificate::OtherName {
+        hosts = vec!["other.example".into()];
+    }
     let mut params = CertificateParams::new(hosts)?;
     params
         .distinguished_name
         .push(DnType::CommonName, "countersign stand-in");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    if certificate == Certificate::Expired {
+        params.not_after = date_time_ymd(2000, 1, 1);
+    }
     params.use_authority_key_identifier_extension = true;
     Ok(params)
 }

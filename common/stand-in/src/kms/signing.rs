@@ -1,5 +1,6 @@
 //! `Sign` and `GetPublicKey`, with the checks of AWS's in the order that a caller meets them. Called by `kms`. Never
-//! hashes a digest again: `DIGEST` signs what was sent.
+//! hashes a digest again: `DIGEST` signs what was sent. That a disabled key gives no public key is taken from the errors
+//! that the service model lists, not from AWS itself.
 
 use aws_lc_rs::digest::{Digest, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};

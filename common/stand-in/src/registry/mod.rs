@@ -1,5 +1,9 @@
 //! A registry that behaves as ECR's, or as a plain OCI one, with or without the referrers API. Called for each request
 //! on the registry's listener, and by ECR's API for repositories and logins. Honest: lies are told outside of it.
+//!
+//! Modelled from ECR's documents and public reports, and not seen at ECR itself: the status of `TAG_INVALID`, the answers
+//! to an expired token and to a strange one, `OCI-Subject`, pages with `Link`, relative upload locations. Not modelled:
+//! policies, replication, lifecycle, archived images, conversion of a manifest that `Accept` does not list.
 
 mod blobs;
 mod denial;

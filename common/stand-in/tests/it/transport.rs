@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_stand_in::{
-    DEFAULT_ALIAS, Options, Ports, Service, StandIn, StartError, Transport,
+    Certificate, DEFAULT_ALIAS, Options, Ports, Service, StandIn, StartError, Transport,
 };
 use serde_json::json;
 
@@ -62,6 +62,27 @@ async fn everything_works_under_awss_names() {
         .ask("POST", ecr, &[("x-amz-target", target)], "{}")
         .await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_bad_certificate_is_refused_by_a_careful_client() {
+    for (certificate, refused) in [
+        (Certificate::Good, false),
+        (Certificate::Expired, true),
+        (Certificate::OtherName, true),
+    ] {
+        let world = World::new(Options {
+            certificate,
+            transport: Transport::Tls,
+            ..Options::default()
+        });
+        assert_eq!(
+            world.cannot_connect(&world.at("/v2/")).await,
+            refused,
+            "{certificate:?}"
+        );
+        assert_eq!(world.stand_in.calls().is_empty(), refused);
+    }
 }
 
 #[test]

@@ -89,6 +89,12 @@ impl World {
         }
     }
 
+    /// Whether a request does not even get there.
+    pub(crate) async fn cannot_connect(&self, url: &str) -> bool {
+        let sent = self.client.get(url).send().await;
+        sent.is_err_and(|error| error.is_connect())
+    }
+
     /// Asks the registry, logged in if it wants a user.
     pub(crate) async fn registry(
         &self,
