@@ -48,6 +48,12 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+impl From<serde_json::Error> for JsonError {
+    fn from(source: serde_json::Error) -> Self {
+        Self(source)
+    }
+}
+
 /// Walks a value without keeping it.
 #[derive(Clone, Copy)]
 struct Strict {

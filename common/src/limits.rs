@@ -8,7 +8,6 @@ use std::time::Duration;
 ///
 /// Sizes are bytes. [`Limits::TABLE`] is what the command uses; tests lower single members.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Limits {
     /// A manifest or an index. OCI's distribution specification asks registries for no more.
     pub manifest: usize,

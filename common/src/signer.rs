@@ -13,6 +13,17 @@ pub trait Signer: Send + Sync {
     fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, Failure>>;
 }
 
+/// A signer whose kind was chosen at run time.
+impl<S: Signer + ?Sized> Signer for Box<S> {
+    fn key(&self) -> &SigningKey {
+        (**self).key()
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, Failure>> {
+        (**self).sign(message)
+    }
+}
+
 /// The key of a signer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SigningKey {
@@ -85,6 +96,12 @@ pub enum Error {
         key: String,
         /// What the service or its client said.
         source: Cause,
+    },
+    /// Neither the key's name nor the environment says where the key is.
+    #[error("no region is known for key {key}")]
+    RegionUnknown {
+        /// The key that was asked for.
+        key: String,
     },
     /// No answer in time.
     #[error("the key service did not answer for key {key} within {seconds} s")]
@@ -176,6 +193,20 @@ pub enum Refusal {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A request that the service will not take, for another reason than those here.
+    #[error(
+        "the key service refuses the request for key {key}: {}: {}",
+        crate::Escaped(name),
+        crate::Escaped(message)
+    )]
+    Rejected {
+        /// The key that was asked for.
+        key: String,
+        /// What the service calls it.
+        name: String,
+        /// What the service said.
+        message: String,
+    },
     /// The signature does not fit the key's own public half.
     #[error("the signature made by key {key} does not verify with its own public key")]
     SelfCheckFailed {
@@ -201,6 +232,8 @@ pub const CODES: &[Code] = &[
     Code::new("key-invalid-state"),
     Code::new("key-not-found"),
     Code::new("key-protocol"),
+    Code::new("key-region-unknown"),
+    Code::new("key-request-rejected"),
     Code::new("key-timeout"),
     Code::new("key-throttled"),
     Code::new("key-unavailable"),
@@ -212,6 +245,7 @@ impl Explain for Error {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Credentials { .. } => "key-credentials",
+            Self::RegionUnknown { .. } => "key-region-unknown",
             Self::TimedOut { .. } => "key-timeout",
             Self::Throttled { .. } => "key-throttled",
             Self::Unavailable { .. } => "key-unavailable",
@@ -223,6 +257,7 @@ impl Explain for Error {
             Self::Credentials { .. } => {
                 "renew the AWS credentials (`aws sts get-caller-identity` shows which are in use) and the clock, and run it again"
             }
+            Self::RegionUnknown { .. } => "set `AWS_REGION`, or name the key by its ARN",
             Self::TimedOut { .. } | Self::Unavailable { .. } => {
                 "check the network path to AWS KMS (VPC endpoint, proxy, `AWS_ENDPOINT_URL_KMS`), and run it again"
             }
@@ -241,6 +276,7 @@ impl Explain for Refusal {
             Self::InvalidState { .. } => "key-invalid-state",
             Self::NotFound { .. } => "key-not-found",
             Self::Protocol { .. } => "key-protocol",
+            Self::Rejected { .. } => "key-request-rejected",
             Self::SelfCheckFailed { .. } => "self-check-failed",
             Self::WrongUsage { .. } => "key-wrong-usage",
         })
@@ -258,6 +294,7 @@ impl Explain for Refusal {
                 "check the key's name and region: an alias is looked up in the caller's account and in `AWS_REGION`, an ARN in its own"
             }
             Self::Protocol { .. } => "check that the endpoint is AWS KMS and not something in between",
+            Self::Rejected { .. } => "read what the key service says; check the key's name and, if one is set, `AWS_ENDPOINT_URL_KMS`",
             Self::SelfCheckFailed { .. } => "do not use this key service: nothing was written; check the endpoint and the key's algorithm",
             Self::WrongUsage { .. } => {
                 "use a key with usage SIGN_VERIFY and one of the specs ECC_NIST_P256, ECC_NIST_P384 or RSA_2048 to RSA_4096, and an algorithm that it has"

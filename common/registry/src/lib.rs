@@ -1,1 +1,28 @@
-//! A bounded OCI registry client, with login for Amazon ECR and any other registry.
+//! A bounded client for OCI registries, with login for Amazon ECR and any other.
+//!
+//! The adapter of [`countersign_common::Registry`] and [`countersign_common::RegistryWriter`], made by binaries. It
+//! believes nothing that it did not hash, reads nothing that it did not bound, and sends a credential to nobody but the
+//! registry that it is for. It never decides what a signature is worth.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "an adapter: it has deadlines, asks credential helpers and reads the environment for them"
+)]
+
+mod body;
+mod challenge;
+mod client;
+mod credentials;
+mod ecr;
+mod egress;
+mod options;
+mod place;
+mod referrers;
+mod session;
+mod transport;
+
+pub use self::{
+    client::Client,
+    credentials::Credentials,
+    options::{ConfigError, Options, PlainHttp},
+};

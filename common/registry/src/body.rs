@@ -1,0 +1,114 @@
+//! Reads answers: never more than was allowed before, never anything compressed.
+
+use bytes::{Bytes, BytesMut};
+use countersign_common::registry::{Error, Failure, Refusal};
+use futures_util::StreamExt;
+use reqwest::{Response, header::CONTENT_ENCODING};
+
+use crate::place::Place;
+
+/// Refuses what would unpack to more than it is: we never ask for compression.
+pub(crate) fn check_encoding(response: &Response, place: &Place) -> Result<(), Failure> {
+    let mut encodings = response.headers().get_all(CONTENT_ENCODING).iter();
+    match encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(encoding) => Err(Failure::Refusal(Refusal::FormatNotAllowed {
+            registry: place.registry.clone(),
+            path: place.path.clone(),
+            format: format!(
+                "Content-Encoding {}",
+                String::from_utf8_lossy(encoding.as_bytes())
+            ),
+        })),
+        None => Ok(()),
+    }
+}
+
+/// The whole body, if it has at most `limit` bytes.
+pub(crate) async fn read(
+    response: Response,
+    limit: usize,
+    place: &Place,
+) -> Result<Bytes, Failure> {
+    let too_large = || {
+        Failure::Refusal(Refusal::TooLarge {
+            registry: place.registry.clone(),
+            path: place.path.clone(),
+            limit: limit as u64,
+        })
+    };
+    check_encoding(&response, place)?;
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit as u64)
+    {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;
+        if body.len() + piece.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// What an error's body says, for a message: OCI's JSON, or else its text. Bounded; anything unreadable is nothing.
+pub(crate) async fn message(
+    response: Response,
+    limit: usize,
+    place: &Place,
+) -> Result<ErrorBody, Failure> {
+    let body = match read(response, limit, place).await {
+        Ok(body) => body,
+        // A broken connection in an error's text changes nothing about the error; too much text is refused.
+        Err(Failure::Error(Error::TimedOut { .. } | Error::Unreachable { .. })) => Bytes::new(),
+        Err(failure) => return Err(failure),
+    };
+    Ok(ErrorBody::parse(&body))
+}
+
+/// An error as a registry tells it
+/// ([OCI distribution specification, error codes](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes)).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ErrorBody {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl ErrorBody {
+    fn parse(body: &[u8]) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Document {
+            errors: Vec<Entry>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            code: String,
+            #[serde(default)]
+            message: String,
+        }
+        let parsed = countersign_common::json::from_slice::<Document>(
+            body,
+            &countersign_common::Limits::TABLE,
+        );
+        let first = parsed
+            .ok()
+            .and_then(|document| document.errors.into_iter().next());
+        match first {
+            Some(entry) => Self {
+                message: format!("{} {}", entry.code, entry.message)
+                    .trim()
+                    .to_owned(),
+                code: entry.code,
+            },
+            None => Self {
+                code: String::new(),
+                message: String::from_utf8_lossy(body).trim().to_owned(),
+            },
+        }
+    }
+}

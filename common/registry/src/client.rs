@@ -1,0 +1,405 @@
+//! The registry's ports over HTTP: manifests, blobs and referrers, read and written
+//! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
+
+use bytes::Bytes;
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
+    Repository, Task,
+    digest::Hasher,
+    manifest::{self, ManifestError},
+    registry::{Failure, Refusal},
+};
+use futures_util::StreamExt;
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+
+use crate::{
+    body,
+    credentials::Credentials,
+    options::{ConfigError, Options},
+    place::Place,
+    session::Access,
+    transport::{Answer, Kind, Request, Transport},
+};
+
+/// A client for any number of registries, with one pool of connections and one login for each.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) transport: Transport,
+}
+
+impl Client {
+    /// Sets it up. Nothing is sent, and no credential is looked for, before the first request.
+    pub fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
+        Ok(Self {
+            transport: Transport::new(options, credentials)?,
+        })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.transport.options.limits
+    }
+
+    /// A request that reads.
+    pub(crate) fn get(repository: &Repository, path: String) -> Request<'_> {
+        Request {
+            repository,
+            method: Method::GET,
+            path,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            access: Access::Pull,
+            kind: Kind::Bounded,
+        }
+    }
+
+    /// A manifest by tag or digest. Only a 404 is absence.
+    pub(crate) async fn fetch_manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        named: Option<&Digest>,
+        limits: &Limits,
+    ) -> Result<Option<Manifest>, Failure> {
+        let mut request = Self::get(repository, format!("manifests/{reference}"));
+        request.headers.insert(ACCEPT, ACCEPTED);
+        let answer = self.transport.send(&request).await?;
+        match answer.response.status() {
+            StatusCode::OK => self.read_manifest(answer, named, limits).await.map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.transport.status(answer).await),
+        }
+    }
+
+    async fn read_manifest(
+        &self,
+        Answer { response, place }: Answer,
+        named: Option<&Digest>,
+        limits: &Limits,
+    ) -> Result<Manifest, Failure> {
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let (content_type, announced) = (header("content-type"), header("docker-content-digest"));
+        let bytes = body::read(response, limits.manifest, &place).await?;
+        let manifest = Manifest::parse(bytes, content_type.as_deref(), named, limits)
+            .map_err(|source| malformed(&place, source))?;
+        // Some registries announce none; one that announces another contradicts itself.
+        if let Some(announced) = announced.and_then(|text| Digest::parse(&text).ok()) {
+            let actual = announced.recomputed(manifest.bytes());
+            if actual != announced {
+                return Err(malformed(
+                    &place,
+                    ManifestError::Digest {
+                        named: announced,
+                        actual,
+                    },
+                ));
+            }
+        }
+        Ok(manifest)
+    }
+
+    async fn fetch_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        limit: usize,
+    ) -> Result<Option<Bytes>, Failure> {
+        let request = Self::get(repository, format!("blobs/{}", descriptor.digest));
+        // Refused before it is asked for: an honest descriptor of ten gigabytes costs nothing.
+        check_limit(descriptor, limit as u64, &self.transport.place(&request))?;
+        let Some(Answer { response, place }) = self.found(&request).await? else {
+            return Ok(None);
+        };
+        let most = usize::try_from(descriptor.size).unwrap_or(limit);
+        let bytes = match body::read(response, most, &place).await {
+            Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
+                return Err(wrong_size(descriptor, &place));
+            }
+            other => other?,
+        };
+        check_content(
+            descriptor,
+            bytes.len() as u64,
+            descriptor.digest.recomputed(&bytes),
+            &place,
+        )?;
+        Ok(Some(bytes))
+    }
+
+    async fn stream_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Option<u64>, Failure> {
+        let request = Request {
+            kind: Kind::Streamed,
+            ..Self::get(repository, format!("blobs/{}", descriptor.digest))
+        };
+        let Some(Answer { response, place }) = self.found(&request).await? else {
+            return Ok(None);
+        };
+        body::check_encoding(&response, &place)?;
+        let mut hasher = Hasher::new(descriptor.digest.algorithm());
+        let mut size = 0_u64;
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;
+            size += piece.len() as u64;
+            if size > descriptor.size {
+                return Err(wrong_size(descriptor, &place));
+            }
+            hasher.update(&piece);
+        }
+        check_content(descriptor, size, hasher.finish(), &place)?;
+        Ok(Some(size))
+    }
+
+    async fn found(&self, request: &Request<'_>) -> Result<Option<Answer>, Failure> {
+        let answer = self.transport.send(request).await?;
+        match answer.response.status() {
+            StatusCode::OK => Ok(Some(answer)),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.transport.status(answer).await),
+        }
+    }
+
+    async fn upload(&self, repository: &Repository, bytes: Bytes) -> Result<Digest, Failure> {
+        let digest = Digest::sha256(&bytes);
+        let head = Request {
+            method: Method::HEAD,
+            access: Access::Push,
+            ..Self::get(repository, format!("blobs/{digest}"))
+        };
+        if self.transport.send(&head).await?.response.status() == StatusCode::OK {
+            return Ok(digest);
+        }
+        let start = Request {
+            method: Method::POST,
+            path: "blobs/uploads/".to_owned(),
+            ..head.clone()
+        };
+        let answer = self.transport.send(&start).await?;
+        if !matches!(
+            answer.response.status(),
+            StatusCode::ACCEPTED | StatusCode::CREATED
+        ) {
+            return Err(self.rejected(answer).await);
+        }
+        let path = upload_path(&answer, &digest).ok_or_else(|| answer.place.no_upload())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        let put = Request {
+            method: Method::PUT,
+            path,
+            headers,
+            body: bytes,
+            ..head
+        };
+        let answer = self.transport.send(&put).await?;
+        match answer.response.status() {
+            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(digest),
+            _ => Err(self.rejected(answer).await),
+        }
+    }
+
+    /// Writes a manifest under a digest or a tag.
+    pub(crate) async fn put_manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        manifest: &Manifest,
+    ) -> Result<(), Failure> {
+        let mut headers = HeaderMap::new();
+        let media_type = HeaderValue::from_str(&manifest.descriptor().media_type);
+        headers.insert(
+            CONTENT_TYPE,
+            media_type.unwrap_or(HeaderValue::from_static(manifest::OCI_MANIFEST)),
+        );
+        let put = Request {
+            method: Method::PUT,
+            access: Access::Push,
+            headers,
+            body: manifest.bytes().clone(),
+            ..Self::get(repository, format!("manifests/{reference}"))
+        };
+        let answer = self.transport.send(&put).await?;
+        match answer.response.status() {
+            StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::OK => Ok(()),
+            _ => Err(self.rejected(answer).await),
+        }
+    }
+
+    /// A write that the registry answered and did not take.
+    async fn rejected(&self, Answer { response, place }: Answer) -> Failure {
+        let status = response.status();
+        if !status.is_client_error() {
+            return self.transport.status(Answer { response, place }).await;
+        }
+        match body::message(response, self.limits().error_body, &place).await {
+            Ok(body) => Failure::Refusal(Refusal::Rejected {
+                registry: place.registry,
+                path: place.path,
+                status: status.as_u16(),
+                message: body.message,
+            }),
+            Err(failure) => failure,
+        }
+    }
+}
+
+impl Registry for Client {
+    fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
+        Box::pin(async move {
+            let digest = image.digest().map(Digest::to_string);
+            let reference = digest.as_deref().or(image.tag()).unwrap_or("latest");
+            let manifest = self
+                .fetch_manifest(image.repository(), reference, image.digest(), self.limits())
+                .await?;
+            match manifest {
+                Some(manifest) => Ok(PinnedImage {
+                    reference: image.clone(),
+                    manifest,
+                }),
+                None => Err(Failure::Refusal(Refusal::ImageNotFound {
+                    image: image.clone(),
+                })),
+            }
+        })
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        repository: &'a Repository,
+        digest: &'a Digest,
+    ) -> Task<'a, Result<Option<Manifest>, Failure>> {
+        Box::pin(async move {
+            self.fetch_manifest(repository, &digest.to_string(), Some(digest), self.limits())
+                .await
+        })
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(self.all_referrers(repository, subject))
+    }
+
+    fn blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+        limit: usize,
+    ) -> Task<'a, Result<Option<Bytes>, Failure>> {
+        Box::pin(self.fetch_blob(repository, descriptor, limit))
+    }
+
+    fn check_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+    ) -> Task<'a, Result<Option<u64>, Failure>> {
+        Box::pin(self.stream_blob(repository, descriptor))
+    }
+}
+
+impl RegistryWriter for Client {
+    fn push_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        bytes: Bytes,
+    ) -> Task<'a, Result<Digest, Failure>> {
+        Box::pin(self.upload(repository, bytes))
+    }
+
+    fn push_referrer<'a>(
+        &'a self,
+        repository: &'a Repository,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(self.attach(repository, manifest))
+    }
+}
+
+/// Each type by name: a registry may convert a manifest for whoever does not list its type.
+const ACCEPTED: HeaderValue = HeaderValue::from_static(
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json",
+);
+
+pub(crate) fn malformed(place: &Place, source: ManifestError) -> Failure {
+    Failure::Refusal(Refusal::Malformed {
+        registry: place.registry.clone(),
+        path: place.path.clone(),
+        source,
+    })
+}
+
+fn check_limit(descriptor: &Descriptor, limit: u64, place: &Place) -> Result<(), Failure> {
+    if descriptor.size <= limit {
+        return Ok(());
+    }
+    Err(Failure::Refusal(Refusal::TooLarge {
+        registry: place.registry.clone(),
+        path: place.path.clone(),
+        limit,
+    }))
+}
+
+fn wrong_size(descriptor: &Descriptor, place: &Place) -> Failure {
+    Failure::Refusal(Refusal::SizeMismatch {
+        registry: place.registry.clone(),
+        digest: descriptor.digest.clone(),
+        size: descriptor.size,
+    })
+}
+
+fn check_content(
+    descriptor: &Descriptor,
+    size: u64,
+    actual: Digest,
+    place: &Place,
+) -> Result<(), Failure> {
+    if actual != descriptor.digest {
+        return Err(Failure::Refusal(Refusal::DigestMismatch {
+            registry: place.registry.clone(),
+            path: place.path.clone(),
+            named: descriptor.digest.clone(),
+            actual,
+        }));
+    }
+    if size == descriptor.size {
+        Ok(())
+    } else {
+        Err(wrong_size(descriptor, place))
+    }
+}
+
+/// Where the registry wants the blob: relative or absolute, but on its own host, since the credential goes with it.
+fn upload_path(answer: &Answer, digest: &Digest) -> Option<String> {
+    let location = answer.response.headers().get("location")?.to_str().ok()?;
+    let mut target = answer.response.url().join(location).ok()?;
+    if target.origin() != answer.response.url().origin() {
+        return None;
+    }
+    target
+        .query_pairs_mut()
+        .append_pair("digest", &digest.to_string());
+    Some(format!(
+        "{}?{}",
+        target.path(),
+        target.query().unwrap_or_default()
+    ))
+}

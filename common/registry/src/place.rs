@@ -1,0 +1,62 @@
+//! What a request is about, for messages: a registry and a path, never a query.
+
+use std::time::Duration;
+
+use countersign_common::registry::{Error, Failure};
+
+/// What a request is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) registry: String,
+    pub(crate) path: String,
+    pub(crate) timeout: Duration,
+}
+
+impl Place {
+    /// A connection that failed or broke. The URL is left out: of a redirect it is a credential.
+    pub(crate) fn broken(&self, error: reqwest::Error) -> Error {
+        if error.is_timeout() {
+            return self.timed_out();
+        }
+        Error::Unreachable {
+            registry: self.registry.clone(),
+            source: Box::new(Told::of(&error.without_url())),
+        }
+    }
+
+    /// An upload that the registry began and said nothing usable about.
+    pub(crate) fn no_upload(&self) -> Failure {
+        Failure::Error(Error::Status {
+            registry: self.registry.clone(),
+            path: self.path.clone(),
+            status: 202,
+            message: "it names no place on its own host to upload to".to_owned(),
+        })
+    }
+
+    pub(crate) fn timed_out(&self) -> Error {
+        Error::TimedOut {
+            registry: self.registry.clone(),
+            path: self.path.clone(),
+            seconds: self.timeout.as_secs(),
+        }
+    }
+}
+
+/// An error with its causes in one sentence: the outermost alone says only "error sending request".
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+impl Told {
+    fn of(error: &dyn std::error::Error) -> Self {
+        let mut causes = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes.dedup();
+        Self(causes.join(": "))
+    }
+}

@@ -1,0 +1,478 @@
+//! One request to one registry: with its login, within its time, again where that may help, and never to elsewhere.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use countersign_common::{
+    Repository,
+    registry::{Error, Failure},
+};
+use reqwest::{
+    Certificate, Client, Method, Response, StatusCode,
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    redirect::Policy,
+};
+use url::Url;
+
+use crate::{
+    body,
+    credentials::Credentials,
+    egress::{self, PublicOnly},
+    options::{ConfigError, Options, PlainHttp},
+    place::Place,
+    session::{Access, Caller, Session},
+};
+
+/// How often a request is sent before a failure that may pass is believed.
+const ATTEMPTS: u32 = 3;
+/// The longest wait before the second attempt; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// Sends requests.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) options: Options,
+    credentials: Credentials,
+    http: Client,
+    strangers: Client,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+/// What is asked of a registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) method: Method,
+    /// Below `/v2/PATH/`, with a query if there is one.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) access: Access,
+    pub(crate) kind: Kind,
+}
+
+/// How much of the time applies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// To request and body together.
+    Bounded,
+    /// To each piece of the body: a large one takes as long as it takes, if it keeps coming.
+    Streamed,
+}
+
+/// An answer and what it is about.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) place: Place,
+}
+
+impl Transport {
+    pub(crate) fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
+        // Ignored if one is there: this program links only one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = client(&options)?
+            .build()
+            .map_err(|source| ConfigError::Client { source })?;
+        let strangers = client(&options)?.dns_resolver(Arc::new(PublicOnly)).build();
+        let strangers = strangers.map_err(|source| ConfigError::Client { source })?;
+        Ok(Self {
+            options,
+            credentials,
+            http,
+            strangers,
+            sessions: Mutex::default(),
+        })
+    }
+
+    fn session(&self, repository: &Repository) -> Arc<Session> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain = self.options.plain_http == PlainHttp::Always && !repository.is_loopback();
+        Arc::clone(
+            sessions
+                .entry(repository.registry())
+                .or_insert_with(|| Arc::new(Session::new(plain))),
+        )
+    }
+
+    pub(crate) fn place(&self, request: &Request<'_>) -> Place {
+        let path = request.path.split('?').next().unwrap_or_default();
+        Place {
+            registry: request.repository.registry(),
+            path: format!("{}/{path}", request.repository.path()),
+            timeout: self.options.timeout,
+        }
+    }
+
+    /// Sends a request and follows its redirects. Success, 404 and refusals of the request itself come back; a refused
+    /// login, throttling and failures of the server are errors.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let place = self.place(request);
+        let deadline = Instant::now() + self.options.timeout;
+        let mut attempt = 1;
+        loop {
+            let outcome = self.attempt(request, &place).await;
+            let wait = match &outcome {
+                Ok(answer) if may_pass(answer.response.status()) => retry_after(&answer.response),
+                // Only what changes nothing is sent again after a connection that broke.
+                Err(Failure::Error(Error::Unreachable { .. })) if request.method.is_safe() => None,
+                _ => return self.judge(outcome?, attempt).await,
+            };
+            let wait = wait.unwrap_or_else(|| jitter(FIRST_WAIT * 2_u32.pow(attempt - 1)));
+            // A registry may ask for a wait of a century.
+            if attempt == ATTEMPTS
+                || Instant::now()
+                    .checked_add(wait)
+                    .is_none_or(|then| then >= deadline)
+            {
+                return self.judge(outcome?, attempt).await;
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn judge(&self, answer: Answer, attempts: u32) -> Result<Answer, Failure> {
+        let status = answer.response.status();
+        let Answer { response, place } = answer;
+        let error = match status {
+            StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
+                registry: place.registry,
+                attempts,
+            },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let message = body::message(response, self.options.limits.error_body, &place)
+                    .await?
+                    .message;
+                Error::Denied {
+                    registry: place.registry,
+                    path: place.path,
+                    status: status.as_u16(),
+                    message,
+                }
+            }
+            status if status.is_server_error() => {
+                return Err(self.status(Answer { response, place }).await);
+            }
+            _ => return Ok(Answer { response, place }),
+        };
+        Err(Failure::Error(error))
+    }
+
+    /// An answer that no protocol foresees.
+    pub(crate) async fn status(&self, answer: Answer) -> Failure {
+        let Answer { response, place } = answer;
+        let status = response.status().as_u16();
+        match body::message(response, self.options.limits.error_body, &place).await {
+            Ok(body) => Failure::Error(Error::Status {
+                registry: place.registry,
+                path: place.path,
+                status,
+                message: body.message,
+            }),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Sends it once; after a refused login, once more.
+    async fn attempt(&self, request: &Request<'_>, place: &Place) -> Result<Answer, Failure> {
+        let session = self.session(request.repository);
+        let mut renewed = false;
+        loop {
+            let (response, scheme, sent) = self.reach(request, place, &session).await?;
+            let status = response.status();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !renewed {
+                let expired = status == StatusCode::UNAUTHORIZED || sent.header.is_some();
+                let caller = self.caller(request, place, scheme);
+                if expired && session.refused(&caller, &response, &sent).await? {
+                    renewed = true;
+                    continue;
+                }
+            }
+            let response = self.follow(request, response, place, scheme).await?;
+            return Ok(Answer {
+                response,
+                place: place.clone(),
+            });
+        }
+    }
+
+    fn caller<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+        place: &'a Place,
+        scheme: &'a str,
+    ) -> Caller<'a> {
+        Caller {
+            repository: request.repository,
+            access: request.access,
+            credentials: &self.credentials,
+            http: &self.http,
+            strangers: &self.strangers,
+            scheme,
+            limits: &self.options.limits,
+            place,
+        }
+    }
+
+    /// The registry itself, over TLS or, where that is allowed, without.
+    async fn reach(
+        &self,
+        request: &Request<'_>,
+        place: &Place,
+        session: &Session,
+    ) -> Result<(Response, &'static str, crate::session::Authorization), Failure> {
+        let schemes = session.schemes(request.repository);
+        let mut last = None;
+        for scheme in schemes.iter().copied() {
+            let authorization = session
+                .authorization(&self.caller(request, place, scheme))
+                .await?;
+            let url = self.url(request, scheme, place)?;
+            let mut outgoing = self.outgoing(&self.http, request, url);
+            if let Some(header) = &authorization.header {
+                outgoing = outgoing.header("Authorization", header.clone());
+            }
+            match outgoing.send().await {
+                Ok(response) => {
+                    session.speaks(scheme);
+                    return Ok((response, scheme, authorization));
+                }
+                // A bad certificate is no sign of a registry without TLS.
+                Err(error) if error.is_connect() && !is_certificate(&error) => last = Some(error),
+                Err(error) => return Err(Failure::Error(place.broken(error))),
+            }
+        }
+        Err(match last {
+            Some(error) => Failure::Error(place.broken(error)),
+            None => Failure::Error(place.timed_out()),
+        })
+    }
+
+    fn outgoing(
+        &self,
+        client: &Client,
+        request: &Request<'_>,
+        url: Url,
+    ) -> reqwest::RequestBuilder {
+        let outgoing = client
+            .request(request.method.clone(), url)
+            .headers(request.headers.clone())
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+            .body(request.body.clone());
+        match request.kind {
+            Kind::Bounded => outgoing.timeout(self.options.timeout),
+            Kind::Streamed => outgoing,
+        }
+    }
+
+    fn url(&self, request: &Request<'_>, scheme: &str, place: &Place) -> Result<Url, Failure> {
+        let host = match request.repository.registry().as_str() {
+            "docker.io" => "registry-1.docker.io".to_owned(),
+            registry => registry.to_owned(),
+        };
+        let host = if scheme == "http"
+            && request.repository.port().is_none()
+            && self.options.plain_http == PlainHttp::Always
+        {
+            format!("{host}:80")
+        } else {
+            host
+        };
+        let text = if request.path.starts_with('/') {
+            format!("{scheme}://{host}{}", request.path)
+        } else {
+            format!(
+                "{scheme}://{host}/v2/{}/{}",
+                request.repository.path(),
+                request.path
+            )
+        };
+        Url::parse(&text).map_err(|_| {
+            Failure::Error(Error::Status {
+                registry: place.registry.clone(),
+                path: place.path.clone(),
+                status: 0,
+                message: "the registry's path cannot be put into a URL".to_owned(),
+            })
+        })
+    }
+
+    /// Follows redirects of reading requests, without the credential unless they stay where they are.
+    async fn follow(
+        &self,
+        request: &Request<'_>,
+        mut response: Response,
+        place: &Place,
+        scheme: &str,
+    ) -> Result<Response, Failure> {
+        let mut followed = 0;
+        while response.status().is_redirection() && request.method.is_safe() {
+            let egress = |target: &Url, reason| {
+                Failure::Error(Error::Egress {
+                    registry: place.registry.clone(),
+                    target: target.origin().ascii_serialization(),
+                    reason,
+                })
+            };
+            let location = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|location| location.to_str().ok());
+            let target = location.and_then(|location| response.url().join(location).ok());
+            let Some(target) = target else { break };
+            followed += 1;
+            if followed > self.options.limits.redirects {
+                return Err(egress(&target, "it is one redirect too many"));
+            }
+            let client = match egress::objection(&target) {
+                None => &self.strangers,
+                Some(reason) => {
+                    if !self
+                        .is_private_neighbour(request.repository, &target, scheme)
+                        .await
+                    {
+                        return Err(egress(&target, reason));
+                    }
+                    &self.http
+                }
+            };
+            let outgoing = self.outgoing(client, request, target.clone());
+            response = outgoing.send().await.map_err(|error| {
+                if is_permission(&error) {
+                    egress(&target, "it is a private address")
+                } else {
+                    Failure::Error(place.broken(error))
+                }
+            })?;
+        }
+        Ok(response)
+    }
+
+    /// A registry that is itself at a private address may keep its blobs at another one, never at a metadata service.
+    async fn is_private_neighbour(
+        &self,
+        repository: &Repository,
+        target: &Url,
+        scheme: &str,
+    ) -> bool {
+        if target.scheme() != scheme && target.scheme() != "https" {
+            return false;
+        }
+        let target_port = target.port_or_known_default().unwrap_or_default();
+        let Some(target_host) = target.host_str() else {
+            return false;
+        };
+        let registry_port = repository.port().unwrap_or(443);
+        let (here, there) = (
+            addresses(repository.host(), registry_port).await,
+            addresses(target_host, target_port).await,
+        );
+        let private = |addresses: &[IpAddr]| {
+            !addresses.is_empty() && addresses.iter().all(|address| !egress::is_public(*address))
+        };
+        let metadata = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => {
+                address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2]
+            }
+        };
+        // A registry on this machine may point to this machine, and nowhere else that is private.
+        let loopback = !repository.is_loopback() || there.iter().all(IpAddr::is_loopback);
+        private(&here) && private(&there) && loopback && !there.iter().any(metadata)
+    }
+}
+
+async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    tokio::net::lookup_host((host, port))
+        .await
+        .map(|found| found.map(|address| address.ip()).collect())
+        .unwrap_or_default()
+}
+
+fn client(options: &Options) -> Result<reqwest::ClientBuilder, ConfigError> {
+    let limits = &options.limits;
+    let mut builder = Client::builder()
+        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .connect_timeout(options.timeout)
+        .read_timeout(options.timeout)
+        .http1_max_headers(100)
+        .http2_max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
+        .default_headers(HeaderMap::new());
+    if let Some(pem) = &options.certificate_authorities {
+        let certificates =
+            Certificate::from_pem_bundle(pem).map_err(|source| ConfigError::Client { source })?;
+        if certificates.is_empty() {
+            return Err(ConfigError::NoCertificate);
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    Ok(builder)
+}
+
+/// Statuses after which the same request may succeed.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+/// Seconds, as registries send it; a date is left to our own wait.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Anything up to the whole wait, so that many callers refused at once do not come back at once.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX))
+}
+
+/// Whether an error has a cause of this kind.
+fn has_cause<E: std::error::Error + 'static>(
+    error: &reqwest::Error,
+    is: impl Fn(&E) -> bool,
+) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if cause.downcast_ref::<E>().is_some_and(&is) {
+            return true;
+        }
+        let inner = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if inner
+            .and_then(|inner| inner.downcast_ref::<E>())
+            .is_some_and(&is)
+        {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
+fn is_certificate(error: &reqwest::Error) -> bool {
+    has_cause::<rustls::Error>(error, |error| {
+        matches!(error, rustls::Error::InvalidCertificate(_))
+    })
+}
+
+fn is_permission(error: &reqwest::Error) -> bool {
+    has_cause::<std::io::Error>(error, |error| {
+        error.kind() == std::io::ErrorKind::PermissionDenied
+    })
+}
