@@ -75,7 +75,7 @@ pub(crate) fn objection(url: &Url) -> Option<&'static str> {
         .map(|_| PRIVATE)
 }
 
-const PRIVATE: &str = "it is a private address";
+pub(crate) const PRIVATE: &str = "it is a private address";
 
 /// Looks names up and hands over public addresses only: checked on the very addresses that are connected to, so that a
 /// name that changes its answer in between gains nothing.

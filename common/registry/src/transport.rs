@@ -330,28 +330,52 @@ impl Transport {
             if followed > self.options.limits.redirects {
                 return Err(egress(&target, "it is one redirect too many"));
             }
-            let client = match egress::objection(&target) {
-                None => &self.strangers,
-                Some(reason) => {
-                    if !self
-                        .is_private_neighbour(request.repository, &target, scheme)
-                        .await
-                    {
-                        return Err(egress(&target, reason));
-                    }
-                    &self.http
-                }
-            };
-            let outgoing = self.outgoing(client, request, target.clone());
-            response = outgoing.send().await.map_err(|error| {
-                if is_permission(&error) {
-                    egress(&target, "it is a private address")
-                } else {
-                    Failure::Error(place.broken(error))
-                }
-            })?;
+            response = self
+                .elsewhere(request, &target, place, scheme)
+                .await?
+                .ok_or_else(|| {
+                    egress(
+                        &target,
+                        egress::objection(&target).unwrap_or(egress::PRIVATE),
+                    )
+                })?;
         }
         Ok(response)
+    }
+
+    /// Reads from where a registry points to; `None` if that is no place to go.
+    async fn elsewhere(
+        &self,
+        request: &Request<'_>,
+        target: &Url,
+        place: &Place,
+        scheme: &str,
+    ) -> Result<Option<Response>, Failure> {
+        if egress::objection(target).is_none() {
+            match self
+                .outgoing(&self.strangers, request, target.clone())
+                .send()
+                .await
+            {
+                Ok(response) => return Ok(Some(response)),
+                // The name leads to private addresses only.
+                Err(error) if is_permission(&error) => {}
+                Err(error) => return Err(Failure::Error(place.broken(error))),
+            }
+        }
+        if !self
+            .is_private_neighbour(request.repository, target, scheme)
+            .await
+        {
+            return Ok(None);
+        }
+        let response = self
+            .outgoing(&self.http, request, target.clone())
+            .send()
+            .await;
+        response
+            .map(Some)
+            .map_err(|error| Failure::Error(place.broken(error)))
     }
 
     /// A registry that is itself at a private address may keep its blobs at another one, never at a metadata service.
