@@ -13,6 +13,17 @@ pub trait Signer: Send + Sync {
     fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, Failure>>;
 }
 
+/// A borrowed signer.
+impl<S: Signer + ?Sized> Signer for &S {
+    fn key(&self) -> &SigningKey {
+        (**self).key()
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, Failure>> {
+        (**self).sign(message)
+    }
+}
+
 /// A signer whose kind was chosen at run time.
 impl<S: Signer + ?Sized> Signer for Box<S> {
     fn key(&self) -> &SigningKey {
