@@ -1,0 +1,59 @@
+//! PKCS#8: which kind of private key it is, and its public half ([RFC 5208](https://www.rfc-editor.org/rfc/rfc5208)).
+
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    error::{KeyRejected, Unspecified},
+    rsa,
+    signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, KeyPair,
+    },
+};
+use countersign_common::PublicKey;
+use pkcs8::{ObjectIdentifier, PrivateKeyInfo, SecretDocument};
+
+use super::{KeyFileError, PrivateKey};
+
+/// id-ecPublicKey (RFC 5480).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// rsaEncryption (RFC 8017).
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// The bytes as one DER structure, wiped when it is dropped.
+pub(super) fn document(der: &[u8]) -> Result<SecretDocument, KeyFileError> {
+    SecretDocument::try_from(der).map_err(|source| KeyFileError::Der { source })
+}
+
+/// The key pair, as aws-lc takes it, and its public half, as everybody checks it.
+pub(super) fn parse(document: &SecretDocument) -> Result<(PrivateKey, PublicKey), KeyFileError> {
+    let info: PrivateKeyInfo<'_> = document
+        .decode_msg()
+        .map_err(|source| KeyFileError::Der { source })?;
+    let curve = info.algorithm.parameters_oid().ok();
+    let private = match (info.algorithm.oid, curve) {
+        (EC_PUBLIC_KEY, Some(SECP256R1)) => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING, document)?,
+        (EC_PUBLIC_KEY, Some(SECP384R1)) => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING, document)?,
+        (RSA_ENCRYPTION, _) => PrivateKey::Rsa(rsa::KeyPair::from_pkcs8(document.as_bytes())?),
+        _ => return Err(KeyFileError::Kind),
+    };
+    let public_key = public_key(&private)?;
+    Ok((private, public_key))
+}
+
+/// The public half of a key pair.
+pub(super) fn public_key(private: &PrivateKey) -> Result<PublicKey, KeyFileError> {
+    let der: Result<PublicKeyX509Der<'_>, Unspecified> = match private {
+        PrivateKey::Ecdsa(pair) => pair.public_key().as_der(),
+        PrivateKey::Rsa(pair) => pair.public_key().as_der(),
+    };
+    Ok(PublicKey::from_spki_der(der?.as_ref())?)
+}
+
+fn ecdsa(
+    algorithm: &'static EcdsaSigningAlgorithm,
+    document: &SecretDocument,
+) -> Result<PrivateKey, KeyRejected> {
+    EcdsaKeyPair::from_pkcs8(algorithm, document.as_bytes()).map(PrivateKey::Ecdsa)
+}

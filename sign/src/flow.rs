@@ -1,0 +1,45 @@
+//! The whole of `countersign sign` for one image.
+
+use countersign_common::{ImageRef, RegistryWriter, Signer, Timestamp};
+use serde::Serialize;
+
+use crate::{Record, Request, SignError, attach, existing, plan, seal, sign};
+
+/// What became of an image.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// An equivalent signature was there; nothing was signed or written.
+    AlreadySigned(Record),
+    /// Signed, and the signature lies beside the image.
+    Signed(Record),
+}
+
+impl Outcome {
+    /// The signature.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::AlreadySigned(record) | Self::Signed(record) => record,
+        }
+    }
+}
+
+/// Signs an image, unless it is signed so already.
+///
+/// The reference is resolved once; from then on only its digest is used.
+pub async fn sign_image(
+    image: &ImageRef,
+    registry: &dyn RegistryWriter,
+    signer: &dyn Signer,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Outcome, SignError> {
+    let image = registry.resolve(image).await?;
+    let plan = plan(&image, signer.key(), request)?;
+    if let Some(record) = existing::find(&plan, registry, request.limits()).await? {
+        return Ok(Outcome::AlreadySigned(record));
+    }
+    let sealed = seal(sign(plan, signer).await?, now)?;
+    attach(&sealed, registry).await?;
+    Ok(Outcome::Signed(Record::of(&sealed)))
+}

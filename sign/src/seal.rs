@@ -1,0 +1,135 @@
+//! Makes a signature into what lies beside an image: a bundle, and the manifest that carries it.
+//!
+//! Byte for byte what will be pushed, as cosign 3 writes it. Nothing is pushed here.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use countersign_common::{
+    Code, Descriptor, Digest, Explain, Limits, Manifest, Timestamp, bundle,
+    dsse::IN_TOTO_PAYLOAD_TYPE,
+    json::JsonError,
+    manifest::{EMPTY_CONFIG, ManifestError, OCI_MANIFEST},
+};
+use serde::Serialize;
+
+use crate::{Plan, SignedPlan};
+
+/// The configuration of an artifact that has none.
+pub(crate) const EMPTY: &[u8] = b"{}";
+
+/// A signature as it will lie beside its image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sealed {
+    signed: SignedPlan,
+    bundle: Bytes,
+    bundle_digest: Digest,
+    manifest: Manifest,
+}
+
+impl Sealed {
+    /// What was signed.
+    pub fn plan(&self) -> &Plan {
+        self.signed.plan()
+    }
+
+    /// The key service's name of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.signed.signed().request_id.as_deref()
+    }
+
+    /// The Sigstore bundle.
+    pub fn bundle(&self) -> &Bytes {
+        &self.bundle
+    }
+
+    /// The bundle's digest.
+    pub fn bundle_digest(&self) -> &Digest {
+        &self.bundle_digest
+    }
+
+    /// The manifest that refers to the image.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+}
+
+/// Seals a signature. The time is shown to people who list it; nobody decides by it.
+pub fn seal(signed: SignedPlan, created: Timestamp) -> Result<Sealed, SealError> {
+    let plan = signed.plan();
+    let bundle = bundle::seal(
+        IN_TOTO_PAYLOAD_TYPE,
+        plan.payload(),
+        &signed.signed().signature,
+        &plan.key().public_key,
+    )?;
+    let layer = Descriptor::of(bundle::MEDIA_TYPE, &bundle);
+    let bundle_digest = layer.digest.clone();
+    let document = ManifestDocument {
+        schema_version: 2,
+        media_type: OCI_MANIFEST,
+        config: Descriptor::of(EMPTY_CONFIG, EMPTY),
+        layers: [layer],
+        annotations: BTreeMap::from([
+            ("dev.sigstore.bundle.content", "dsse-envelope".to_owned()),
+            (
+                "dev.sigstore.bundle.predicateType",
+                plan.predicate_type().to_owned(),
+            ),
+            ("org.opencontainers.image.created", created.to_string()),
+        ]),
+        subject: plan.subject(),
+        artifact_type: bundle::MEDIA_TYPE,
+    };
+    let manifest = serde_json::to_vec(&document).map_err(SealError::Json)?;
+    // Read as verifiers will read it: what they would refuse must not be written.
+    let manifest = Manifest::parse(manifest.into(), Some(OCI_MANIFEST), None, &Limits::TABLE)?;
+    Ok(Sealed {
+        bundle: bundle.into(),
+        bundle_digest,
+        manifest,
+        signed,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ManifestDocument<'a> {
+    schema_version: u8,
+    media_type: &'static str,
+    config: Descriptor,
+    layers: [Descriptor; 1],
+    annotations: BTreeMap<&'static str, String>,
+    subject: &'a Descriptor,
+    artifact_type: &'static str,
+}
+
+/// What was signed cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// Not as JSON.
+    #[error("the signature's manifest cannot be written: {0}")]
+    Json(serde_json::Error),
+    /// Not as a manifest that we would read.
+    #[error("the signature's manifest could not be read back: {0}")]
+    Manifest(#[from] ManifestError),
+    /// Not as a statement or a bundle.
+    #[error("the signature cannot be written: {0}")]
+    Statement(#[from] JsonError),
+}
+
+impl SealError {
+    /// The code of everything that cannot be written.
+    pub const CODE: Code = Code::new("seal-failed");
+}
+
+impl Explain for SealError {
+    fn code(&self) -> Code {
+        Self::CODE
+    }
+
+    fn remedy(&self) -> String {
+        "report this: nothing that a person does should lead here".to_owned()
+    }
+}
