@@ -6,7 +6,7 @@
 use countersign_common::{
     Descriptor, Digest, Limits, Registry,
     bundle::MEDIA_TYPE,
-    manifest::Body,
+    manifest::{Body, EMPTY_CONFIG},
     registry::{Error, Failure},
 };
 use countersign_trust_roots::{
@@ -53,14 +53,13 @@ pub(crate) async fn find(
     Ok(equivalent(plan, &found, limits))
 }
 
-/// What may be a bundle. The list's hint only saves requests: at worst a signature is made once more.
+/// What may be a bundle. The list's hint only saves requests; some registries hint at the configuration's type.
 fn candidates(mut listed: Vec<Descriptor>, limits: &Limits) -> Vec<Descriptor> {
     listed.retain(|descriptor| {
         descriptor
             .artifact_type
-            .as_ref()
-            .is_none_or(|artifact_type| artifact_type == MEDIA_TYPE)
-            && usize::try_from(descriptor.size).is_ok_and(|size| size <= limits.manifest)
+            .as_deref()
+            .is_none_or(|artifact_type| [MEDIA_TYPE, EMPTY_CONFIG].contains(&artifact_type))
     });
     // Ours are small: large junk must not push them out.
     listed.sort_by(|one, other| (one.size, &one.digest).cmp(&(other.size, &other.digest)));

@@ -1,0 +1,299 @@
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use countersign_common::{
+    Descriptor, Digest, Explain, ImageRef, Limits, Manifest, Signer as _,
+    bundle::MEDIA_TYPE,
+    manifest::{Body, EMPTY_CONFIG, OCI_MANIFEST},
+};
+use serde_json::json;
+
+use super::world::{
+    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, now, sign_with,
+};
+use crate::{Outcome, Request, SignError, plan, seal, sign, sign_image};
+
+#[tokio::test]
+async fn an_image_is_signed_and_the_record_says_how() {
+    let (registry, image) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let outcome = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    let Outcome::Signed(record) = &outcome else {
+        panic!("{outcome:?}")
+    };
+    let plan = plan(&image, signer.key(), &annotated(&[])).unwrap();
+    assert_eq!(
+        serde_json::to_value(&outcome).unwrap(),
+        json!({
+            "outcome": "signed",
+            "image": IMAGE,
+            "digest": image.digest(),
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+            "signedDigest": Digest::sha256(&plan.signed_bytes()),
+            "key": "release.key",
+            "keyId": signer.key().public_key.id(),
+            "algorithm": "ecdsa-p256-sha256",
+            "requestId": "request-1",
+            "bundle": record.bundle,
+            "manifest": record.manifest,
+        })
+    );
+    let manifest = registry.manifest_of(&record.manifest);
+    let Body::Image(body) = manifest.body() else {
+        panic!("not an artifact")
+    };
+    assert_eq!(body.layers[0].digest, record.bundle);
+    assert_eq!(&registry.blob_of(&body.config.digest)[..], b"{}");
+    assert_eq!(body.subject.as_ref(), Some(image.manifest.descriptor()));
+}
+
+#[tokio::test]
+async fn signing_again_changes_nothing() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let request = annotated(&[("env", "prod")]);
+    let first = sign_with(&registry, &signer, &request).await.unwrap();
+    let second = sign_with(&registry, &signer, &request).await.unwrap();
+    let Outcome::AlreadySigned(record) = &second else {
+        panic!("{second:?}")
+    };
+    assert_eq!(record.manifest, first.record().manifest);
+    assert_eq!(record.bundle, first.record().bundle);
+    assert_eq!(record.signed_digest, first.record().signed_digest);
+    assert_eq!(record.request_id, None);
+    assert_eq!(signer.count(), 1);
+    assert_eq!(registry.referrer_count(), 1);
+}
+
+#[tokio::test]
+async fn another_signature_is_no_equivalent() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    for (count, annotations) in [
+        &[][..],
+        &[("env", "prod")],
+        &[("env", "test")],
+        &[("env", "prod"), ("team", "a")],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let outcome = sign_with(&registry, &signer, &annotated(annotations)).await;
+        assert!(matches!(outcome, Ok(Outcome::Signed(_))), "{annotations:?}");
+        assert_eq!(registry.referrer_count(), count + 1);
+    }
+    let other = sign_with(&registry, &TestSigner::new(), &annotated(&[])).await;
+    assert!(matches!(other, Ok(Outcome::Signed(_))));
+}
+
+#[tokio::test]
+async fn a_signature_for_another_repository_is_no_equivalent() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let request = annotated(&[]);
+    sign_with(&registry, &signer, &request).await.unwrap();
+    let elsewhere = ImageRef::parse("registry.example/shop/copy:1").unwrap();
+    let outcome = sign_image(&elsewhere, &registry, &signer, &request, now()).await;
+    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+}
+
+/// Seals a signature for another image and lists it for ours.
+async fn misplace(registry: &MemoryRegistry, signer: &TestSigner) {
+    let (_, mut image) = MemoryRegistry::with_image();
+    image.manifest = image_manifest("another");
+    let plan = plan(&image, signer.key(), &annotated(&[])).unwrap();
+    let sealed = seal(sign(plan, signer).await.unwrap(), now()).unwrap();
+    registry.put(sealed.manifest().clone());
+    registry.put_blob(sealed.bundle().clone());
+    registry.list(sealed.manifest().descriptor().clone());
+}
+
+/// Lists our signature, carried by a manifest that refers to another image.
+fn reattach(registry: &MemoryRegistry, manifest: &Digest) {
+    let text = String::from_utf8(registry.manifest_of(manifest).bytes().to_vec()).unwrap();
+    let (image, other) = (image_manifest("{}"), image_manifest("another"));
+    let text = text.replace(image.digest().hex(), other.digest().hex());
+    let moved = Manifest::parse(text.into(), None, None, &Limits::TABLE).unwrap();
+    registry.list(moved.descriptor().clone());
+    registry.put(moved);
+}
+
+#[tokio::test]
+async fn what_does_not_refer_to_the_image_is_no_equivalent() {
+    let signer = TestSigner::new();
+    let (registry, _) = MemoryRegistry::with_image();
+    misplace(&registry, &signer).await;
+    let outcome = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(matches!(outcome, Outcome::Signed(_)));
+
+    let (elsewhere, _) = MemoryRegistry::with_image();
+    let record = outcome.record();
+    elsewhere.put_blob(registry.blob_of(&record.bundle));
+    elsewhere.put(registry.manifest_of(&record.manifest));
+    reattach(&elsewhere, &record.manifest);
+    let outcome = sign_with(&elsewhere, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(matches!(outcome, Outcome::Signed(_)));
+}
+
+#[tokio::test]
+async fn junk_beside_an_image_does_not_stop_its_signer() {
+    let (registry, image) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    registry.list(Descriptor::of(OCI_MANIFEST, b"not there"));
+    registry.list(image.manifest.descriptor().clone());
+    misplace(&registry, &signer).await;
+    for blob in ["not a bundle", ""] {
+        let layer = serde_json::to_string(&Descriptor::of(MEDIA_TYPE, blob.as_bytes())).unwrap();
+        let subject = serde_json::to_string(image.manifest.descriptor()).unwrap();
+        let text = format!(
+            r#"{{"schemaVersion":2,"artifactType":"{MEDIA_TYPE}","config":{layer},"layers":[{layer}],"subject":{subject}}}"#
+        );
+        let manifest = Manifest::parse(text.into(), None, None, &Limits::TABLE).unwrap();
+        registry.list(manifest.descriptor().clone());
+        registry.put(manifest);
+        registry.put_blob(blob.to_owned().into());
+    }
+    let request = annotated(&[]);
+    let first = sign_with(&registry, &signer, &request).await.unwrap();
+    assert!(matches!(first, Outcome::Signed(_)));
+    let second = sign_with(&registry, &signer, &request).await.unwrap();
+    assert!(matches!(second, Outcome::AlreadySigned(_)));
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_does_not_stop_the_signer() {
+    let (mut registry, _) = MemoryRegistry::with_image();
+    registry.fault = Some(Fault::ListingTooLong);
+    let outcome = sign_with(&registry, &TestSigner::new(), &annotated(&[])).await;
+    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+}
+
+#[tokio::test]
+async fn no_more_artifacts_are_read_than_the_limit() {
+    let (registry, _) = MemoryRegistry::with_image();
+    for junk in 0..20_u8 {
+        registry.list(Descriptor::of(OCI_MANIFEST, &[junk]));
+    }
+    let mut limits = Limits::TABLE;
+    limits.signatures = 7;
+    let request = Request::bounded(BTreeMap::new(), limits).unwrap();
+    sign_with(&registry, &TestSigner::new(), &request)
+        .await
+        .unwrap();
+    assert_eq!(registry.reads.load(Ordering::Relaxed), 7);
+}
+
+#[tokio::test]
+async fn other_kinds_of_artifacts_are_not_fetched() {
+    let (registry, _) = MemoryRegistry::with_image();
+    registry.list(Descriptor {
+        artifact_type: Some("application/vnd.cncf.notary.signature".to_owned()),
+        ..Descriptor::of(OCI_MANIFEST, b"notary")
+    });
+    sign_with(&registry, &TestSigner::new(), &annotated(&[]))
+        .await
+        .unwrap();
+    assert_eq!(registry.reads.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_hints_at_the_configurations_type_is_understood() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let first = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    let listed = registry
+        .manifest_of(&first.record().manifest)
+        .descriptor()
+        .clone();
+    for artifact_type in [Some(EMPTY_CONFIG.to_owned()), None] {
+        registry.forget_list();
+        registry.list(Descriptor {
+            artifact_type,
+            ..listed.clone()
+        });
+        let again = sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap();
+        assert!(matches!(again, Outcome::AlreadySigned(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_before_the_signature_costs_none() {
+    for fault in [Fault::ReferrersList, Fault::BlobRead] {
+        let (mut registry, _) = MemoryRegistry::with_image();
+        let signer = TestSigner::new();
+        sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap();
+        registry.fault = Some(fault);
+        let error = sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, SignError::Error(_)), "{fault:?}");
+        assert_eq!(error.code().as_str(), "registry-throttled");
+        assert_eq!(signer.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_push_the_next_run_completes_it() {
+    for fault in [Fault::BlobPush, Fault::ReferrerPush] {
+        let (mut registry, _) = MemoryRegistry::with_image();
+        let signer = TestSigner::new();
+        registry.fault = Some(fault);
+        let error = sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, SignError::Error(_)), "{fault:?}");
+        assert_eq!(registry.referrer_count(), 0);
+        registry.fault = None;
+        sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap();
+        assert_eq!(registry.referrer_count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lying_signer_writes_nothing() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let mut signer = TestSigner::new();
+    signer.lies = true;
+    let error = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SignError::Refusal(_)));
+    assert_eq!(error.code().as_str(), "self-check-failed");
+    assert_eq!(registry.referrer_count(), 0);
+}
+
+#[tokio::test]
+async fn a_stand_in_signature_is_found_again() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::stand_in();
+    sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    let again = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(matches!(again, Outcome::AlreadySigned(_)));
+}
+
+#[tokio::test]
+async fn a_boxed_signer_signs_too() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer: Box<dyn countersign_common::Signer> = Box::new(TestSigner::new());
+    let image = ImageRef::parse(IMAGE).unwrap();
+    let wrapped = crate::SelfChecked::new(signer);
+    let outcome = sign_image(&image, &registry, &wrapped, &annotated(&[]), now()).await;
+    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+}

@@ -1,0 +1,288 @@
+//! A registry in memory, and signers that count or lie.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
+    Repository, Signer, Task, Timestamp,
+    manifest::Body,
+    registry::{Error, Failure, Refusal},
+    signer::{self, KeyOrigin, Signed, SigningKey},
+};
+use zeroize::Zeroizing;
+
+use crate::{Outcome, Request, SignError, file, sign_image};
+
+pub(super) const IMAGE: &str = "registry.example/shop/api:1.4.2";
+
+/// What a registry does wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    BlobPush,
+    BlobRead,
+    ListingTooLong,
+    ReferrerPush,
+    ReferrersList,
+}
+
+#[derive(Default)]
+pub(super) struct MemoryRegistry {
+    pub(super) fault: Option<Fault>,
+    pub(super) reads: AtomicUsize,
+    blobs: Mutex<BTreeMap<Digest, Bytes>>,
+    manifests: Mutex<BTreeMap<Digest, Manifest>>,
+    listed: Mutex<Vec<Descriptor>>,
+}
+
+impl MemoryRegistry {
+    pub(super) fn with_image() -> (Self, PinnedImage) {
+        let registry = Self::default();
+        let reference = ImageRef::parse(IMAGE).unwrap();
+        let manifest = image_manifest("{}");
+        registry.put(manifest.clone());
+        let image = PinnedImage {
+            reference,
+            manifest,
+        };
+        (registry, image)
+    }
+
+    pub(super) fn put(&self, manifest: Manifest) {
+        let digest = manifest.digest().clone();
+        self.manifests.lock().unwrap().insert(digest, manifest);
+    }
+
+    pub(super) fn put_blob(&self, bytes: Bytes) -> Digest {
+        let digest = Digest::sha256(&bytes);
+        self.blobs.lock().unwrap().insert(digest.clone(), bytes);
+        digest
+    }
+
+    /// Lists something as a referrer, be it there or not.
+    pub(super) fn list(&self, descriptor: Descriptor) {
+        self.listed.lock().unwrap().push(descriptor);
+    }
+
+    pub(super) fn forget_list(&self) {
+        self.listed.lock().unwrap().clear();
+    }
+
+    pub(super) fn referrer_count(&self) -> usize {
+        self.listed.lock().unwrap().len()
+    }
+
+    pub(super) fn manifest_of(&self, digest: &Digest) -> Manifest {
+        self.manifests.lock().unwrap()[digest].clone()
+    }
+
+    pub(super) fn blob_of(&self, digest: &Digest) -> Bytes {
+        self.blobs.lock().unwrap()[digest].clone()
+    }
+
+    fn fail(&self, fault: Fault) -> Result<(), Failure> {
+        if self.fault == Some(fault) {
+            Err(unreachable_registry().into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn unreachable_registry() -> Error {
+    Error::Throttled {
+        registry: "registry.example".to_owned(),
+        attempts: 5,
+    }
+}
+
+impl Registry for MemoryRegistry {
+    fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
+        Box::pin(async move {
+            Ok(PinnedImage {
+                reference: image.clone(),
+                manifest: image_manifest("{}"),
+            })
+        })
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        _: &'a Repository,
+        digest: &'a Digest,
+    ) -> Task<'a, Result<Option<Manifest>, Failure>> {
+        Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            Ok(self.manifests.lock().unwrap().get(digest).cloned())
+        })
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(async move {
+            self.fail(Fault::ReferrersList)?;
+            if self.fault == Some(Fault::ListingTooLong) {
+                return Err(Refusal::ReferrersTooMany {
+                    repository: repository.clone(),
+                    subject: subject.clone(),
+                    limit: 1_000,
+                }
+                .into());
+            }
+            Ok(self.listed.lock().unwrap().clone())
+        })
+    }
+
+    fn blob<'a>(
+        &'a self,
+        _: &'a Repository,
+        descriptor: &'a Descriptor,
+        _: usize,
+    ) -> Task<'a, Result<Option<Bytes>, Failure>> {
+        Box::pin(async move {
+            self.fail(Fault::BlobRead)?;
+            Ok(self.blobs.lock().unwrap().get(&descriptor.digest).cloned())
+        })
+    }
+
+    fn check_blob<'a>(
+        &'a self,
+        _: &'a Repository,
+        _: &'a Descriptor,
+    ) -> Task<'a, Result<Option<u64>, Failure>> {
+        Box::pin(async { panic!("a signer has no use for it") })
+    }
+}
+
+impl RegistryWriter for MemoryRegistry {
+    fn push_blob<'a>(
+        &'a self,
+        _: &'a Repository,
+        bytes: Bytes,
+    ) -> Task<'a, Result<Digest, Failure>> {
+        Box::pin(async move {
+            self.fail(Fault::BlobPush)?;
+            Ok(self.put_blob(bytes))
+        })
+    }
+
+    fn push_referrer<'a>(
+        &'a self,
+        _: &'a Repository,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.fail(Fault::ReferrerPush)?;
+            let Body::Image(body) = manifest.body() else {
+                panic!("an index was pushed")
+            };
+            for descriptor in body.layers.iter().chain([&body.config]) {
+                assert!(self.blobs.lock().unwrap().contains_key(&descriptor.digest));
+            }
+            self.put(manifest.clone());
+            self.list(Descriptor {
+                artifact_type: Some(body.artifact_type.clone()),
+                ..manifest.descriptor().clone()
+            });
+            Ok(())
+        })
+    }
+}
+
+/// An image with a configuration of its own.
+pub(super) fn image_manifest(config: &str) -> Manifest {
+    let config = Descriptor::of(
+        "application/vnd.oci.image.config.v1+json",
+        config.as_bytes(),
+    );
+    let config = serde_json::to_string(&config).unwrap();
+    let json = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{config},"layers":[]}}"#
+    );
+    Manifest::parse(json.into(), None, None, &Limits::TABLE).unwrap()
+}
+
+/// A signer with a key of its own, which counts, and may pretend.
+pub(super) struct TestSigner {
+    pub(super) inner: file::Signer,
+    pub(super) key: SigningKey,
+    pub(super) signatures: AtomicUsize,
+    /// Signs something else than it was asked to.
+    pub(super) lies: bool,
+}
+
+impl TestSigner {
+    pub(super) fn new() -> Self {
+        let pem = file::generate(file::KeySpec::P256).unwrap().private_pem;
+        let inner =
+            file::Signer::read(&pem, "release.key", None, || Ok(Zeroizing::default())).unwrap();
+        Self {
+            key: inner.key().clone(),
+            inner,
+            signatures: AtomicUsize::new(0),
+            lies: false,
+        }
+    }
+
+    pub(super) fn stand_in() -> Self {
+        let mut signer = Self::new();
+        signer.key.origin = KeyOrigin::StandIn;
+        signer
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.signatures.load(Ordering::Relaxed)
+    }
+}
+
+impl Signer for TestSigner {
+    fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Task<'a, Result<Signed, signer::Failure>> {
+        Box::pin(async move {
+            self.signatures.fetch_add(1, Ordering::Relaxed);
+            let message = if self.lies {
+                b"something else"
+            } else {
+                message
+            };
+            let signed = self.inner.sign(message).await?;
+            Ok(Signed {
+                request_id: Some("request-1".to_owned()),
+                ..signed
+            })
+        })
+    }
+}
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-24T10:00:00Z").unwrap()
+}
+
+pub(super) fn annotated(annotations: &[(&str, &str)]) -> Request {
+    let annotations = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    Request::new(annotations).unwrap()
+}
+
+pub(super) async fn sign_with(
+    registry: &MemoryRegistry,
+    signer: &TestSigner,
+    request: &Request,
+) -> Result<Outcome, SignError> {
+    let image = ImageRef::parse(IMAGE).unwrap();
+    sign_image(&image, registry, signer, request, now()).await
+}
