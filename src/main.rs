@@ -1,1 +1,58 @@
-fn main() {}
+//! The `countersign` command: arguments, a request, its run, an exit code. Nothing is judged here.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the binary: it samples the clock and reads files and the environment for the libraries below it"
+)]
+
+mod arguments;
+mod command;
+mod exit;
+mod files;
+mod keys;
+mod log;
+mod network;
+mod output;
+mod progress;
+
+use std::{panic, process::ExitCode};
+
+use clap::Parser;
+use countersign_common::Timestamp;
+
+use crate::{
+    arguments::{Arguments, Command},
+    exit::Exit,
+    output::Stop,
+};
+
+fn main() -> ExitCode {
+    // Whoever runs this takes 0 for "verified": a fault of ours must never look like it, on any thread.
+    panic::set_hook(Box::new(|fault| {
+        output::note(&format!(
+            "internal error: {fault}\n  please report it, with the command that you ran"
+        ));
+        std::process::exit(Exit::Internal.code().into());
+    }));
+    let arguments = Arguments::parse();
+    log::start(&arguments.common);
+    let exit = run(&arguments).unwrap_or_else(|stop| {
+        stop.report(arguments.common.output);
+        stop.exit()
+    });
+    exit.into()
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, Stop> {
+    let Arguments { common, command } = arguments;
+    let now = Timestamp::from(chrono::Utc::now());
+    match command {
+        Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
+        Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
+        Command::Key(key) => command::key::run(key, common),
+        Command::Demo(_) => network::block_on(command::demo::run(common)),
+        Command::StandIn(stand_in) => command::stand_in::run(stand_in, common),
+        Command::Completions(completions) => command::shell::completions(completions),
+        Command::Man(man) => command::shell::man(man),
+    }
+}

@@ -1,1 +1,16 @@
+//! End-to-end tests of the command, against the stand-in and with real peers.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: they read files, start programs, and fail by panicking"
+)]
+
+mod commands;
+mod peers;
+mod sign;
+mod verify;
+mod world;

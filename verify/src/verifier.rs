@@ -62,8 +62,8 @@ impl Verifier {
                 .await;
                 self.check(&evidence, now)
             }
-            Err(Failure::Error(error)) => Verdict::undecided(image, now, &[error]),
-            Err(Failure::Refusal(refusal)) => Verdict::refused(image, now, &[refusal.into()]),
+            Err(Failure::Error(error)) => Verdict::undecided(image, now, &error),
+            Err(Failure::Refusal(refusal)) => Verdict::refused(image, now, &refusal.into()),
         }
     }
 

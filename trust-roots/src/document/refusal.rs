@@ -21,7 +21,7 @@ pub enum Refusal {
     /// Signed by nobody who is trusted.
     #[error("it is signed by {}, which is not a trusted key; trusted: {}", signer_name(signer), trusted.join(", "))]
     KeyUnknown {
-        /// The hint, or what else names the signer; empty if nothing does.
+        /// The key by its hint, or what else names the signer; empty if nothing does.
         signer: String,
         /// Who is trusted.
         trusted: Vec<String>,
@@ -89,7 +89,7 @@ fn signer_name(signer: &str) -> String {
     if signer.is_empty() {
         "an unnamed key".to_owned()
     } else {
-        format!("key {}", Escaped(signer))
+        Escaped(signer).to_string()
     }
 }
 

@@ -183,30 +183,39 @@ impl Verdict {
     }
 
     /// The verdict on an image that was refused before anything was collected.
-    pub fn refused(image: &ImageRef, judged_at: Timestamp, refusals: &[Refusal]) -> Self {
-        Self::without_evidence(
-            image,
-            judged_at,
-            Outcome::Refused(refusals.iter().map(Reason::from).collect()),
-        )
+    pub fn refused(image: &ImageRef, judged_at: Timestamp, refusal: &Refusal) -> Self {
+        let reason = Reason::from(refusal);
+        let integrity = match refusal {
+            // What is not there is not broken.
+            Refusal::Registry(registry::Refusal::ImageNotFound { .. }) => Integrity::NotJudged,
+            _ => Integrity::Broken(reason.clone()),
+        };
+        Self::without_evidence(image, judged_at, Outcome::Refused(vec![reason]), integrity)
     }
 
     /// The verdict on an image about which nothing could be found out.
-    pub fn undecided(image: &ImageRef, judged_at: Timestamp, errors: &[registry::Error]) -> Self {
+    pub fn undecided(image: &ImageRef, judged_at: Timestamp, error: &registry::Error) -> Self {
+        let fault = Fault::from(error);
         Self::without_evidence(
             image,
             judged_at,
-            Outcome::Undecided(errors.iter().map(Fault::from).collect()),
+            Outcome::Undecided(vec![fault.clone()]),
+            Integrity::Undecided(fault),
         )
     }
 
-    fn without_evidence(image: &ImageRef, judged_at: Timestamp, outcome: Outcome) -> Self {
+    fn without_evidence(
+        image: &ImageRef,
+        judged_at: Timestamp,
+        outcome: Outcome,
+        integrity: Integrity,
+    ) -> Self {
         Self {
             image: image.clone(),
             digest: image.digest().cloned(),
             judged_at,
             outcome,
-            integrity: Integrity::NotJudged,
+            integrity,
             authenticity: Authenticity::NotJudged,
             remarks: Vec::new(),
         }

@@ -98,7 +98,7 @@ fn integrity(integrity: &Integrity) -> String {
                 manifest.digest, manifest.size
             )
         }
-        Integrity::Broken(reason) => format!("FAILED: {}", reason.as_ref().message),
+        Integrity::Broken(reason) => format!("FAILED: {}", codes(std::slice::from_ref(reason))),
         Integrity::Undecided(_) => "UNKNOWN: the image could not be fetched".to_owned(),
         Integrity::NotJudged => "not judged: there is nothing to judge".to_owned(),
     }
@@ -116,17 +116,23 @@ fn authenticity(authenticity: &Authenticity) -> String {
                 signers.join(" and ")
             )
         }
-        Authenticity::NotSigned { reasons } => {
-            let reason = reasons.first().map_or("no signature counts", |reason| {
-                reason.as_ref().message.as_str()
-            });
-            format!("FAILED: {reason}")
-        }
+        Authenticity::NotSigned { reasons } => format!("FAILED: {}", codes(reasons)),
         Authenticity::Undecided { .. } => {
             "UNKNOWN: what may have signed it could not be fetched".to_owned()
         }
         Authenticity::NotJudged => "not judged: there is nothing to judge".to_owned(),
     }
+}
+
+/// The distinct codes, in their order; the sentences follow below.
+fn codes(reasons: &[Reason]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for code in reasons.iter().map(|reason| reason.as_ref().code.as_str()) {
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    codes.join(", ")
 }
 
 fn signer(signature: &CountedSignature) -> String {

@@ -1,0 +1,295 @@
+//! The command line: what can be typed, and nothing of what follows.
+//!
+//! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use countersign_common::{Algorithm, manifest::Platform};
+
+/// Signs container images with AWS KMS keys and verifies who signed them, for Amazon ECR and any OCI registry
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Form of the output; JSON always goes to standard output
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "COUNTERSIGN_OUTPUT"
+    )]
+    pub(crate) output: Output,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, env = "COUNTERSIGN_QUIET")]
+    pub(crate) quiet: bool,
+    /// Say more of what happens, on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Form of what is said on standard error while working
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        env = "COUNTERSIGN_LOG_FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Output {
+    Json,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Sign(Sign),
+    Verify(Verify),
+    #[command(subcommand)]
+    Key(Key),
+    Demo(Demo),
+    StandIn(StandIn),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// How registries are reached.
+#[derive(Args, Debug)]
+pub(crate) struct Network {
+    /// Trust the certificate authorities in this PEM file too
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Reach registries without TLS. Registries on this machine need no flag
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+}
+
+/// Sign images: a signature beside each, bound to its repository
+///
+/// Writes what cosign 3 reads: an in-toto statement in a Sigstore bundle, as a referrer of the image. An equivalent
+/// signature that is there already is found and said. The signature is checked with the key's own public half before it
+/// is pushed, and the key never leaves KMS.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
+configuration · 3 network, login, throttling, disk · 70 internal"
+)]
+pub(crate) struct Sign {
+    /// Images: host/path:tag, or better host/path@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
+    /// cosign's)
+    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    pub(crate) key: String,
+    /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
+    pub(crate) algorithm: Option<Algorithm>,
+    /// Signed annotation; repeatable
+    #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
+    pub(crate) annotations: Vec<(String, String)>,
+    /// Show what would be signed, and sign nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Attach no proven date (no authority is asked for one in this version)
+    #[arg(long)]
+    pub(crate) no_tsa: bool,
+    /// The most time to spend on one image, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Verify images: integrity, authenticity, and how much of freshness is proven
+///
+/// Only signatures of the image count, by the keys given here; an attestation is no signature. What cannot be found out
+/// is an error (exit 3), never "unsigned" and never "fine".
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 verified · 1 refused · 2 usage or configuration · 3 could not decide · 70 \
+internal. With several images the worst wins: 70, 1, 3, 0"
+)]
+pub(crate) struct Verify {
+    /// Images: host/path:tag or host/path@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Trusted key: a public key file (PEM), or a KMS key as in `sign`; repeatable
+    #[arg(
+        short,
+        long = "key",
+        value_name = "KEY",
+        required = true,
+        env = "COUNTERSIGN_KEY"
+    )]
+    pub(crate) keys: Vec<String>,
+    /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
+    pub(crate) algorithm: Option<Algorithm>,
+    /// How many distinct keys must have signed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        env = "COUNTERSIGN_THRESHOLD"
+    )]
+    pub(crate) threshold: NonZeroUsize,
+    /// Demand a signed annotation; repeatable
+    #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
+    pub(crate) annotations: Vec<(String, String)>,
+    /// Judge the image for this platform, where the reference is an index
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform, env = "COUNTERSIGN_PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// Refuse signatures that name no repository, such as cosign's
+    #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY")]
+    pub(crate) require_repository: bool,
+    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
+    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
+    pub(crate) accept_stand_in: bool,
+    /// Print only the images by digest, one a line, and nothing unless all are verified
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) pin: bool,
+    /// The most time to spend on one image, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Make key files, and show public keys
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    Generate(KeyGenerate),
+    Public(KeyPublic),
+}
+
+/// Make a key pair in two files. For production prefer a key in KMS, which nobody can copy
+#[derive(Args, Debug)]
+pub(crate) struct KeyGenerate {
+    /// Where to write: NAME.key, readable by you alone and not encrypted, and NAME.pub
+    #[arg(value_name = "NAME")]
+    pub(crate) name: PathBuf,
+    /// Kind of key
+    #[arg(long, value_enum, default_value = "p256")]
+    pub(crate) spec: KeySpec,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum KeySpec {
+    P256,
+    P384,
+    #[value(name = "rsa-2048")]
+    Rsa2048,
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+    #[value(name = "rsa-4096")]
+    Rsa4096,
+}
+
+/// Print the public half of a key, as PEM
+#[derive(Args, Debug)]
+pub(crate) struct KeyPublic {
+    /// A KMS key or a key file, private or public, as in `sign`
+    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    pub(crate) key: String,
+}
+
+/// See it work: a key, an image, a signature, and what is refused. No account, nothing leaves this machine
+#[derive(Args, Debug)]
+pub(crate) struct Demo {}
+
+/// Serve a loopback KMS and registry, to test your own pipeline without an account. Ends on SIGTERM or Ctrl-C
+#[derive(Args, Debug)]
+pub(crate) struct StandIn {
+    /// Write what a shell must export to use it, once it listens: `. FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// What the registry is like
+    #[arg(long, value_enum, default_value = "ecr")]
+    pub(crate) registry: RegistryKind,
+    /// Serve TLS, with a certificate authority made for this run
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Port of the registry; the system chooses one unless it is given
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value = "0",
+        hide_default_value = true
+    )]
+    pub(crate) registry_port: u16,
+    /// Port of the KMS and of ECR's login; the system chooses one unless it is given
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value = "0",
+        hide_default_value = true
+    )]
+    pub(crate) aws_port: u16,
+    /// Wait before each answer, in milliseconds, as a network would
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value = "0",
+        hide_default_value = true
+    )]
+    pub(crate) delay: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum RegistryKind {
+    /// Like Amazon ECR: a login, the referrers API, blobs from another host
+    Ecr,
+    /// Like a registry that does not know the referrers API
+    NoReferrers,
+    /// Like any registry of today: anonymous, with the referrers API
+    Oci,
+}
+
+/// Print the completions of a shell
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages into a folder
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The folder; it must exist
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+fn annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("an annotation is written KEY=VALUE".to_owned()),
+    }
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    Platform::parse(text).ok_or_else(|| {
+        "a platform is written OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64".to_owned()
+    })
+}

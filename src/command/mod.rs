@@ -1,0 +1,8 @@
+//! The commands, a file each: from typed arguments to requests of the libraries, and from their answers to output.
+
+pub(crate) mod demo;
+pub(crate) mod key;
+pub(crate) mod shell;
+pub(crate) mod sign;
+pub(crate) mod stand_in;
+pub(crate) mod verify;

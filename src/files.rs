@@ -1,0 +1,114 @@
+//! Files that people name: read within a limit, written so that nothing is lost.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Read, Write},
+    path::Path,
+};
+
+use crate::{
+    exit::Exit,
+    output::{FileError, Stop},
+};
+
+/// A key, a certificate or a chain of them.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads a small file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
+    let shown = path.display().to_string();
+    let unreadable = |source| {
+        Stop::new(
+            Exit::Usage,
+            &FileError::Read {
+                path: shown.clone(),
+                source,
+            },
+        )
+    };
+    let mut bytes = Vec::new();
+    // A device or a pipe has no length to ask for beforehand.
+    File::open(path)
+        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(Stop::new(
+            Exit::Usage,
+            &FileError::TooLarge {
+                path: shown,
+                limit: LIMIT,
+            },
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Secrecy {
+    /// Its owner alone.
+    Private,
+    /// Whom the system's defaults allow.
+    Public,
+}
+
+/// Writes a new file; one that is there is never overwritten.
+pub(crate) fn create(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(), Stop> {
+    let shown = path.display().to_string();
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secrecy == Secrecy::Private {
+        // Set at creation: a mode set afterwards leaves a moment in which anybody may open it.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut file = options.open(path).map_err(|source| match source.kind() {
+        ErrorKind::AlreadyExists => Stop::new(
+            Exit::Usage,
+            &FileError::Exists {
+                path: shown.clone(),
+            },
+        ),
+        _ => Stop::new(
+            Exit::Undecided,
+            &FileError::Write {
+                path: shown.clone(),
+                source,
+            },
+        ),
+    })?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(|source| {
+            // Half a key is worse than none: it looks like one.
+            let _ = std::fs::remove_file(path);
+            Stop::new(
+                Exit::Undecided,
+                &FileError::Write {
+                    path: shown,
+                    source,
+                },
+            )
+        })
+}
+
+/// Adds to the end of a file that a build system keeps.
+pub(crate) fn append(path: &Path, text: &str) -> Result<(), Stop> {
+    let written = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.flush()
+        });
+    written.map_err(|source| {
+        Stop::new(
+            Exit::Undecided,
+            &FileError::Write {
+                path: path.display().to_string(),
+                source,
+            },
+        )
+    })
+}

@@ -1,0 +1,246 @@
+//! Keys as people name them: a KMS key, or a file.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use countersign_common::{Algorithm, Code, Explain, PublicKey, Signer, key::KeyError, signer};
+use countersign_kms::KeyUri;
+use countersign_sign::file;
+use countersign_trust_roots::{Authorities, Authority};
+use zeroize::Zeroizing;
+
+use crate::{
+    exit::Exit,
+    files,
+    output::{self, Stop},
+};
+
+/// Where the password of an encrypted key file is looked for; cosign's variable last.
+const PASSWORD_VARIABLES: [&str; 2] = ["COUNTERSIGN_KEY_PASSWORD", "COSIGN_PASSWORD"];
+
+/// Where a key is.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    Kms(KeyUri),
+    File(PathBuf),
+}
+
+impl KeySource {
+    /// What looks like a KMS key is one; everything else is a file.
+    pub(crate) fn parse(text: &str) -> Result<Self, Stop> {
+        if ["awskms:", "arn:", "alias/"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            let uri = text
+                .parse::<KeyUri>()
+                .map_err(|error| Stop::new(Exit::Usage, &error))?;
+            Ok(Self::Kms(uri))
+        } else {
+            Ok(Self::File(PathBuf::from(text)))
+        }
+    }
+}
+
+/// The keys that a verifier trusts. An algorithm is for the keys that can use it, and there must be one.
+pub(crate) async fn trusted(
+    keys: &[String],
+    algorithm: Option<Algorithm>,
+) -> Result<Authorities, Stop> {
+    let mut authorities = Vec::new();
+    let mut unused = algorithm;
+    for name in keys {
+        let mut key = public(&KeySource::parse(name)?).await?;
+        if let Some(other) =
+            algorithm.and_then(|algorithm| key.clone().with_algorithm(algorithm).ok())
+        {
+            key = other;
+            unused = None;
+        }
+        authorities.push(Authority {
+            name: name.clone(),
+            key,
+        });
+    }
+    match unused {
+        Some(algorithm) => Err(Stop::new(
+            Exit::Usage,
+            &KeyFileError::AlgorithmUnused { algorithm },
+        )),
+        None => {
+            Authorities::new(authorities).map_err(|_| Stop::new(Exit::Usage, &KeyFileError::NoKey))
+        }
+    }
+}
+
+/// The public half of a key; of a file only a public key.
+async fn public(source: &KeySource) -> Result<PublicKey, Stop> {
+    match source {
+        KeySource::Kms(uri) => countersign_kms::public_key(uri)
+            .await
+            .map_err(|failure| signer_stop(&failure)),
+        KeySource::File(path) => {
+            let shown = path.display().to_string();
+            let pem = read_pem(path)?;
+            PublicKey::from_pem(&pem).map_err(|source| {
+                Stop::new(
+                    Exit::Usage,
+                    &KeyFileError::Unusable {
+                        path: shown,
+                        source,
+                    },
+                )
+            })
+        }
+    }
+}
+
+fn read_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
+    let bytes = files::read(path)?;
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| {
+        Stop::new(
+            Exit::Usage,
+            &KeyFileError::NotText {
+                path: path.display().to_string(),
+            },
+        )
+    })
+}
+
+/// A key that signs, ready: a KMS key was asked for its public half, a file was decrypted.
+pub(crate) async fn signer(
+    name: &str,
+    algorithm: Option<Algorithm>,
+) -> Result<Box<dyn Signer>, Stop> {
+    match KeySource::parse(name)? {
+        KeySource::Kms(uri) => {
+            let opened =
+                countersign_kms::Signer::open(&uri, algorithm, countersign_kms::Options::default())
+                    .await;
+            let signer = opened.map_err(|failure| signer_stop(&failure))?;
+            for notice in signer.notices() {
+                tracing::warn!("{notice}");
+            }
+            Ok(Box::new(signer))
+        }
+        KeySource::File(path) => Ok(Box::new(read_private(&path, algorithm)?)),
+    }
+}
+
+/// The public half of any key, as PEM.
+pub(crate) async fn public_pem(source: &KeySource) -> Result<String, Stop> {
+    let key = match source {
+        KeySource::File(path) if read_pem(path)?.contains("PRIVATE KEY") => {
+            read_private(path, None)?.key().public_key.clone()
+        }
+        _ => public(source).await?,
+    };
+    key.to_pem().map_err(|source| {
+        Stop::new(
+            Exit::Internal,
+            &KeyFileError::Unusable {
+                path: String::new(),
+                source,
+            },
+        )
+    })
+}
+
+fn read_private(path: &Path, algorithm: Option<Algorithm>) -> Result<file::Signer, Stop> {
+    let shown = path.display().to_string();
+    let pem = read_pem(path)?;
+    file::Signer::read(&pem, &shown, algorithm, || password(&shown)).map_err(|source| {
+        Stop::new(
+            Exit::Usage,
+            &KeyFileError::Private {
+                path: shown.clone(),
+                source,
+            },
+        )
+    })
+}
+
+/// From a variable, or from whoever sits at the terminal; never from an argument, which everybody on the machine sees.
+fn password(path: &str) -> io::Result<Zeroizing<String>> {
+    let set = PASSWORD_VARIABLES
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    if let Some(password) = set {
+        return Ok(Zeroizing::new(password));
+    }
+    output::note(&format!("Password of {path}:"));
+    rpassword::read_password().map(Zeroizing::new)
+}
+
+/// What a person can mend in the request itself is usage; what KMS says of the key's state is a refusal.
+fn signer_stop(failure: &signer::Failure) -> Stop {
+    let exit = match failure {
+        signer::Failure::Error(_) => Exit::Undecided,
+        signer::Failure::Refusal(
+            signer::Refusal::NotFound { .. }
+            | signer::Refusal::WrongUsage { .. }
+            | signer::Refusal::AccessDenied { .. },
+        ) => Exit::Usage,
+        signer::Failure::Refusal(_) => Exit::Refused,
+    };
+    Stop::new(exit, failure)
+}
+
+/// A key that cannot be used as it was named.
+#[derive(Debug)]
+enum KeyFileError {
+    AlgorithmUnused {
+        algorithm: Algorithm,
+    },
+    NoKey,
+    NotText {
+        path: String,
+    },
+    Private {
+        path: String,
+        source: file::KeyFileError,
+    },
+    Unusable {
+        path: String,
+        source: KeyError,
+    },
+}
+
+impl std::fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AlgorithmUnused { algorithm } => {
+                write!(f, "none of the keys can be used with `{algorithm}`")
+            }
+            Self::NoKey => f.write_str("no key is given"),
+            Self::NotText { path } => write!(f, "{path} is not a PEM file"),
+            Self::Private { path, source } => write!(f, "{path}: {source}"),
+            Self::Unusable { path, source } => write!(f, "{path}: {source}"),
+        }
+    }
+}
+
+impl Explain for KeyFileError {
+    fn code(&self) -> Code {
+        match self {
+            Self::AlgorithmUnused { .. } => Code::new("algorithm-not-allowed"),
+            Self::NoKey => Code::new("key-missing"),
+            Self::NotText { .. } | Self::Unusable { .. } => Code::new("key-file-invalid"),
+            Self::Private { source, .. } => source.code(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::AlgorithmUnused { .. } => "leave `--algorithm` out, or name an algorithm of the key's own kind".to_owned(),
+            Self::NoKey => "name a key with `--key`".to_owned(),
+            Self::NotText { .. } => "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`".to_owned(),
+            Self::Private { source, .. } => source.remedy(),
+            Self::Unusable { .. } => {
+                "give a public key in PEM; `countersign key public --key KEY` prints the one of any key".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How the command reaches the world: one runtime, one registry client.
+
+use std::{future::Future, time::Duration};
+
+use countersign_common::{ImageRef, Limits};
+use countersign_registry::{Client, Credentials, Options, PlainHttp};
+
+use crate::{
+    arguments::Network,
+    exit::Exit,
+    files,
+    output::{FileError, Stop},
+};
+
+/// Runs a command's asynchronous part to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|source| {
+        Stop::new(
+            Exit::Internal,
+            &FileError::Read {
+                path: "the system's threads".to_owned(),
+                source,
+            },
+        )
+    })?;
+    let result = runtime.block_on(work);
+    // A credential helper that hangs must not keep the command from ending.
+    runtime.shutdown_background();
+    result
+}
+
+/// A client for every registry that a command talks to.
+pub(crate) fn client(network: &Network, timeout: u64) -> Result<Client, Stop> {
+    let options = Options {
+        certificate_authorities: network.ca_file.as_deref().map(files::read).transpose()?,
+        plain_http: if network.plain_http {
+            PlainHttp::Always
+        } else {
+            PlainHttp::Loopback
+        },
+        timeout: Duration::from_secs(timeout),
+        limits: Limits::TABLE,
+    };
+    Client::new(options, Credentials::Environment).map_err(|error| Stop::new(Exit::Usage, &error))
+}
+
+/// Parses the references, all of them before anything is done with one.
+pub(crate) fn images(texts: &[String]) -> Result<Vec<ImageRef>, Stop> {
+    texts
+        .iter()
+        .map(|text| ImageRef::parse(text).map_err(|error| Stop::new(Exit::Usage, &error)))
+        .collect()
+}
