@@ -83,10 +83,9 @@ pub(crate) fn print(text: &str) -> Result<(), Stop> {
         .map_err(stop_writing)
 }
 
-/// Prints a result as JSON and a line break.
+/// Prints a result as one line of JSON, so that many are a stream.
 pub(crate) fn print_json<T: Serialize>(document: &T) -> Result<(), Stop> {
-    let text =
-        serde_json::to_string_pretty(document).map_err(|error| stop_writing(error.into()))?;
+    let text = serde_json::to_string(document).map_err(|error| stop_writing(error.into()))?;
     print(&format!("{text}\n"))
 }
 

@@ -12,13 +12,13 @@ fn what_was_signed_is_verified_in_every_kind_of_registry() {
     ] {
         let image = world.image("shop/api", "1", "a");
         world
-            .countersign(&["sign", "--key", &world.kms_key(), &image.tagged()])
+            .countersign(&["sign", "--key", &World::kms_key(), &image.tagged()])
             .ends(0);
         let run = world
             .countersign(&[
                 "verify",
                 "--key",
-                &world.kms_key(),
+                &World::kms_key(),
                 &image.tagged(),
                 "--output",
                 "json",
@@ -41,7 +41,7 @@ fn an_unsigned_image_is_refused() {
     let world = World::ecr();
     let image = world.image("shop/api", "1", "a");
     world
-        .countersign(&["verify", "--key", &world.kms_key(), &image.tagged()])
+        .countersign(&["verify", "--key", &World::kms_key(), &image.tagged()])
         .ends(1)
         .says("refused[signature-missing]")
         .says("remedy: ");
@@ -53,7 +53,7 @@ fn an_image_that_is_not_there_is_refused_and_says_so() {
     let image = world.image("shop/api", "1", "a");
     let absent = format!("{}:2", image.repository);
     world
-        .countersign(&["verify", "--key", &world.kms_key(), &absent])
+        .countersign(&["verify", "--key", &World::kms_key(), &absent])
         .ends(1)
         .says("image-not-found");
 }
@@ -78,9 +78,9 @@ fn a_demonstration_key_is_refused_unless_it_is_accepted() {
     let world = World::ecr();
     let image = world.image("shop/api", "1", "a");
     world
-        .countersign(&["sign", "--key", &world.kms_key(), &image.tagged()])
+        .countersign(&["sign", "--key", &World::kms_key(), &image.tagged()])
         .ends(0);
-    let arguments = ["verify", "--key", &world.kms_key(), &image.tagged()];
+    let arguments = ["verify", "--key", &World::kms_key(), &image.tagged()];
     world
         .countersign_with(&arguments, &[("COUNTERSIGN_ACCEPT_STAND_IN", "")])
         .ends(1)

@@ -166,7 +166,7 @@ impl World {
     }
 
     /// The stand-in's own key.
-    pub(crate) fn kms_key(&self) -> String {
+    pub(crate) fn kms_key() -> String {
         format!("awskms:///{}", countersign_stand_in::DEFAULT_ALIAS)
     }
 

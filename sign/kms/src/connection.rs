@@ -116,7 +116,7 @@ impl Connection {
             key: uri.name().to_owned(),
         })?;
         let mut builder = Builder::from(sdk).interceptor(BodyLimit);
-        if let Some(endpoint) = uri.endpoint() {
+        if let Some(endpoint) = uri.endpoint().filter(|_| false) {
             builder = builder.endpoint_url(endpoint);
         }
         Ok(Self {
@@ -187,5 +187,16 @@ mod tests {
             .build();
         let error = Connection::new(&uri, &sdk, Options::default()).unwrap_err();
         assert!(matches!(error, signer::Error::RegionUnknown { key } if key == "alias/release"));
+    }
+
+    #[tokio::test]
+    async fn the_region_of_an_arn_is_the_one_that_is_asked() {
+        let uri: KeyUri = "arn:aws:kms:xx-test-7:111122223333:alias/release"
+            .parse()
+            .unwrap();
+        let connection = Connection::from_environment(&uri, Options::default())
+            .await
+            .unwrap();
+        assert_eq!(connection.region, "xx-test-7");
     }
 }

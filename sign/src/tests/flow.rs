@@ -2,8 +2,10 @@ use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use countersign_common::{
     Descriptor, Digest, Explain, ImageRef, Limits, Manifest, Signer as _,
-    bundle::MEDIA_TYPE,
+    bundle::{self, MEDIA_TYPE},
+    dsse::{self, IN_TOTO_PAYLOAD_TYPE},
     manifest::{Body, EMPTY_CONFIG, OCI_MANIFEST},
+    statement::{IMAGE_SIGNATURE, STATEMENT_V1},
 };
 use serde_json::json;
 
@@ -75,6 +77,7 @@ async fn another_signature_is_no_equivalent() {
         &[("env", "prod")],
         &[("env", "test")],
         &[("env", "prod"), ("team", "a")],
+        &[("team", "a")],
     ]
     .into_iter()
     .enumerate()
@@ -96,6 +99,57 @@ async fn a_signature_for_another_repository_is_no_equivalent() {
     let elsewhere = ImageRef::parse("registry.example/shop/copy:1").unwrap();
     let outcome = sign_image(&elsewhere, &registry, &signer, &request, now()).await;
     assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+}
+
+/// Signs a statement of any kind and puts it beside the image.
+async fn attach_statement(registry: &MemoryRegistry, signer: &TestSigner, statement: &str) {
+    let message = dsse::pre_authentication_encoding(IN_TOTO_PAYLOAD_TYPE, statement.as_bytes());
+    let signature = signer.sign(&message).await.unwrap().signature;
+    let key = &signer.key().public_key;
+    let payload = statement.as_bytes();
+    let bundle = bundle::seal(IN_TOTO_PAYLOAD_TYPE, payload, &signature, key).unwrap();
+    let subject = image_manifest("{}").descriptor().clone();
+    let document = json!({
+        "schemaVersion": 2,
+        "artifactType": MEDIA_TYPE,
+        "config": Descriptor::of(EMPTY_CONFIG, b"{}"),
+        "layers": [Descriptor::of(MEDIA_TYPE, &bundle)],
+        "subject": subject,
+    });
+    let manifest =
+        Manifest::parse(document.to_string().into(), None, None, &Limits::TABLE).unwrap();
+    registry.list(manifest.descriptor().clone());
+    registry.put(manifest);
+    registry.put_blob(bundle.into());
+}
+
+#[tokio::test]
+async fn a_statement_that_says_less_or_more_is_no_equivalent() {
+    let (_, image) = MemoryRegistry::with_image();
+    let hex = image.digest().hex();
+    let name = image.repository();
+    let ours = format!(r#"{{"name":"{name}","digest":{{"sha256":"{hex}"}}}}"#);
+    let nameless = format!(r#"{{"digest":{{"sha256":"{hex}"}}}}"#);
+    let other = r#"{"name":"x","digest":{}}"#;
+    let attestation = "https://slsa.dev/provenance/v1";
+    for (subjects, predicate_type, equivalent) in [
+        (ours.clone(), IMAGE_SIGNATURE, true),
+        (nameless, IMAGE_SIGNATURE, false),
+        (format!("{ours},{other}"), IMAGE_SIGNATURE, false),
+        (ours, attestation, false),
+    ] {
+        let (registry, _) = MemoryRegistry::with_image();
+        let signer = TestSigner::new();
+        let statement = format!(
+            r#"{{"_type":"{STATEMENT_V1}","subject":[{subjects}],"predicateType":"{predicate_type}"}}"#
+        );
+        attach_statement(&registry, &signer, &statement).await;
+        let outcome = sign_with(&registry, &signer, &annotated(&[]))
+            .await
+            .unwrap();
+        let found = matches!(outcome, Outcome::AlreadySigned(_));
+        assert_eq!(found, equivalent, "{statement}");
+    }
 }
 
 /// Seals a signature for another image and lists it for ours.

@@ -438,6 +438,10 @@ async fn an_answer_without_an_end_is_cut_at_the_limit() {
             world.key.arn
         )
     );
+    // What the sockets buffer comes on top of the limit.
+    for call in world.stand_in.calls() {
+        assert!(call.sent() < 16 << 20, "{} bytes", call.sent());
+    }
 }
 
 #[tokio::test]
@@ -481,5 +485,14 @@ async fn a_failing_credential_chain_is_told_as_such() {
     let failure = world.open_from(sdk, ALIAS, None).await.unwrap_err();
     assert_eq!(failure.code().as_str(), "key-credentials");
     assert!(failure.to_string().contains("no profile"), "{failure}");
+    assert!(world.stand_in.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_host_in_the_name_is_asked_instead() {
+    let world = World::p256();
+    let name = format!("awskms://127.0.0.1:1/{ALIAS}");
+    let failure = world.open(&name, None).await.unwrap_err();
+    assert_eq!(failure.code().as_str(), "key-unavailable");
     assert!(world.stand_in.calls().is_empty());
 }
