@@ -116,7 +116,7 @@ impl Connection {
             key: uri.name().to_owned(),
         })?;
         let mut builder = Builder::from(sdk).interceptor(BodyLimit);
-        if let Some(endpoint) = uri.endpoint().filter(|_| false) {
+        if let Some(endpoint) = uri.endpoint() {
             builder = builder.endpoint_url(endpoint);
         }
         Ok(Self {

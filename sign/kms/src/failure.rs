@@ -183,7 +183,11 @@ fn source_is<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut said: Vec<String> = sources(error).map(ToString::to_string).collect();
     said.dedup();
+    // The chain of credentials reports over several lines; a sentence has one.
     said.join(": ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ impl ProvideCredentials for Nobody {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no profile")))
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no\n  profile")))
     }
 }
 
