@@ -14,8 +14,11 @@ use crate::{
     json::{self, JsonError},
 };
 
-/// The `_type` of the statements that we read and write.
+/// The `_type` of the statements that we write, and that an image signature must have.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+
+/// The older `_type`, which attestations in the field still have.
+pub const STATEMENT_V0_1: &str = "https://in-toto.io/Statement/v0.1";
 
 /// The predicate type of an image signature, as cosign 3 writes it.
 pub const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -28,6 +31,7 @@ pub const STAND_IN_ANNOTATION: &str = "dev.countersign.stand-in";
 /// Only *claimed* until the signature over its bytes was checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
+    kind: String,
     predicate_type: String,
     subjects: Vec<Subject>,
 }
@@ -44,7 +48,7 @@ impl Statement {
     /// Parses the payload of an envelope.
     pub fn parse(payload: &[u8], limits: &Limits) -> Result<Self, StatementError> {
         let document: StatementDocument = json::from_slice(payload, limits)?;
-        if document.kind != STATEMENT_V1 {
+        if ![STATEMENT_V1, STATEMENT_V0_1].contains(&document.kind.as_str()) {
             return Err(StatementError::Kind {
                 kind: document.kind,
             });
@@ -65,9 +69,15 @@ impl Statement {
         }
         let subjects = document.subject.into_iter().map(Subject::from).collect();
         Ok(Self {
+            kind: document.kind,
             predicate_type: document.predicate_type,
             subjects,
         })
+    }
+
+    /// Its `_type`: which version of the statement it is.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// What kind of claim it makes.
@@ -153,7 +163,7 @@ pub fn image_signature(
 pub enum StatementError {
     /// Another version, or something else.
     #[error(
-        "the payload is `{}`, not an in-toto Statement v1",
+        "the payload is `{}`, not an in-toto statement of version 0.1 or 1",
         crate::Escaped(kind)
     )]
     Kind {
@@ -262,9 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn only_version_one_is_read() {
+    fn other_versions_are_refused_by_name() {
         for kind in [
-            "https://in-toto.io/Statement/v0.1",
+            "https://in-toto.io/Statement/v0.2",
             "https://in-toto.io/Statement/v2",
             "",
         ] {

@@ -258,7 +258,7 @@ impl World {
         }
     }
 
-    /// The calls since the last time that were about this.
+    /// The calls so far that were about this.
     pub(crate) fn calls(&self, about: impl Fn(&Call) -> bool) -> Vec<Call> {
         self.stand_in.calls().into_iter().filter(about).collect()
     }

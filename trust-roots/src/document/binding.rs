@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_common::{
     Digest,
-    statement::{STAND_IN_ANNOTATION, Subject},
+    statement::{STAND_IN_ANNOTATION, STATEMENT_V1, Subject},
 };
 
 use super::{Case, Expected, Refusal, StandIn, Unbound, authenticity::Authentic};
@@ -51,6 +51,13 @@ pub fn check<'id, 'e>(authentic: Authentic<'id, 'e>) -> Result<Bound<'id, 'e>, R
         return Err(Refusal::TypeMismatch {
             expected: expected.predicate_type.clone(),
             found: claim.statement.predicate_type().to_owned(),
+        });
+    }
+    // Attestations of the older version are in the field; image signatures of it are not.
+    if claim.statement.kind() != STATEMENT_V1 {
+        return Err(Refusal::TypeMismatch {
+            expected: STATEMENT_V1.to_owned(),
+            found: claim.statement.kind().to_owned(),
         });
     }
     let subject =
