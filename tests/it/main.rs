@@ -10,6 +10,7 @@
 )]
 
 mod commands;
+mod ecr;
 mod peers;
 mod sign;
 mod verify;

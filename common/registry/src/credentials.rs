@@ -2,7 +2,15 @@
 //!
 //! Asked for once for each registry. Passwords are never shown.
 
-use std::{fmt, sync::mpsc, thread, time::Duration, time::SystemTime};
+use std::{
+    env, fmt,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::PathBuf,
+    sync::mpsc,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::Repository;
@@ -13,6 +21,9 @@ use crate::ecr::Ecr;
 
 /// How long a credential helper may take; it may ask a keychain, or a person.
 const HELPER_TIME: Duration = Duration::from_secs(15);
+
+/// The bytes of Docker's configuration that are read.
+const CONFIGURATION: u64 = 1 << 20;
 
 /// Where credentials come from.
 #[derive(Clone)]
@@ -169,20 +180,44 @@ async fn configured(server: String) -> Result<Option<Credential>, NoCredential> 
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         // Nobody listens any more if it took too long.
-        let _ = send.send(docker_credential::get_credential(&server));
+        let _ = send.send(read_configuration(&server));
     });
     let waited = tokio::task::spawn_blocking(move || receive.recv_timeout(HELPER_TIME)).await;
     match waited {
-        Ok(Ok(Ok(DockerCredential::UsernamePassword(user, password)))) => {
-            Ok(Some(Credential::expiring(&user, &password, None)))
-        }
-        Ok(Ok(Ok(DockerCredential::IdentityToken(token)))) => {
-            Ok(Some(Credential::IdentityToken(token)))
-        }
-        Ok(Ok(Err(error))) => absent(&error),
+        Ok(Ok(found)) => found,
         Ok(Err(_)) | Err(_) => Err(NoCredential::new(
             "the credential helper did not answer within 15 s",
         )),
+    }
+}
+
+/// Docker's configuration, if there is one: most machines that only verify have none.
+fn read_configuration(server: &str) -> Result<Option<Credential>, NoCredential> {
+    let folder = env::var_os("DOCKER_CONFIG")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from);
+    let folder =
+        folder.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    let Some(file) = folder.map(|folder| folder.join("config.json")) else {
+        return Ok(None);
+    };
+    let opened = match File::open(&file) {
+        Ok(opened) => opened.take(CONFIGURATION),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(NoCredential {
+                reason: format!("{} cannot be read: {error}", file.display()),
+            });
+        }
+    };
+    match docker_credential::get_credential_from_reader(opened, server) {
+        Ok(DockerCredential::UsernamePassword(user, password)) => {
+            Ok(Some(Credential::expiring(&user, &password, None)))
+        }
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token))),
+        Err(error) => absent(&error),
     }
 }
 
@@ -192,12 +227,10 @@ fn absent(error: &CredentialRetrievalError) -> Result<Option<Credential>, NoCred
     match error {
         Error::NoCredentialConfigured | Error::ConfigNotFound => Ok(None),
         Error::HelperFailure { stdout, .. } if stdout.contains("credentials not found") => Ok(None),
-        Error::HelperFailure { helper, .. } => {
-            // What a helper printed may hold a secret.
-            Err(NoCredential {
-                reason: format!("the credential helper `{helper}` failed"),
-            })
-        }
+        // What a helper printed may hold a secret.
+        Error::HelperFailure { helper, .. } => Err(NoCredential {
+            reason: format!("the credential helper `{helper}` failed"),
+        }),
         other => Err(NoCredential {
             reason: format!("Docker's configuration: {other}"),
         }),

@@ -1,0 +1,176 @@
+//! Amazon ECR by its true names: over TLS, through a proxy that lets nothing else pass, with AWS credentials alone.
+
+use std::{fs, time::Duration};
+
+use countersign_stand_in::{Call, Fault, Lie, Options, Service, Transport};
+
+use crate::world::{Run, World};
+
+/// A world in which nobody ran `docker login`.
+fn world(options: Options) -> World {
+    let world = World::with(Options {
+        transport: Transport::AwsNames,
+        ..options
+    });
+    fs::create_dir(world.path("no-login")).unwrap();
+    world
+}
+
+fn run(world: &World, arguments: &[&str]) -> Run {
+    let folder = world.path("no-login").display().to_string();
+    world.countersign_with(arguments, &[("DOCKER_CONFIG", &folder)])
+}
+
+fn exchanges(world: &World) -> usize {
+    world
+        .calls(|call| call.line.contains("GetAuthorizationToken"))
+        .len()
+}
+
+fn to_registry(call: &Call) -> bool {
+    call.service == Service::Registry
+}
+
+#[test]
+fn aws_credentials_are_exchanged_once_and_sent_unasked() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    assert!(
+        image
+            .repository
+            .starts_with("000000000000.dkr.ecr.us-east-1.amazonaws.com/")
+    );
+    run(
+        &world,
+        &["sign", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(0);
+    run(
+        &world,
+        &["verify", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(0);
+    world.stand_in.forget_calls();
+    run(
+        &world,
+        &[
+            "verify",
+            "--key",
+            &World::kms_key(),
+            &image.tagged(),
+            &image.pinned(),
+        ],
+    )
+    .ends(0);
+    assert_eq!(exchanges(&world), 1);
+    let refused = world.calls(|call| to_registry(call) && call.status == 401);
+    assert!(refused.is_empty(), "{refused:?}");
+    // The blobs come from another host, which must not see the login.
+    let elsewhere = world.calls(|call| call.service == Service::Blobs);
+    assert!(!elsewhere.is_empty());
+    assert!(
+        elsewhere
+            .iter()
+            .all(|call| call.header("authorization").is_none()),
+        "{elsewhere:?}"
+    );
+}
+
+#[test]
+fn a_refused_login_is_renewed_once() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    run(
+        &world,
+        &["sign", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(0);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*/manifests/1", Lie::status(401)).times(1));
+    world.stand_in.forget_calls();
+    run(
+        &world,
+        &["verify", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(0);
+    assert_eq!(exchanges(&world), 2);
+}
+
+#[test]
+fn a_registry_that_always_refuses_is_an_error_after_one_renewal() {
+    let world = world(Options {
+        token_lifetime: Duration::ZERO,
+        ..Options::default()
+    });
+    let image = world.image("shop/api", "1", "a");
+    run(
+        &world,
+        &["verify", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(3)
+    .says("error[registry-denied]");
+    assert!(exchanges(&world) <= 3, "{}", exchanges(&world));
+}
+
+#[test]
+fn a_login_of_docker_comes_first_and_a_stale_one_is_exchanged() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    // The world's own Docker configuration has a login.
+    world
+        .countersign(&["sign", "--key", &World::kms_key(), &image.tagged()])
+        .ends(0);
+    assert_eq!(exchanges(&world), 0);
+    world.stand_in.expire_tokens();
+    world
+        .countersign(&["verify", "--key", &World::kms_key(), &image.tagged()])
+        .ends(0);
+    assert_eq!(exchanges(&world), 1);
+}
+
+#[test]
+fn denied_credentials_are_an_error_with_the_missing_action() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    let denied = Lie::aws_error(
+        400,
+        "AccessDeniedException",
+        "User: arn:aws:iam::111122223333:user/me is not authorized",
+    );
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("*GetAuthorizationToken", denied));
+    run(
+        &world,
+        &["verify", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(3)
+    .says("error[credentials-unavailable]")
+    .says("ecr:GetAuthorizationToken")
+    .says("arn:aws:iam::111122223333:user/me");
+}
+
+#[test]
+fn a_look_alike_host_gets_no_token() {
+    let world = world(Options::default());
+    for host in [
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com.evil.example",
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com:444",
+        "evil.example/000000000000.dkr.ecr.us-east-1.amazonaws.com",
+    ] {
+        run(
+            &world,
+            &[
+                "verify",
+                "--key",
+                &World::kms_key(),
+                &format!("{host}/shop/api:1"),
+            ],
+        )
+        .ends(3);
+    }
+    assert_eq!(exchanges(&world), 0);
+}
