@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use countersign_common::{Explain, ImageRef, RegistryWriter, Signer, Timestamp, registry};
+use countersign_common::{
+    Algorithm, Explain, ImageRef, RegistryWriter, Signer, Timestamp, registry,
+};
 use countersign_sign::{Error, Outcome, Plan, Record, Request, SignError, plan, sign_image};
 use futures_util::{StreamExt, stream};
 
@@ -22,6 +24,11 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
     let annotations: BTreeMap<String, String> = arguments.annotations.iter().cloned().collect();
     let request = Request::new(annotations).map_err(|error| Stop::new(Exit::Usage, &error))?;
     let signer = keys::signer(&arguments.key, arguments.algorithm).await?;
+    if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
+        tracing::warn!(
+            "signatures by a P-384 key use SHA-384; cosign verifies them by its KMS name, not by a public key file"
+        );
+    }
     let registry = network::client(&arguments.network, arguments.timeout)?;
     let job = Job {
         registry: &registry,

@@ -1,4 +1,4 @@
-//! Other implementations of what we implement, as libraries: RustCrypto's P-256, Sigstore's bundle types and keys, and
+//! Other implementations of what we implement, as libraries: `RustCrypto`'s P-256, Sigstore's bundle types and keys, and
 //! `oci-client`.
 
 use oci_client::{
@@ -87,7 +87,7 @@ fn sigstores_own_library_verifies_our_bundles() {
         };
         let der = DerPublicKey::from_pem(&public).unwrap();
         let key = VerificationKey::from_spki(&der).unwrap();
-        key.verify(&envelope.pae(), &envelope.signature.sig)
+        key.verify(envelope.pae(), &envelope.signature.sig)
             .unwrap();
     }
 }
