@@ -92,3 +92,71 @@ fn value(text: &str) -> Option<(String, &str)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+        Some(Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+            scope: scope.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn what_registries_send_is_read() {
+        assert_eq!(
+            parse([r#"Basic realm="https://x/",service="ecr.amazonaws.com""#]),
+            Some(Challenge::Basic)
+        );
+        assert_eq!(parse(["basic"]), Some(Challenge::Basic));
+        assert_eq!(
+            parse([
+                r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
+            ]),
+            bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io"),
+                Some("repository:a/b:pull,push")
+            ),
+        );
+        assert_eq!(
+            parse([r#"bearer realm=https://x/token , service="a\"b""#]),
+            bearer("https://x/token", Some("a\"b"), None)
+        );
+    }
+
+    #[test]
+    fn a_token_is_preferred_to_a_password() {
+        let both = ["Basic realm=\"x\"", "Bearer realm=\"https://x/token\""];
+        assert_eq!(parse(both), bearer("https://x/token", None, None));
+    }
+
+    #[test]
+    fn anything_doubtful_is_no_challenge() {
+        for header in [
+            "",
+            "Negotiate",
+            "Bearer",
+            "Bearer service=\"x\"",
+            "Bearer realm=\"unclosed",
+            "Bearer realm=\"x\"garbage",
+            "Bearer realm=\"https://good/\",realm=\"https://evil/\"",
+            "Bearer realm=\"x\",service=\"a\",SERVICE=\"b\"",
+        ] {
+            assert_eq!(parse([header]), None, "{header}");
+        }
+        assert_eq!(parse(std::iter::repeat_n("Negotiate", 1_000)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_answered_without_a_panic(header: String) {
+            let _ = parse([header.as_str(), &format!("Bearer {header}")]);
+        }
+    }
+}

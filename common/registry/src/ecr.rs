@@ -103,3 +103,109 @@ impl Ecr {
 
 /// How long before its end a login is renewed.
 const RENEWED_BEFORE: Duration = Duration::from_mins(30);
+
+#[cfg(test)]
+mod tests {
+    use countersign_common::ImageRef;
+
+    use super::*;
+
+    fn ecr(host: &str) -> Option<Ecr> {
+        Ecr::of(
+            ImageRef::parse(&format!("{host}/app"))
+                .unwrap()
+                .repository(),
+        )
+    }
+
+    #[test]
+    fn every_form_of_an_ecr_host_is_known() {
+        for (host, region, fips, dual_stack) in [
+            (
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+                "us-east-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com:443",
+                "us-east-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.DKR.ECR.us-east-1.amazonaws.com",
+                "us-east-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.dkr-ecr.us-west-2.on.aws",
+                "us-west-2",
+                false,
+                true,
+            ),
+            (
+                "123456789012.dkr-ecr-fips.us-gov-east-1.on.aws",
+                "us-gov-east-1",
+                true,
+                true,
+            ),
+            (
+                "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+                "us-gov-west-1",
+                true,
+                false,
+            ),
+            (
+                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+                false,
+                false,
+            ),
+            (
+                "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+                "cn-north-1",
+                false,
+                true,
+            ),
+            (
+                "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu",
+                "eusc-de-east-1",
+                false,
+                false,
+            ),
+        ] {
+            let expected = Ecr {
+                region: region.to_owned(),
+                fips,
+                dual_stack,
+            };
+            assert_eq!(ecr(host), Some(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_look_alike_is_a_stranger() {
+        for host in [
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com.fake.example.com",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.tld",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com:444",
+            "123456789012.dkr-ecr.us-west-2.on.aws.com.cn",
+            "evil.123456789012.dkr.ecr.us-east-1.amazonaws.com",
+            "12345678901.dkr.ecr.us-east-1.amazonaws.com",
+            "1234567890123.dkr.ecr.us-east-1.amazonaws.com",
+            "a23456789012.dkr.ecr.us-east-1.amazonaws.com",
+            "dkr.ecr.us-east-1.amazonaws.com",
+            "123456789012.dkr.ecr.amazonaws.com",
+            "123456789012.dkr.ecr.us-east-1.evil.amazonaws.com",
+            "123456789012.dkr.ecrx.us-east-1.amazonaws.com",
+            "123456789012.dkrxecr.us-east-1.amazonaws.com",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.org",
+            "evil.tld/123456789012.dkr.ecr.us-east-1.amazonaws.com",
+            "public.ecr.aws",
+        ] {
+            assert_eq!(ecr(host), None, "{host}");
+        }
+    }
+}

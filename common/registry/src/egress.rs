@@ -97,3 +97,68 @@ impl Resolve for PublicOnly {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        for text in [
+            "8.8.8.8",
+            "52.216.0.1",
+            "2600:1f18::1",
+            "64:ff9b::808:808",
+            "2002:808:808::1",
+        ] {
+            assert!(is_public(text.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "ff02::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_objected_to_before_its_name_is_looked_up() {
+        let objects = |text: &str| objection(&Url::parse(text).unwrap()).is_some();
+        assert!(!objects(
+            "https://bucket.s3.eu-west-1.amazonaws.com/x?X-Amz-Signature=1"
+        ));
+        assert!(!objects("https://8.8.8.8/"));
+        for text in [
+            "http://bucket.s3.amazonaws.com/",
+            "https://user:password@bucket.s3.amazonaws.com/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://[fd00:ec2::254]/",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+        ] {
+            assert!(objects(text), "{text}");
+        }
+    }
+}

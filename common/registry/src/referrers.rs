@@ -276,3 +276,41 @@ fn next_link(header: &str) -> Option<&str> {
         is_next.then_some(target)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found() {
+        for header in [
+            "</v2/a/referrers/b?last=c>; rel=\"next\"",
+            "</v2/a/referrers/b?last=c>;rel=next",
+            "</first>; rel=\"first\", </v2/a/referrers/b?last=c>; title=\"x\"; REL = \"next\"",
+        ] {
+            assert_eq!(
+                next_link(header),
+                Some("/v2/a/referrers/b?last=c"),
+                "{header}"
+            );
+        }
+        for header in [
+            "",
+            "</x>",
+            "</x>; rel=\"prev\"",
+            "/x; rel=next",
+            "<unclosed; rel=next",
+        ] {
+            assert_eq!(next_link(header), None, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_link_is_answered_without_a_panic(header: String) {
+            let _ = next_link(&header);
+        }
+    }
+}
