@@ -15,11 +15,12 @@ pub trait Registry: Send + Sync {
     /// Turns a reference into a manifest, once. No such manifest is a refusal.
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>>;
 
-    /// A manifest by its digest.
+    /// A manifest by its descriptor: of its digest, and not longer than it says. A list that anybody may write cannot
+    /// make a reader fetch more than it announces.
     fn manifest<'a>(
         &'a self,
         repository: &'a Repository,
-        digest: &'a Digest,
+        descriptor: &'a Descriptor,
     ) -> Task<'a, Result<Option<Manifest>, Failure>>;
 
     /// Everything that says it refers to this digest: the referrers API and, where a registry has none, the fallback

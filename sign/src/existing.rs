@@ -74,7 +74,7 @@ async fn read(
     limits: &Limits,
 ) -> Result<Option<Found>, Failure> {
     let repository = plan.repository();
-    let Some(manifest) = registry.manifest(repository, &descriptor.digest).await? else {
+    let Some(manifest) = registry.manifest(repository, descriptor).await? else {
         return Ok(None);
     };
     let Body::Image(body) = manifest.body() else {

@@ -8,7 +8,7 @@ use countersign_common::{
     manifest::{Body, DOCKER_MANIFEST, OCI_MANIFEST, Platform},
     registry::{Error, Failure},
 };
-use countersign_trust_roots::format::{self, Fetched};
+use countersign_trust_roots::format::{self, Fetched, Reader};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
@@ -114,13 +114,10 @@ impl Source<'_> {
     }
 
     async fn child(self, child: &Descriptor) -> Result<Manifest, ContentFault> {
-        let manifest = self
-            .registry
-            .manifest(self.repository, &child.digest)
-            .await?;
+        let manifest = self.registry.manifest(self.repository, child).await?;
         let manifest = manifest.ok_or_else(|| ContentFault::Error(self.absent(&child.digest)))?;
         let found = manifest.descriptor();
-        if found.size == child.size && found.media_type == child.media_type {
+        if found.media_type == child.media_type {
             Ok(manifest)
         } else {
             Err(ContentFault::Refusal(Refusal::DescriptorMismatch {
@@ -163,49 +160,82 @@ impl Source<'_> {
             }
         }
         let listed = referrers.len();
-        let referrers = affordable(referrers, self.limits.image_bytes);
-        let left_out = listed - referrers.len();
-        let fetch = |(subject, descriptor): (Digest, Descriptor)| async move {
-            let content = self.artifact(&subject, &descriptor).await;
-            Artifact {
+        let mut allowance = self.limits.image_bytes;
+        let referrers = affordable(
+            referrers,
+            |(_, artifact)| (artifact.size, &artifact.digest),
+            &mut allowance,
+        );
+        let mut left_out = listed - referrers.len();
+        let open = |(subject, descriptor): (Digest, Descriptor)| async move {
+            let state = self.open(&subject, &descriptor).await;
+            Opened {
                 digest: descriptor.digest,
+                subject,
+                state,
+            }
+        };
+        let opened: Vec<Opened> = stream::iter(referrers.into_iter().map(open))
+            .buffered(PARALLEL)
+            .collect()
+            .await;
+        let mut artifacts = Vec::new();
+        let mut pending = Vec::new();
+        for Opened {
+            digest,
+            subject,
+            state,
+        } in opened
+        {
+            match state {
+                State::Settled(content) => artifacts.push(Artifact {
+                    digest,
+                    subject,
+                    content,
+                }),
+                State::Pending(sealed) => pending.push((digest, subject, sealed)),
+            }
+        }
+        let known = pending.len();
+        let pending = affordable(
+            pending,
+            |(_, _, sealed)| (sealed.blob.size, &sealed.blob.digest),
+            &mut allowance,
+        );
+        left_out += known - pending.len();
+        let read = |(digest, subject, sealed): (Digest, Digest, Box<Pending>)| async move {
+            let content = self.read(&sealed).await;
+            Artifact {
+                digest,
                 subject,
                 content,
             }
         };
-        let mut artifacts: Vec<_> = stream::iter(referrers.into_iter().map(fetch))
-            .buffered(PARALLEL)
-            .collect()
-            .await;
+        artifacts.extend(
+            stream::iter(pending.into_iter().map(read))
+                .buffered(PARALLEL)
+                .collect::<Vec<_>>()
+                .await,
+        );
         artifacts.sort_by(|one, other| {
             (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
         });
         (artifacts, failures, left_out)
     }
 
-    async fn artifact(self, subject: &Digest, descriptor: &Descriptor) -> Content {
-        self.read(subject, descriptor)
-            .await
-            .unwrap_or_else(|failure| match failure {
-                Failure::Error(error) => Content::Unavailable(error),
-                Failure::Refusal(source) => Content::Refused(Refusal::Transfer {
-                    artifact: descriptor.digest.clone(),
-                    source,
-                }),
-            })
-    }
-
-    async fn read(self, subject: &Digest, descriptor: &Descriptor) -> Result<Content, Failure> {
-        let manifest = self
-            .registry
-            .manifest(self.repository, &descriptor.digest)
-            .await?;
-        let manifest = manifest.ok_or_else(|| self.absent(&descriptor.digest))?;
+    /// An artifact's manifest, and what follows from it alone.
+    async fn open(self, subject: &Digest, descriptor: &Descriptor) -> State {
+        let manifest = match self.registry.manifest(self.repository, descriptor).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => {
+                return State::Settled(Content::Unavailable(self.absent(&descriptor.digest)));
+            }
+            Err(failure) => return State::Settled(transfer_failed(&descriptor.digest, failure)),
+        };
         let artifact = manifest.digest().clone();
         let Body::Image(body) = manifest.body() else {
-            return Ok(Content::Foreign {
-                artifact_type: manifest.descriptor().media_type.clone(),
-            });
+            let artifact_type = manifest.descriptor().media_type.clone();
+            return State::Settled(Content::Foreign { artifact_type });
         };
         // Anybody can list anything for a subject; the artifact itself must say so.
         if body
@@ -213,36 +243,95 @@ impl Source<'_> {
             .as_ref()
             .is_none_or(|named| named.digest != *subject)
         {
-            return Ok(Content::Refused(Refusal::Misplaced { artifact }));
+            return State::Settled(Content::Refused(Refusal::Misplaced { artifact }));
         }
         let Some(reader) = format::reader(body) else {
-            return Ok(Content::Foreign {
+            return State::Settled(Content::Foreign {
                 artifact_type: body.artifact_type.clone(),
             });
         };
-        let blob = match (reader.blob)(body) {
-            Ok(blob) => self.blob(blob, self.limits.attestation).await?,
-            Err(source) => return Ok(Content::Refused(Refusal::Damaged { artifact, source })),
+        match (reader.blob)(body).cloned() {
+            Ok(blob) => State::Pending(Box::new(Pending {
+                manifest,
+                reader,
+                blob,
+            })),
+            Err(source) => State::Settled(Content::Refused(Refusal::Damaged { artifact, source })),
+        }
+    }
+
+    /// What an artifact's blob says.
+    async fn read(self, pending: &Pending) -> Content {
+        let Pending {
+            manifest,
+            reader,
+            blob,
+        } = pending;
+        let blob = match self.blob(blob, self.limits.attestation).await {
+            Ok(blob) => blob,
+            Err(failure) => return transfer_failed(manifest.digest(), failure),
         };
-        let fetched = Fetched {
-            manifest: &manifest,
-            blob: &blob,
-        };
-        Ok(match (reader.read)(&fetched, self.limits) {
+        match (reader.read)(
+            &Fetched {
+                manifest,
+                blob: &blob,
+            },
+            self.limits,
+        ) {
             Ok(claims) => Content::Claims(claims),
-            Err(source) => Content::Refused(Refusal::Damaged { artifact, source }),
-        })
+            Err(source) => {
+                let artifact = manifest.digest().clone();
+                Content::Refused(Refusal::Damaged { artifact, source })
+            }
+        }
     }
 }
 
-/// The smallest manifests first, while they are affordable together: large junk must not push a signature out.
-fn affordable(mut referrers: Vec<(Digest, Descriptor)>, limit: u64) -> Vec<(Digest, Descriptor)> {
-    referrers
-        .sort_by(|(_, one), (_, other)| (one.size, &one.digest).cmp(&(other.size, &other.digest)));
-    let mut total = 0_u64;
-    referrers.retain(|(_, descriptor)| {
-        total = total.saturating_add(descriptor.size);
-        total <= limit
-    });
-    referrers
+/// An artifact whose manifest was fetched.
+struct Opened {
+    digest: Digest,
+    subject: Digest,
+    state: State,
+}
+
+enum State {
+    /// Its blob is needed to know what it is.
+    Pending(Box<Pending>),
+    Settled(Content),
+}
+
+struct Pending {
+    manifest: Manifest,
+    reader: &'static Reader,
+    blob: Descriptor,
+}
+
+fn transfer_failed(artifact: &Digest, failure: Failure) -> Content {
+    match failure {
+        Failure::Error(error) => Content::Unavailable(error),
+        Failure::Refusal(source) => Content::Refused(Refusal::Transfer {
+            artifact: artifact.clone(),
+            source,
+        }),
+    }
+}
+
+/// The smallest first, while they are affordable together: large junk must not push a signature out. Sizes are those of
+/// the descriptors, which the registry's client holds every transfer to.
+fn affordable<T>(
+    mut wanted: Vec<T>,
+    key: impl for<'a> Fn(&'a T) -> (u64, &'a Digest),
+    allowance: &mut u64,
+) -> Vec<T> {
+    wanted.sort_by(|one, other| key(one).cmp(&key(other)));
+    let mut count = 0;
+    for size in wanted.iter().map(|one| key(one).0) {
+        let Some(left) = allowance.checked_sub(size) else {
+            break;
+        };
+        *allowance = left;
+        count += 1;
+    }
+    wanted.truncate(count);
+    wanted
 }

@@ -99,12 +99,12 @@ mod tests {
 
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
             scope: scope.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -118,22 +118,22 @@ mod tests {
             parse([
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#
             ]),
-            bearer(
+            Some(bearer(
                 "https://auth.docker.io/token",
                 Some("registry.docker.io"),
                 Some("repository:a/b:pull,push")
-            ),
+            )),
         );
         assert_eq!(
             parse([r#"bearer realm=https://x/token , service="a\"b""#]),
-            bearer("https://x/token", Some("a\"b"), None)
+            Some(bearer("https://x/token", Some("a\"b"), None))
         );
     }
 
     #[test]
     fn a_token_is_preferred_to_a_password() {
         let both = ["Basic realm=\"x\"", "Bearer realm=\"https://x/token\""];
-        assert_eq!(parse(both), bearer("https://x/token", None, None));
+        assert_eq!(parse(both), Some(bearer("https://x/token", None, None)));
     }
 
     #[test]

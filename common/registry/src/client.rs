@@ -73,6 +73,36 @@ impl Client {
         }
     }
 
+    /// A manifest as another document describes it.
+    async fn described_manifest(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Manifest>, Failure> {
+        let digest = &descriptor.digest;
+        let announced = usize::try_from(descriptor.size).unwrap_or(usize::MAX);
+        let limits = Limits {
+            manifest: self.limits().manifest.min(announced),
+            ..*self.limits()
+        };
+        match self
+            .fetch_manifest(repository, &digest.to_string(), Some(digest), &limits)
+            .await
+        {
+            Ok(Some(manifest)) if manifest.descriptor().size == descriptor.size => {
+                Ok(Some(manifest))
+            }
+            Ok(None) => Ok(None),
+            Ok(Some(_)) => Err(wrong_size(descriptor, repository)),
+            Err(Failure::Refusal(Refusal::TooLarge { .. }))
+                if announced <= self.limits().manifest =>
+            {
+                Err(wrong_size(descriptor, repository))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn read_manifest(
         &self,
         Answer { response, place }: Answer,
@@ -121,11 +151,12 @@ impl Client {
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
         let bytes = match body::read(response, most, &place).await {
             Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
-                return Err(wrong_size(descriptor, &place));
+                return Err(wrong_size(descriptor, repository));
             }
             other => other?,
         };
         check_content(
+            repository,
             descriptor,
             bytes.len() as u64,
             descriptor.digest.recomputed(&bytes),
@@ -154,11 +185,11 @@ impl Client {
             let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;
             size += piece.len() as u64;
             if size > descriptor.size {
-                return Err(wrong_size(descriptor, &place));
+                return Err(wrong_size(descriptor, repository));
             }
             hasher.update(&piece);
         }
-        check_content(descriptor, size, hasher.finish(), &place)?;
+        check_content(repository, descriptor, size, hasher.finish(), &place)?;
         Ok(Some(size))
     }
 
@@ -281,12 +312,9 @@ impl Registry for Client {
     fn manifest<'a>(
         &'a self,
         repository: &'a Repository,
-        digest: &'a Digest,
+        descriptor: &'a Descriptor,
     ) -> Task<'a, Result<Option<Manifest>, Failure>> {
-        Box::pin(async move {
-            self.fetch_manifest(repository, &digest.to_string(), Some(digest), self.limits())
-                .await
-        })
+        Box::pin(self.described_manifest(repository, descriptor))
     }
 
     fn referrers<'a>(
@@ -358,15 +386,16 @@ fn check_limit(descriptor: &Descriptor, limit: u64, place: &Place) -> Result<(),
     }))
 }
 
-fn wrong_size(descriptor: &Descriptor, place: &Place) -> Failure {
+fn wrong_size(descriptor: &Descriptor, repository: &Repository) -> Failure {
     Failure::Refusal(Refusal::SizeMismatch {
-        registry: place.registry.clone(),
+        registry: repository.registry(),
         digest: descriptor.digest.clone(),
         size: descriptor.size,
     })
 }
 
 fn check_content(
+    repository: &Repository,
     descriptor: &Descriptor,
     size: u64,
     actual: Digest,
@@ -383,7 +412,7 @@ fn check_content(
     if size == descriptor.size {
         Ok(())
     } else {
-        Err(wrong_size(descriptor, place))
+        Err(wrong_size(descriptor, repository))
     }
 }
 

@@ -174,7 +174,7 @@ async fn what_is_pushed_is_found_in_every_kind_of_registry() {
                 .unwrap();
             let found = world
                 .client
-                .manifest(&repository, referrer.digest())
+                .manifest(&repository, referrer.descriptor())
                 .await
                 .unwrap()
                 .unwrap();
@@ -224,11 +224,7 @@ async fn only_a_404_is_absence() {
     let (image, repository) = (world.image("1"), world.repository());
     let absent = Descriptor::of("x", b"absent");
     assert_eq!(
-        world
-            .client
-            .manifest(&repository, &absent.digest)
-            .await
-            .unwrap(),
+        world.client.manifest(&repository, &absent).await.unwrap(),
         None
     );
     assert_eq!(
@@ -253,10 +249,7 @@ async fn only_a_404_is_absence() {
             world.client.referrers(&repository, &absent.digest).await,
             code,
         );
-        is_error(
-            world.client.manifest(&repository, &absent.digest).await,
-            code,
-        );
+        is_error(world.client.manifest(&repository, &absent).await, code);
         is_error(world.client.blob(&repository, &absent, 10).await, code);
         world.stand_in.faults().clear();
     }
@@ -304,7 +297,8 @@ async fn throttling_is_waited_for_within_bounds_and_never_absence() {
 async fn altered_bytes_are_refused() {
     let world = World::oci(Login::Anonymous);
     let (image, repository) = (world.image("1"), world.repository());
-    let digest = world.client.resolve(&image).await.unwrap().digest().clone();
+    let pinned = world.client.resolve(&image).await.unwrap();
+    let descriptor = pinned.manifest.descriptor();
     let blob = Descriptor::of("c", b"{}");
     world.lie("GET /v2/*/blobs/*", Lie::FlipByte(0));
     is_refusal(
@@ -332,7 +326,7 @@ async fn altered_bytes_are_refused() {
     }
     world.lie("GET /v2/*/manifests/*", Lie::FlipByte(3));
     is_refusal(
-        world.client.manifest(&repository, &digest).await,
+        world.client.manifest(&repository, descriptor).await,
         "digest-mismatch",
     );
     world.stand_in.faults().clear();
@@ -342,6 +336,31 @@ async fn altered_bytes_are_refused() {
         Lie::Header("Docker-Content-Digest".to_owned(), other),
     );
     is_refusal(world.client.resolve(&image).await, "digest-mismatch");
+}
+
+#[tokio::test]
+async fn a_manifest_is_held_to_the_size_of_its_descriptor() {
+    let world = World::oci(Login::Anonymous);
+    let pinned = world.client.resolve(&world.image("1")).await.unwrap();
+    let (repository, honest) = (world.repository(), pinned.manifest.descriptor());
+    assert!(
+        world
+            .client
+            .manifest(&repository, honest)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    for size in [1, honest.size - 1, honest.size + 1, u64::MAX] {
+        let lying = Descriptor {
+            size,
+            ..honest.clone()
+        };
+        is_refusal(
+            world.client.manifest(&repository, &lying).await,
+            "digest-mismatch",
+        );
+    }
 }
 
 #[tokio::test]

@@ -115,11 +115,16 @@ impl Registry for MemoryRegistry {
     fn manifest<'a>(
         &'a self,
         _: &'a Repository,
-        digest: &'a Digest,
+        descriptor: &'a Descriptor,
     ) -> Task<'a, Result<Option<Manifest>, Failure>> {
         Box::pin(async move {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            Ok(self.manifests.lock().unwrap().get(digest).cloned())
+            Ok(self
+                .manifests
+                .lock()
+                .unwrap()
+                .get(&descriptor.digest)
+                .cloned())
         })
     }
 

@@ -91,7 +91,7 @@ pub(super) async fn copied_signature(stage: &Stage<'_>, from: &str, to: &str) ->
         .map_err(lost)?
     {
         let Some(manifest) = registry
-            .manifest(repository, &referrer.digest)
+            .manifest(repository, &referrer)
             .await
             .map_err(lost)?
         else {

@@ -87,7 +87,6 @@ fn sigstores_own_library_verifies_our_bundles() {
         };
         let der = DerPublicKey::from_pem(&public).unwrap();
         let key = VerificationKey::from_spki(&der).unwrap();
-        key.verify(envelope.pae(), &envelope.signature.sig)
-            .unwrap();
+        key.verify(envelope.pae(), &envelope.signature.sig).unwrap();
     }
 }
