@@ -150,3 +150,56 @@ impl Family {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_parsed_back() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+            assert_eq!(algorithm.to_string(), algorithm.name());
+            assert_eq!(
+                serde_json::to_string(&algorithm).unwrap(),
+                format!("\"{algorithm}\"")
+            );
+        }
+        for name in [
+            "",
+            "ECDSA-P256-SHA256",
+            "ecdsa-p256-sha384",
+            "none",
+            "hs256",
+            "rsa-pkcs1-sha1",
+        ] {
+            assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_family_begins_with_an_algorithm_of_its_own() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(
+                algorithm.family().default_algorithm().family(),
+                algorithm.family()
+            );
+        }
+        assert_eq!(Family::Rsa.default_algorithm(), Algorithm::RsaPkcs1Sha256);
+    }
+
+    #[test]
+    fn the_hash_has_the_length_that_the_name_says() {
+        for algorithm in Algorithm::ALL {
+            let bits = algorithm.message_digest(b"").len() * 8;
+            assert!(
+                algorithm.name().ends_with(&format!("sha{bits}")),
+                "{algorithm}"
+            );
+        }
+        assert_eq!(
+            hex::encode(Algorithm::EcdsaP256Sha256.message_digest(b"")),
+            crate::Digest::sha256(b"").hex()
+        );
+    }
+}

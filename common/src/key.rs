@@ -299,3 +299,6 @@ pub enum KeyError {
     #[error("the kind of key is not supported; ECDSA on P-256 or P-384, and RSA, are")]
     Unsupported,
 }
+
+#[cfg(test)]
+mod tests;
