@@ -147,6 +147,7 @@ impl Credentials {
     ) -> Result<Option<(Credential, Origin)>, NoCredential> {
         match self {
             Self::Anonymous => Ok(None),
+            Self::Given { .. } if rejected.is_some() => Ok(None),
             Self::Given { user, password } => Ok(Some((
                 Credential::expiring(user, password, None),
                 Origin::Configured,

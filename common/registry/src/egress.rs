@@ -8,6 +8,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use countersign_common::Repository;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -96,6 +97,46 @@ impl Resolve for PublicOnly {
             }
         })
     }
+}
+
+/// A registry that is itself at a private address may keep its blobs at another one, never at a metadata service.
+pub(crate) async fn is_private_neighbour(
+    repository: &Repository,
+    target: &Url,
+    scheme: &str,
+) -> bool {
+    if target.scheme() != scheme && target.scheme() != "https" {
+        return false;
+    }
+    let target_port = target.port_or_known_default().unwrap_or_default();
+    let Some(target_host) = target.host_str() else {
+        return false;
+    };
+    let registry_port = repository.port().unwrap_or(443);
+    let (here, there) = (
+        addresses(repository.host(), registry_port).await,
+        addresses(target_host, target_port).await,
+    );
+    let private = |addresses: &[IpAddr]| {
+        !addresses.is_empty() && addresses.iter().all(|address| !is_public(*address))
+    };
+    let metadata = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2]
+        }
+    };
+    // A registry on this machine may point to this machine, and nowhere else that is private.
+    let loopback = !repository.is_loopback() || there.iter().all(IpAddr::is_loopback);
+    private(&here) && private(&there) && loopback && !there.iter().any(metadata)
+}
+
+async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    tokio::net::lookup_host((host, port))
+        .await
+        .map(|found| found.map(|address| address.ip()).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod body;
 mod challenge;
 mod client;
+mod clients;
 mod credentials;
 mod ecr;
 mod egress;

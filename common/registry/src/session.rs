@@ -22,6 +22,7 @@ use url::Url;
 use crate::{
     body,
     challenge::{self, Challenge},
+    clients::{Clients, Towards},
     credentials::{Credential, Credentials, NoCredential, Origin, header},
     ecr::Ecr,
     egress,
@@ -162,9 +163,14 @@ impl Session {
             let Known::Credential(_, origin) = login.credential else {
                 return Ok(false);
             };
-            login.credential = caller.find(Some(origin)).await?.into();
             login.challenge = Some(challenge);
-            return Ok(matches!(login.credential, Known::Credential(..)));
+            // Refused for this repository, it may be good for another one: it is only ever replaced by a newer one.
+            let newer = caller.find(Some(origin)).await?;
+            let found = newer.is_some();
+            if found {
+                login.credential = newer.into();
+            }
+            return Ok(found);
         }
         login.challenge = Some(challenge);
         Ok(true)
@@ -224,10 +230,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) access: Access,
     pub(crate) credentials: &'a Credentials,
-    /// For the registry's own host.
-    pub(crate) http: &'a Client,
-    /// For hosts that the registry names.
-    pub(crate) strangers: &'a Client,
+    pub(crate) clients: &'a Clients,
     pub(crate) scheme: &'a str,
     pub(crate) limits: &'a Limits,
     pub(crate) place: &'a Place,
@@ -270,7 +273,7 @@ impl Caller<'_> {
         };
         let mut url = Url::parse(realm)
             .map_err(|_| self.no_credential(NoCredential::new("the login realm is no URL")))?;
-        let client = self.realm_client(&url, credential)?;
+        let client = self.realm_client(&url, credential).await?;
         let actions = match self.access {
             Access::Pull => "pull",
             Access::Push => "pull,push",
@@ -313,32 +316,33 @@ impl Caller<'_> {
         self.token(response, &place).await
     }
 
-    fn realm_client(
+    async fn realm_client(
         &self,
         realm: &Url,
         credential: Option<&Credential>,
     ) -> Result<&Client, Failure> {
+        let own = Towards::registry(self.repository);
         let same_host = realm.host_str() == Some(self.repository.host());
         if same_host && realm.scheme() == self.scheme {
-            return Ok(self.http);
+            return self.clients.get(own, self.place);
         }
-        if let Some(reason) = egress::objection(realm) {
-            // A registry of this machine may have its realm on this machine.
-            let local = realm
-                .host_str()
-                .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-            if local && self.repository.is_loopback() && realm.scheme() == self.scheme {
-                return Ok(self.http);
-            }
+        let private = egress::is_private_neighbour(self.repository, realm, self.scheme).await;
+        if let Some(reason) = egress::objection(realm).filter(|_| !private) {
             return Err(self.egress(realm, reason));
         }
-        if credential.is_some() && !same_host && !is_known_realm(self.repository.host(), realm) {
+        let local = private && self.repository.is_loopback();
+        if credential.is_some()
+            && !local
+            && !same_host
+            && !is_known_realm(self.repository.host(), realm)
+        {
             return Err(self.egress(
                 realm,
                 "a credential for this registry is not sent to another host",
             ));
         }
-        Ok(self.strangers)
+        self.clients
+            .get(if private { own } else { Towards::Stranger }, self.place)
     }
 
     async fn token(&self, response: Response, place: &Place) -> Result<Token, Failure> {

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher, RandomState},
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,19 +10,19 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{
     Repository,
-    registry::{Error, Failure},
+    registry::{Error, Failure, Refusal},
 };
 use reqwest::{
-    Certificate, Client, Method, Response, StatusCode,
+    Client, Method, Response, StatusCode,
     header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
-    redirect::Policy,
 };
 use url::Url;
 
 use crate::{
     body,
+    clients::{Clients, Towards},
     credentials::Credentials,
-    egress::{self, PublicOnly},
+    egress,
     options::{ConfigError, Options, PlainHttp},
     place::Place,
     session::{Access, Caller, Session},
@@ -39,8 +38,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 pub(crate) struct Transport {
     pub(crate) options: Options,
     credentials: Credentials,
-    http: Client,
-    strangers: Client,
+    clients: Clients,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
@@ -74,18 +72,10 @@ pub(crate) struct Answer {
 
 impl Transport {
     pub(crate) fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
-        // Ignored if one is there: this program links only one.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = client(&options)?
-            .build()
-            .map_err(|source| ConfigError::Client { source })?;
-        let strangers = client(&options)?.dns_resolver(Arc::new(PublicOnly)).build();
-        let strangers = strangers.map_err(|source| ConfigError::Client { source })?;
         Ok(Self {
+            clients: Clients::new(&options)?,
             options,
             credentials,
-            http,
-            strangers,
             sessions: Mutex::default(),
         })
     }
@@ -212,8 +202,7 @@ impl Transport {
             repository: request.repository,
             access: request.access,
             credentials: &self.credentials,
-            http: &self.http,
-            strangers: &self.strangers,
+            clients: &self.clients,
             scheme,
             limits: &self.options.limits,
             place,
@@ -234,12 +223,16 @@ impl Transport {
                 .authorization(&self.caller(request, place, scheme))
                 .await?;
             let url = self.url(request, scheme, place)?;
-            let mut outgoing = self.outgoing(&self.http, request, url);
+            let client = self
+                .clients
+                .get(Towards::registry(request.repository), place)?;
+            let mut outgoing = self.outgoing(client, request, url);
             if let Some(header) = &authorization.header {
                 outgoing = outgoing.header("Authorization", header.clone());
             }
             match outgoing.send().await {
                 Ok(response) => {
+                    check_headers(&response, self.options.limits.headers, place)?;
                     session.speaks(scheme);
                     return Ok((response, scheme, authorization));
                 }
@@ -352,94 +345,42 @@ impl Transport {
         scheme: &str,
     ) -> Result<Option<Response>, Failure> {
         if egress::objection(target).is_none() {
-            match self
-                .outgoing(&self.strangers, request, target.clone())
-                .send()
-                .await
-            {
+            let client = self.clients.get(Towards::Stranger, place)?;
+            match self.outgoing(client, request, target.clone()).send().await {
                 Ok(response) => return Ok(Some(response)),
                 // The name leads to private addresses only.
                 Err(error) if is_permission(&error) => {}
                 Err(error) => return Err(Failure::Error(place.broken(error))),
             }
         }
-        if !self
-            .is_private_neighbour(request.repository, target, scheme)
-            .await
-        {
+        if !egress::is_private_neighbour(request.repository, target, scheme).await {
             return Ok(None);
         }
-        let response = self
-            .outgoing(&self.http, request, target.clone())
-            .send()
-            .await;
+        let client = self
+            .clients
+            .get(Towards::registry(request.repository), place)?;
+        let response = self.outgoing(client, request, target.clone()).send().await;
         response
             .map(Some)
             .map_err(|error| Failure::Error(place.broken(error)))
     }
-
-    /// A registry that is itself at a private address may keep its blobs at another one, never at a metadata service.
-    async fn is_private_neighbour(
-        &self,
-        repository: &Repository,
-        target: &Url,
-        scheme: &str,
-    ) -> bool {
-        if target.scheme() != scheme && target.scheme() != "https" {
-            return false;
-        }
-        let target_port = target.port_or_known_default().unwrap_or_default();
-        let Some(target_host) = target.host_str() else {
-            return false;
-        };
-        let registry_port = repository.port().unwrap_or(443);
-        let (here, there) = (
-            addresses(repository.host(), registry_port).await,
-            addresses(target_host, target_port).await,
-        );
-        let private = |addresses: &[IpAddr]| {
-            !addresses.is_empty() && addresses.iter().all(|address| !egress::is_public(*address))
-        };
-        let metadata = |address: &IpAddr| match address {
-            IpAddr::V4(address) => address.is_link_local(),
-            IpAddr::V6(address) => {
-                address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2]
-            }
-        };
-        // A registry on this machine may point to this machine, and nowhere else that is private.
-        let loopback = !repository.is_loopback() || there.iter().all(IpAddr::is_loopback);
-        private(&here) && private(&there) && loopback && !there.iter().any(metadata)
-    }
 }
 
-async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    tokio::net::lookup_host((host, port))
-        .await
-        .map(|found| found.map(|address| address.ip()).collect())
-        .unwrap_or_default()
-}
-
-fn client(options: &Options) -> Result<reqwest::ClientBuilder, ConfigError> {
-    let limits = &options.limits;
-    let mut builder = Client::builder()
-        .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .referer(false)
-        .connect_timeout(options.timeout)
-        .read_timeout(options.timeout)
-        .http1_max_headers(100)
-        .http2_max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX))
-        .default_headers(HeaderMap::new());
-    if let Some(pem) = &options.certificate_authorities {
-        let certificates =
-            Certificate::from_pem_bundle(pem).map_err(|source| ConfigError::Client { source })?;
-        if certificates.is_empty() {
-            return Err(ConfigError::NoCertificate);
-        }
-        builder = builder.tls_certs_merge(certificates);
+/// HTTP/2 bounds them while they arrive; HTTP/1 has a buffer of some hundred kilobytes.
+fn check_headers(response: &Response, limit: usize, place: &Place) -> Result<(), Failure> {
+    let size: usize = response
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if size <= limit {
+        return Ok(());
     }
-    Ok(builder)
+    Err(Failure::Refusal(Refusal::TooLarge {
+        registry: place.registry.clone(),
+        path: format!("the header of {}", place.path),
+        limit: limit as u64,
+    }))
 }
 
 /// Statuses after which the same request may succeed.

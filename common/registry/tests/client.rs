@@ -533,6 +533,37 @@ async fn an_expired_login_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_for_one_repository_does_not_end_the_login_for_others() {
+    for login in [Login::Basic, Login::Bearer] {
+        let world = World::oci(login);
+        let image = world.image("1");
+        world.client.resolve(&image).await.unwrap();
+        world.lie("GET /v2/forbidden/*", Lie::status(403));
+        let forbidden = format!("{}/forbidden:1", world.stand_in.registry_host());
+        is_error(
+            world
+                .client
+                .resolve(&ImageRef::parse(&forbidden).unwrap())
+                .await,
+            "registry-denied",
+        );
+        world.client.resolve(&image).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn too_long_a_header_is_refused() {
+    let world = World::oci(Login::Anonymous);
+    let image = world.image("1");
+    let header = |length: usize| Lie::Header("X-Junk".to_owned(), "x".repeat(length));
+    world.lie("GET /v2/*", header(40 << 10));
+    is_refusal(world.client.resolve(&image).await, "too-large");
+    world.stand_in.faults().clear();
+    world.lie("GET /v2/*", header(30 << 10));
+    world.client.resolve(&image).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_immutable_fallback_tag_is_named() {
     let world = World::no_referrers();
     let image = world.client.resolve(&world.image("1")).await.unwrap();

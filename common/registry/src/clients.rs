@@ -1,0 +1,97 @@
+//! The HTTP clients, each made when it is first needed: reading the system's certificates takes longer than a request.
+
+use std::sync::{Arc, OnceLock};
+
+use countersign_common::{Repository, registry::Failure};
+use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+
+use crate::{
+    egress::PublicOnly,
+    options::{ConfigError, Options},
+    place::Place,
+};
+
+/// One pool of connections for each kind of host.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    options: Options,
+    certificates: Vec<Certificate>,
+    registries: OnceLock<Client>,
+    strangers: OnceLock<Client>,
+    this_machine: OnceLock<Client>,
+}
+
+/// Whose host a request goes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Towards {
+    /// The one that a person named.
+    Registry,
+    /// One that a registry names: public addresses only.
+    Stranger,
+    /// This machine: past any proxy, which could not reach it.
+    ThisMachine,
+}
+
+impl Towards {
+    pub(crate) fn registry(repository: &Repository) -> Self {
+        if repository.is_loopback() {
+            Self::ThisMachine
+        } else {
+            Self::Registry
+        }
+    }
+}
+
+impl Clients {
+    pub(crate) fn new(options: &Options) -> Result<Self, ConfigError> {
+        // Ignored if one is there: this program links only one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificates = match &options.certificate_authorities {
+            Some(pem) => Certificate::from_pem_bundle(pem)
+                .map_err(|source| ConfigError::Client { source })?,
+            None => Vec::new(),
+        };
+        if options.certificate_authorities.is_some() && certificates.is_empty() {
+            return Err(ConfigError::NoCertificate);
+        }
+        Ok(Self {
+            options: options.clone(),
+            certificates,
+            registries: OnceLock::new(),
+            strangers: OnceLock::new(),
+            this_machine: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn get(&self, towards: Towards, place: &Place) -> Result<&Client, Failure> {
+        let (slot, builder) = match towards {
+            Towards::Registry => (&self.registries, self.builder()),
+            Towards::Stranger => (
+                &self.strangers,
+                self.builder().dns_resolver(Arc::new(PublicOnly)),
+            ),
+            Towards::ThisMachine => (&self.this_machine, self.builder().no_proxy()),
+        };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let client = builder
+            .build()
+            .map_err(|error| Failure::Error(place.broken(error)))?;
+        Ok(slot.get_or_init(|| client))
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        Client::builder()
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(self.options.timeout)
+            .read_timeout(self.options.timeout)
+            .http1_max_headers(100)
+            .http2_max_header_list_size(
+                u32::try_from(self.options.limits.headers).unwrap_or(u32::MAX),
+            )
+            .tls_certs_merge(self.certificates.iter().cloned())
+    }
+}
