@@ -245,8 +245,8 @@ pub const CODES: &[Code] = &[
     Code::new("key-protocol"),
     Code::new("key-region-unknown"),
     Code::new("key-request-rejected"),
-    Code::new("key-timeout"),
     Code::new("key-throttled"),
+    Code::new("key-timeout"),
     Code::new("key-unavailable"),
     Code::new("key-wrong-usage"),
     Code::new("self-check-failed"),
@@ -312,5 +312,130 @@ impl Explain for Refusal {
             }
         }
         .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::tests::{HOSTILE, assert_explained};
+
+    fn errors() -> Vec<Error> {
+        let key = || "alias/release".to_owned();
+        let source = || Cause::from(HOSTILE);
+        vec![
+            Error::Credentials {
+                key: key(),
+                source: source(),
+            },
+            Error::RegionUnknown { key: key() },
+            Error::TimedOut {
+                key: key(),
+                seconds: 10,
+            },
+            Error::Throttled {
+                key: key(),
+                attempts: 3,
+            },
+            Error::Unavailable {
+                key: key(),
+                source: source(),
+            },
+        ]
+    }
+
+    fn refusals() -> Vec<Refusal> {
+        let key = || "alias/release".to_owned();
+        let message = || HOSTILE.to_owned();
+        vec![
+            Refusal::AccessDenied {
+                action: "kms:Sign",
+                key: key(),
+                message: message(),
+            },
+            Refusal::AnotherKey {
+                answered: message(),
+                key: key(),
+            },
+            Refusal::Disabled { key: key() },
+            Refusal::InvalidState {
+                key: key(),
+                message: message(),
+            },
+            Refusal::NotFound {
+                key: key(),
+                region: "eu-west-1".to_owned(),
+            },
+            Refusal::Protocol {
+                key: key(),
+                what: "no signature",
+            },
+            Refusal::Rejected {
+                key: key(),
+                name: message(),
+                message: message(),
+            },
+            Refusal::SelfCheckFailed { key: key() },
+            Refusal::WrongUsage {
+                key: key(),
+                message: message(),
+            },
+        ]
+    }
+
+    /// Does not compile while a new error is missing from the tests.
+    fn error_position(error: &Error) -> usize {
+        match error {
+            Error::Credentials { .. } => 0,
+            Error::RegionUnknown { .. } => 1,
+            Error::TimedOut { .. } => 2,
+            Error::Throttled { .. } => 3,
+            Error::Unavailable { .. } => 4,
+        }
+    }
+
+    /// Does not compile while a new refusal is missing from the tests.
+    fn refusal_position(refusal: &Refusal) -> usize {
+        match refusal {
+            Refusal::AccessDenied { .. } => 0,
+            Refusal::AnotherKey { .. } => 1,
+            Refusal::Disabled { .. } => 2,
+            Refusal::InvalidState { .. } => 3,
+            Refusal::NotFound { .. } => 4,
+            Refusal::Protocol { .. } => 5,
+            Refusal::Rejected { .. } => 6,
+            Refusal::SelfCheckFailed { .. } => 7,
+            Refusal::WrongUsage { .. } => 8,
+        }
+    }
+
+    #[test]
+    fn every_failure_is_explained_and_shows_no_hostile_text() {
+        let (errors, refusals) = (errors(), refusals());
+        assert!(errors.iter().map(error_position).eq(0..5));
+        assert!(refusals.iter().map(refusal_position).eq(0..9));
+        let errors = errors.iter().map(|error| error as &dyn Explain);
+        let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
+        assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);
+    }
+
+    #[test]
+    fn a_failure_says_what_its_part_says() {
+        for error in errors() {
+            let said = (error.code(), error.to_string(), error.remedy());
+            let failure = Failure::from(error);
+            assert_eq!(
+                (failure.code(), failure.to_string(), failure.remedy()),
+                said
+            );
+        }
+        for refusal in refusals() {
+            let said = (refusal.code(), refusal.to_string(), refusal.remedy());
+            let failure = Failure::from(refusal);
+            assert_eq!(
+                (failure.code(), failure.to_string(), failure.remedy()),
+                said
+            );
+        }
     }
 }
