@@ -3,12 +3,15 @@
 //! The only asynchronous part of the judgement, over the registry's port. One artifact that cannot be had never hides
 //! the others: whoever may write to a registry must not be able to deny by adding junk.
 
+use std::{collections::HashSet, ops::ControlFlow};
+
+use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, PinnedImage, Registry, Repository,
     manifest::{Body, DOCKER_MANIFEST, OCI_MANIFEST, Platform},
     registry::{Error, Failure},
 };
-use countersign_trust_roots::format::{self, Fetched, Reader};
+use countersign_trust_roots::format::{self, Fetched, ReadError, Reader};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
@@ -96,6 +99,9 @@ struct Source<'a> {
 /// Artifacts, failed listings, and how many artifacts were left out.
 type Found = (Vec<Artifact>, Vec<Failure>, usize);
 
+/// What was listed, and for which subject.
+type Referrer = (Digest, Descriptor);
+
 impl Source<'_> {
     async fn content(
         self,
@@ -126,7 +132,7 @@ impl Source<'_> {
         }
     }
 
-    async fn blob(self, descriptor: &Descriptor, limit: usize) -> Result<bytes::Bytes, Failure> {
+    async fn blob(self, descriptor: &Descriptor, limit: usize) -> Result<Bytes, Failure> {
         let blob = self
             .registry
             .blob(self.repository, descriptor, limit)
@@ -143,167 +149,145 @@ impl Source<'_> {
     }
 
     async fn artifacts(self, subjects: &[Digest]) -> Found {
-        let list = |subject: Digest| async move {
-            let listed = self.registry.referrers(self.repository, &subject).await;
-            (subject, listed)
-        };
-        let mut referrers = Vec::new();
+        let (referrers, failures) = self.list(subjects).await;
+        let mut allowance = self.limits.image_bytes;
+        let (referrers, unopened) = affordable(
+            referrers,
+            |(_, artifact)| (artifact.size, &artifact.digest),
+            &mut allowance,
+        );
+        let open = |(subject, descriptor)| self.open(subject, descriptor);
+        let mut artifacts = Vec::new();
+        let mut pending = Vec::new();
+        for opened in in_parallel(referrers.into_iter().map(open)).await {
+            match opened {
+                ControlFlow::Continue(one) => pending.push(one),
+                ControlFlow::Break(artifact) => artifacts.push(artifact),
+            }
+        }
+        let (pending, unread) = affordable(
+            pending,
+            |one| (one.blob.size, &one.blob.digest),
+            &mut allowance,
+        );
+        artifacts.extend(in_parallel(pending.into_iter().map(|one| self.read(one))).await);
+        artifacts.sort_by(|one, other| {
+            (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
+        });
+        (artifacts, failures, unopened + unread)
+    }
+
+    /// What is listed for each subject, each entry once: a list that repeats one bad signature must not use up the tries
+    /// of the good ones.
+    async fn list(self, subjects: &[Digest]) -> (Vec<Referrer>, Vec<Failure>) {
+        let list = |subject| self.registry.referrers(self.repository, subject);
+        let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
-        for (subject, listed) in future::join_all(subjects.iter().cloned().map(list)).await {
+        for (subject, listed) in subjects
+            .iter()
+            .zip(future::join_all(subjects.iter().map(list)).await)
+        {
+            let mut seen = HashSet::new();
             match listed {
                 Ok(listed) => referrers.extend(
                     listed
                         .into_iter()
+                        .filter(|one| seen.insert((one.digest.clone(), one.size)))
                         .map(|descriptor| (subject.clone(), descriptor)),
                 ),
                 Err(failure) => failures.push(failure),
             }
         }
-        let listed = referrers.len();
-        let mut allowance = self.limits.image_bytes;
-        let referrers = affordable(
-            referrers,
-            |(_, artifact)| (artifact.size, &artifact.digest),
-            &mut allowance,
-        );
-        let mut left_out = listed - referrers.len();
-        let open = |(subject, descriptor): (Digest, Descriptor)| async move {
-            let state = self.open(&subject, &descriptor).await;
-            Opened {
-                digest: descriptor.digest,
-                subject,
-                state,
-            }
+        (referrers, failures)
+    }
+
+    /// Fetches an artifact's manifest. Continues if its blob is needed to know what it says.
+    async fn open(self, subject: Digest, descriptor: Descriptor) -> ControlFlow<Artifact, Pending> {
+        let digest = descriptor.digest.clone();
+        let content = match self.registry.manifest(self.repository, &descriptor).await {
+            Ok(Some(manifest)) => match recognise(&subject, &manifest) {
+                Ok((reader, blob)) => {
+                    return ControlFlow::Continue(Pending {
+                        subject,
+                        manifest,
+                        reader,
+                        blob,
+                    });
+                }
+                Err(content) => content,
+            },
+            Ok(None) => Content::Unavailable(self.absent(&digest)),
+            Err(failure) => transfer_failed(&digest, failure),
         };
-        let opened: Vec<Opened> = stream::iter(referrers.into_iter().map(open))
-            .buffered(PARALLEL)
-            .collect()
-            .await;
-        let mut artifacts = Vec::new();
-        let mut pending = Vec::new();
-        for Opened {
+        ControlFlow::Break(Artifact {
             digest,
             subject,
-            state,
-        } in opened
-        {
-            match state {
-                State::Settled(content) => artifacts.push(Artifact {
-                    digest,
-                    subject,
-                    content,
-                }),
-                State::Pending(sealed) => pending.push((digest, subject, sealed)),
-            }
-        }
-        let known = pending.len();
-        let pending = affordable(
-            pending,
-            |(_, _, sealed)| (sealed.blob.size, &sealed.blob.digest),
-            &mut allowance,
-        );
-        left_out += known - pending.len();
-        let read = |(digest, subject, sealed): (Digest, Digest, Box<Pending>)| async move {
-            let content = self.read(&sealed).await;
-            Artifact {
-                digest,
-                subject,
-                content,
-            }
-        };
-        artifacts.extend(
-            stream::iter(pending.into_iter().map(read))
-                .buffered(PARALLEL)
-                .collect::<Vec<_>>()
-                .await,
-        );
-        artifacts.sort_by(|one, other| {
-            (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
-        });
-        (artifacts, failures, left_out)
+            content,
+        })
     }
 
-    /// An artifact's manifest, and what follows from it alone.
-    async fn open(self, subject: &Digest, descriptor: &Descriptor) -> State {
-        let manifest = match self.registry.manifest(self.repository, descriptor).await {
-            Ok(Some(manifest)) => manifest,
-            Ok(None) => {
-                return State::Settled(Content::Unavailable(self.absent(&descriptor.digest)));
-            }
-            Err(failure) => return State::Settled(transfer_failed(&descriptor.digest, failure)),
-        };
-        let artifact = manifest.digest().clone();
-        let Body::Image(body) = manifest.body() else {
-            let artifact_type = manifest.descriptor().media_type.clone();
-            return State::Settled(Content::Foreign { artifact_type });
-        };
-        // Anybody can list anything for a subject; the artifact itself must say so.
-        if body
-            .subject
-            .as_ref()
-            .is_none_or(|named| named.digest != *subject)
-        {
-            return State::Settled(Content::Refused(Refusal::Misplaced { artifact }));
-        }
-        let Some(reader) = format::reader(body) else {
-            return State::Settled(Content::Foreign {
-                artifact_type: body.artifact_type.clone(),
-            });
-        };
-        match (reader.blob)(body).cloned() {
-            Ok(blob) => State::Pending(Box::new(Pending {
-                manifest,
-                reader,
-                blob,
-            })),
-            Err(source) => State::Settled(Content::Refused(Refusal::Damaged { artifact, source })),
-        }
-    }
-
-    /// What an artifact's blob says.
-    async fn read(self, pending: &Pending) -> Content {
+    /// Fetches an artifact's blob and reads it.
+    async fn read(self, pending: Pending) -> Artifact {
         let Pending {
+            subject,
             manifest,
             reader,
             blob,
         } = pending;
-        let blob = match self.blob(blob, self.limits.attestation).await {
-            Ok(blob) => blob,
-            Err(failure) => return transfer_failed(manifest.digest(), failure),
+        let digest = manifest.digest().clone();
+        let content = match self.blob(&blob, self.limits.attestation).await {
+            Ok(blob) => claims(reader, &manifest, &blob, self.limits),
+            Err(failure) => transfer_failed(&digest, failure),
         };
-        match (reader.read)(
-            &Fetched {
-                manifest,
-                blob: &blob,
-            },
-            self.limits,
-        ) {
-            Ok(claims) => Content::Claims(claims),
-            Err(source) => {
-                let artifact = manifest.digest().clone();
-                Content::Refused(Refusal::Damaged { artifact, source })
-            }
+        Artifact {
+            digest,
+            subject,
+            content,
         }
     }
 }
 
-/// An artifact whose manifest was fetched.
-struct Opened {
-    digest: Digest,
-    subject: Digest,
-    state: State,
-}
-
-enum State {
-    /// Its blob is needed to know what it is.
-    Pending(Box<Pending>),
-    Settled(Content),
-}
-
+/// An artifact of a format that is read.
 struct Pending {
+    subject: Digest,
     manifest: Manifest,
     reader: &'static Reader,
     blob: Descriptor,
+}
+
+/// Who reads an artifact, and from which blob; or what it is instead.
+fn recognise(
+    subject: &Digest,
+    manifest: &Manifest,
+) -> Result<(&'static Reader, Descriptor), Content> {
+    let artifact = || manifest.digest().clone();
+    let Body::Image(body) = manifest.body() else {
+        return Err(Content::Foreign {
+            artifact_type: manifest.descriptor().media_type.clone(),
+        });
+    };
+    // Anybody can list anything for a subject; the artifact itself must say so.
+    let named = body.subject.as_ref().map(|named| &named.digest);
+    if named != Some(subject) {
+        let artifact = artifact();
+        return Err(Content::Refused(Refusal::Misplaced { artifact }));
+    }
+    let reader = format::reader(body).ok_or_else(|| Content::Foreign {
+        artifact_type: body.artifact_type.clone(),
+    })?;
+    let blob = (reader.blob)(body).map_err(|source| damaged(artifact(), source))?;
+    Ok((reader, blob.clone()))
+}
+
+fn claims(reader: &Reader, manifest: &Manifest, blob: &Bytes, limits: &Limits) -> Content {
+    match (reader.read)(&Fetched { manifest, blob }, limits) {
+        Ok(claims) => Content::Claims(claims),
+        Err(source) => damaged(manifest.digest().clone(), source),
+    }
+}
+
+fn damaged(artifact: Digest, source: ReadError) -> Content {
+    Content::Refused(Refusal::Damaged { artifact, source })
 }
 
 fn transfer_failed(artifact: &Digest, failure: Failure) -> Content {
@@ -316,13 +300,18 @@ fn transfer_failed(artifact: &Digest, failure: Failure) -> Content {
     }
 }
 
+/// Bounded, and in the order that was asked for.
+async fn in_parallel<F: Future>(requests: impl Iterator<Item = F>) -> Vec<F::Output> {
+    stream::iter(requests).buffered(PARALLEL).collect().await
+}
+
 /// The smallest first, while they are affordable together: large junk must not push a signature out. Sizes are those of
-/// the descriptors, which the registry's client holds every transfer to.
+/// the descriptors, which the registry's client holds every transfer to. Also says how many are left out.
 fn affordable<T>(
     mut wanted: Vec<T>,
     key: impl for<'a> Fn(&'a T) -> (u64, &'a Digest),
     allowance: &mut u64,
-) -> Vec<T> {
+) -> (Vec<T>, usize) {
     wanted.sort_by(|one, other| key(one).cmp(&key(other)));
     let mut count = 0;
     for size in wanted.iter().map(|one| key(one).0) {
@@ -332,6 +321,7 @@ fn affordable<T>(
         *allowance = left;
         count += 1;
     }
+    let left_out = wanted.len() - count;
     wanted.truncate(count);
-    wanted
+    (wanted, left_out)
 }
