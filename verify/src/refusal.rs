@@ -81,7 +81,10 @@ pub enum Refusal {
         source: registry::Refusal,
     },
     /// Too few signers.
-    #[error("{found} of {wanted} required distinct keys signed it: {}", signers.join(", "))]
+    #[error(
+        "{found} of {wanted} required distinct keys signed it: {}",
+        list(signers)
+    )]
     ThresholdNotMet {
         /// How many are required.
         wanted: usize,
@@ -108,9 +111,13 @@ fn found_instead(found: &[String]) -> String {
     if found.is_empty() {
         String::new()
     } else {
-        let found: Vec<_> = found.iter().map(|kind| Escaped(kind).to_string()).collect();
-        format!("; beside it there are only: {}", found.join(", "))
+        format!("; beside it there are only: {}", list(found))
     }
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| Escaped(text).to_string()).collect();
+    texts.join(", ")
 }
 
 /// Every code that a verdict may carry as a refusal, of this package and of those below it.

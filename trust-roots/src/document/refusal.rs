@@ -19,7 +19,11 @@ pub enum Refusal {
         found: Option<String>,
     },
     /// Signed by nobody who is trusted.
-    #[error("it is signed by {}, which is not a trusted key; trusted: {}", signer_name(signer), trusted.join(", "))]
+    #[error(
+        "it is signed by {}, which is not a trusted key; trusted: {}",
+        signer_name(signer),
+        names(trusted)
+    )]
     KeyUnknown {
         /// The key by its hint, or what else names the signer; empty if nothing does.
         signer: String,
@@ -43,7 +47,10 @@ pub enum Refusal {
         expected: Repository,
     },
     /// The signature does not fit.
-    #[error("the signature does not fit its content and key {key}, which it names")]
+    #[error(
+        "the signature does not fit its content and key {}, which it names",
+        Escaped(key)
+    )]
     SignatureInvalid {
         /// The key's name.
         key: String,
@@ -55,7 +62,10 @@ pub enum Refusal {
         limit: usize,
     },
     /// A key of the stand-in.
-    #[error("it is signed with the demonstration key {key}, whose private half anybody may have")]
+    #[error(
+        "it is signed with the demonstration key {}, whose private half anybody may have",
+        Escaped(key)
+    )]
     StandInKey {
         /// The key's name.
         key: String,
@@ -91,6 +101,11 @@ fn signer_name(signer: &str) -> String {
     } else {
         Escaped(signer).to_string()
     }
+}
+
+fn names(keys: &[String]) -> String {
+    let names: Vec<_> = keys.iter().map(|key| Escaped(key).to_string()).collect();
+    names.join(", ")
 }
 
 /// Every code of this module.

@@ -2,6 +2,7 @@
 //!
 //! Members are only ever added; a program ignores those it does not know.
 
+use countersign_common::Escaped;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -241,7 +242,7 @@ impl From<&Authenticity> for AuthenticityDocument {
 impl From<&CountedSignature> for SignatureDocument {
     fn from(signature: &CountedSignature) -> Self {
         Self {
-            signer: signature.signer.clone(),
+            signer: Escaped(&signature.signer).to_string(),
             key_id: signature.key_id.to_string(),
             algorithm: signature.algorithm.to_string(),
             artifact: signature.artifact.to_string(),
