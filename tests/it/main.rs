@@ -11,6 +11,7 @@
 
 mod commands;
 mod ecr;
+mod network;
 mod peers;
 mod sign;
 mod verify;
