@@ -41,7 +41,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                     &demand::check(whole, quorum),
                     evidence,
                     now,
-                    found.into_remarks(),
+                    shortfall::remarks(&shortfalls, found),
                 )),
                 (integrity, quorum) => Err(Shortfall::of(integrity.err(), quorum, found, subject)),
             }
@@ -62,8 +62,11 @@ fn signatures<'id, 'e>(
     found: &mut Findings,
 ) -> Vec<binding::Bound<'id, 'e>> {
     let about_subject = |artifact: &&Artifact| artifact.subject == case.expected().subject;
+    let mut artifacts: Vec<_> = evidence.artifacts.iter().filter(about_subject).collect();
+    // Whoever lists them must not decide, by their order, which are tried or shown.
+    artifacts.sort_by_key(|artifact| &artifact.digest);
     let mut claims = Vec::new();
-    for artifact in evidence.artifacts.iter().filter(about_subject) {
+    for artifact in artifacts {
         match &artifact.content {
             Content::Claims(all) => {
                 let (asked, other): (Vec<&Claim>, Vec<&Claim>) = all.iter().partition(|claim| {

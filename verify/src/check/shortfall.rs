@@ -9,14 +9,14 @@ use super::{
 use crate::{
     Refusal, Verdict,
     evidence::Evidence,
-    verdict::{Authenticity, Fault, Finding, Findings, Integrity, Outcome, Reason},
+    verdict::{Authenticity, Fault, Finding, Findings, Integrity, Outcome, Reason, distinct},
 };
 
 /// One judgement that did not end in trust.
 pub(super) struct Shortfall {
     integrity: Option<Broken>,
     authenticity: Authenticity,
-    remarks: Vec<Finding>,
+    noticed: Vec<Finding>,
 }
 
 impl Shortfall {
@@ -26,19 +26,22 @@ impl Shortfall {
         found: Findings,
         subject: &Digest,
     ) -> Self {
-        match quorum {
-            Ok(quorum) => Self {
-                integrity,
-                authenticity: Authenticity::signed(&quorum),
-                remarks: found.into_remarks(),
-            },
-            Err(too_few) => Self {
-                integrity,
-                authenticity: unsigned(too_few, &found, subject),
-                remarks: Vec::new(),
-            },
+        let authenticity = match quorum {
+            Ok(quorum) => Authenticity::signed(&quorum),
+            Err(too_few) => unsigned(too_few, &found, subject),
+        };
+        Self {
+            integrity,
+            authenticity,
+            noticed: found.into_remarks(),
         }
     }
+}
+
+/// What the judgements before the one that ended in trust noticed, and it itself.
+pub(super) fn remarks(before: &[Shortfall], found: Findings) -> Vec<Finding> {
+    let before = before.iter().flat_map(|shortfall| &shortfall.noticed);
+    before.cloned().chain(found.into_remarks()).collect()
 }
 
 /// What could not be fetched may have been the signature that is missing: then the question stays open.
@@ -63,36 +66,26 @@ fn unsigned(too_few: TooFew, found: &Findings, subject: &Digest) -> Authenticity
         );
     }
     reasons.extend(found.reasons());
-    match found.faults() {
-        [] => Authenticity::NotSigned { reasons },
-        faults => Authenticity::Undecided {
-            faults: faults.to_vec(),
-            reasons,
-        },
-    }
+    Authenticity::unsigned(found.faults().to_vec(), reasons)
 }
 
 /// Joins the judgements of an image and of the index it was reached through.
 pub(super) fn verdict(shortfalls: Vec<Shortfall>, evidence: &Evidence, now: Timestamp) -> Verdict {
-    let mut integrity = None;
-    let mut remarks = Vec::new();
-    let mut authenticity = Authenticity::NotSigned {
-        reasons: Vec::new(),
-    };
+    let mut broken = None;
+    let mut noticed = Vec::new();
+    let mut authenticity = Authenticity::NotJudged;
     for shortfall in shortfalls {
-        integrity = integrity.or(shortfall.integrity);
-        remarks.extend(shortfall.remarks);
+        broken = broken.or(shortfall.integrity);
+        noticed.extend(shortfall.noticed);
         authenticity = authenticity.or(shortfall.authenticity);
     }
-    let integrity = match integrity {
+    let integrity = match broken {
         None => Integrity::of(evidence),
         Some(Broken::Fault(fault)) => Integrity::Undecided(fault),
         Some(Broken::Reason(reason)) => Integrity::Broken(reason),
     };
     let outcome = outcome(&integrity, &authenticity);
-    if let Authenticity::Undecided { reasons, .. } = &authenticity {
-        remarks.extend(reasons.iter().map(|reason| reason.as_ref().clone()));
-    }
+    let remarks = beside(&outcome, &integrity, &authenticity, noticed);
     Verdict::short(evidence, now, outcome, (integrity, authenticity), remarks)
 }
 
@@ -111,8 +104,27 @@ fn outcome(integrity: &Integrity, authenticity: &Authenticity) -> Outcome {
         Authenticity::Signed { .. } | Authenticity::NotJudged => {}
     }
     if reasons.is_empty() {
-        Outcome::Undecided(faults)
+        Outcome::Undecided(distinct(faults))
     } else {
-        Outcome::Refused(reasons)
+        Outcome::Refused(distinct(reasons))
     }
+}
+
+/// What was found out, or could not be, and did not decide the outcome.
+fn beside(
+    outcome: &Outcome,
+    integrity: &Integrity,
+    authenticity: &Authenticity,
+    noticed: Vec<Finding>,
+) -> Vec<Finding> {
+    let decisive = outcome.findings();
+    let (faults, reasons) = authenticity.clone().into_findings();
+    let fault = match integrity {
+        Integrity::Undecided(fault) => Some(fault.clone()),
+        Integrity::Whole { .. } | Integrity::Broken(_) | Integrity::NotJudged => None,
+    };
+    let reasons = reasons.iter().map(AsRef::as_ref);
+    let faults = fault.iter().chain(&faults).map(AsRef::as_ref);
+    let all = reasons.chain(faults).cloned().chain(noticed);
+    distinct(all.filter(|finding| !decisive.contains(&finding)))
 }

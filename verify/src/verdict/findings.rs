@@ -170,13 +170,7 @@ impl Findings {
     pub(crate) fn reasons(&self) -> Vec<Reason> {
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|(rank, _)| *rank);
-        let mut distinct: Vec<Reason> = Vec::new();
-        for (_, reason) in reasons {
-            if !distinct.contains(reason) {
-                distinct.push(reason.clone());
-            }
-        }
-        distinct
+        distinct(reasons.into_iter().map(|(_, reason)| reason.clone()))
     }
 
     /// All of it, where it changed nothing.
@@ -186,4 +180,15 @@ impl Findings {
             .chain(self.faults.iter().map(|fault| fault.0.clone()))
             .collect()
     }
+}
+
+/// Each once, in the order of its first appearance.
+pub(crate) fn distinct<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    distinct
 }

@@ -15,8 +15,8 @@ use countersign_common::{
 };
 use countersign_trust_roots::document::binding::Bound;
 
-pub(crate) use self::findings::Findings;
 pub use self::findings::{Fault, Finding, Reason};
+pub(crate) use self::findings::{Findings, distinct};
 use crate::{
     Refusal,
     check::{demand::Trusted, quorum::Quorum},
@@ -44,6 +44,17 @@ pub enum Outcome {
     Refused(Vec<Reason>),
     /// Could not find out.
     Undecided(Vec<Fault>),
+}
+
+impl Outcome {
+    /// What decided it; nothing if it was verified.
+    pub(crate) fn findings(&self) -> Vec<&Finding> {
+        match self {
+            Self::Verified(_) => Vec::new(),
+            Self::Refused(reasons) => reasons.iter().map(AsRef::as_ref).collect(),
+            Self::Undecided(faults) => faults.iter().map(AsRef::as_ref).collect(),
+        }
+    }
 }
 
 /// How much is proven.
@@ -146,6 +157,7 @@ impl Verdict {
     ) -> Self {
         let authenticity = Authenticity::signed(trusted.quorum());
         remarks.splice(0..0, authenticity.remarks(evidence));
+        let remarks = distinct(remarks);
         Self {
             image: evidence.image.reference.clone(),
             digest: Some(trusted.whole().manifest().digest().clone()),
@@ -301,51 +313,35 @@ impl Authenticity {
         }
     }
 
+    /// Nobody who counts has signed: an open question while something could not be fetched.
+    pub(crate) fn unsigned(faults: Vec<Fault>, reasons: Vec<Reason>) -> Self {
+        if faults.is_empty() {
+            Self::NotSigned { reasons }
+        } else {
+            Self::Undecided { faults, reasons }
+        }
+    }
+
     /// Of two judgements the better one; of two bad ones, what both say.
     pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (signed @ Self::Signed { .. }, _) | (_, signed @ Self::Signed { .. }) => signed,
-            (
-                Self::Undecided {
-                    faults,
-                    mut reasons,
-                },
-                Self::NotSigned { reasons: more },
-            )
-            | (
-                Self::NotSigned { mut reasons },
-                Self::Undecided {
-                    faults,
-                    reasons: more,
-                },
-            ) => {
-                reasons.extend(more);
-                Self::Undecided { faults, reasons }
+            (one, other) => {
+                let (faults, reasons) = one.into_findings();
+                let (more_faults, more_reasons) = other.into_findings();
+                Self::unsigned(
+                    distinct(faults.into_iter().chain(more_faults)),
+                    distinct(reasons.into_iter().chain(more_reasons)),
+                )
             }
-            (
-                Self::Undecided {
-                    mut faults,
-                    mut reasons,
-                },
-                Self::Undecided {
-                    faults: others,
-                    reasons: more,
-                },
-            ) => {
-                faults.extend(
-                    others
-                        .into_iter()
-                        .filter(|fault| !faults.contains(fault))
-                        .collect::<Vec<_>>(),
-                );
-                reasons.extend(more);
-                Self::Undecided { faults, reasons }
-            }
-            (Self::NotSigned { mut reasons }, Self::NotSigned { reasons: more }) => {
-                reasons.extend(more);
-                Self::NotSigned { reasons }
-            }
-            (Self::NotJudged, other) | (other, Self::NotJudged) => other,
+        }
+    }
+
+    pub(crate) fn into_findings(self) -> (Vec<Fault>, Vec<Reason>) {
+        match self {
+            Self::Signed { .. } | Self::NotJudged => (Vec::new(), Vec::new()),
+            Self::NotSigned { reasons } => (Vec::new(), reasons),
+            Self::Undecided { faults, reasons } => (faults, reasons),
         }
     }
 
