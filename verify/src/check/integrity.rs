@@ -59,7 +59,9 @@ fn check_platform(wanted: Option<&Platform>, config: Option<&Bytes>) -> Result<(
     let (Some(wanted), Some(config)) = (wanted, config) else {
         return Ok(());
     };
-    let found = json::from_slice::<Platform>(config, &Limits::TABLE).ok();
+    let found = json::from_slice::<Platform>(config, &Limits::TABLE)
+        .ok()
+        .filter(|found| !found.os.is_empty());
     if found.as_ref().is_some_and(|found| found.satisfies(wanted)) {
         return Ok(());
     }
