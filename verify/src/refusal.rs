@@ -39,7 +39,7 @@ pub enum Refusal {
     },
     /// More evidence than is fetched.
     #[error(
-        "{left_out} artifacts that refer to the image were not looked at: together they exceed {limit} bytes"
+        "not all that refers to the image was looked at: together it has more than {limit} bytes (left out: {left_out})"
     )]
     EvidenceTooLarge {
         /// How many.
@@ -82,10 +82,12 @@ pub enum Refusal {
     },
     /// Too few signers.
     #[error(
-        "{found} of {wanted} required distinct keys signed it: {}",
+        "{found} of {wanted} required distinct keys signed {subject}: {}",
         list(signers)
     )]
     ThresholdNotMet {
+        /// The content.
+        subject: Digest,
         /// How many are required.
         wanted: usize,
         /// How many signed.

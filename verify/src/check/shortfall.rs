@@ -50,6 +50,7 @@ fn unsigned(too_few: TooFew, found: &Findings, subject: &Digest) -> Authenticity
     if !too_few.signers.is_empty() {
         reasons.push(
             (&Refusal::ThresholdNotMet {
+                subject: subject.clone(),
                 wanted: too_few.threshold.get(),
                 found: too_few.signers.len(),
                 signers: too_few.signers,

@@ -1,0 +1,136 @@
+//! Every folder of fixtures, judged. What they expect is written anew on demand, and then reviewed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use countersign_verify::{Outcome, Verdict, verdict::document::VerdictDocument};
+use serde_json::json;
+
+use crate::{cases, signing::pretty, story::Story};
+
+pub(crate) fn rewriting() -> bool {
+    env::var_os("COUNTERSIGN_REWRITE").is_some()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/sigstore-bundle")
+}
+
+/// Every fixture, as it lies in its folder.
+pub(crate) fn all() -> Vec<Story> {
+    let mut folders: Vec<_> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders.iter().map(|folder| Story::read(folder)).collect()
+}
+
+pub(crate) fn document(verdict: &Verdict) -> String {
+    pretty(&json!(VerdictDocument::from(verdict)))
+}
+
+pub(crate) fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict.outcome() {
+        Outcome::Verified(_) => "verified",
+        Outcome::Refused(_) => "refused",
+        Outcome::Undecided(_) => "undecided",
+    }
+}
+
+/// Writes a file, or demands that it is there already.
+pub(crate) fn expect(path: &Path, wanted: &[u8]) {
+    if rewriting() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, wanted).unwrap();
+    }
+    let found = fs::read(path).unwrap_or_default();
+    assert_eq!(
+        String::from_utf8_lossy(&found),
+        String::from_utf8_lossy(wanted),
+        "{} (COUNTERSIGN_REWRITE=1 writes it anew)",
+        path.display()
+    );
+}
+
+/// One test, so that none reads a fixture while another writes it.
+#[test]
+fn every_fixture_is_as_generated_and_gets_its_verdict() {
+    for story in cases::all() {
+        let folder = root().join(&story.name);
+        if rewriting() {
+            let _ = fs::remove_dir_all(&folder);
+        }
+        for (file, bytes) in story.written() {
+            expect(&folder.join(file), &bytes);
+        }
+    }
+    let fixtures = all();
+    assert!(fixtures.len() >= cases::all().len());
+    for story in &fixtures {
+        check(story);
+        check_files(story);
+    }
+    let verified: Vec<&str> = fixtures
+        .iter()
+        .map(|story| story.name.as_str())
+        .filter(|name| name.starts_with("verified--"))
+        .collect();
+    for story in &fixtures {
+        let twin = story.case.twin.as_deref();
+        if story.name.starts_with("verified--") {
+            assert_eq!(twin, None, "{}", story.name);
+        } else {
+            let twin = twin.unwrap_or_else(|| panic!("{} has no accepting twin", story.name));
+            assert!(verified.contains(&twin), "{}: {twin}", story.name);
+        }
+    }
+}
+
+fn check(story: &Story) {
+    let verdict = story.verify();
+    assert!(
+        story.name.starts_with(&format!("{}--", outcome(&verdict))),
+        "{}: {verdict}",
+        story.name
+    );
+    let folder = root().join(&story.name);
+    expect(&folder.join("verdict.txt"), verdict.to_string().as_bytes());
+    expect(&folder.join("verdict.json"), document(&verdict).as_bytes());
+    assert_eq!(verdict, story.verify(), "{}: not repeatable", story.name);
+}
+
+/// No file in a fixture that nothing reads.
+fn check_files(story: &Story) {
+    let folder = root().join(&story.name);
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let read = story.files.contains_key(&name);
+        assert!(
+            read || ["case.json", "verdict.json", "verdict.txt"].contains(&name.as_str()),
+            "{}/{name}",
+            story.name
+        );
+        if name.ends_with(".pub") {
+            assert!(story.case.trusted.contains(&name), "{}/{name}", story.name);
+        }
+    }
+}
+
+/// What decides each fixture that is not verified: its codes, the weightiest first.
+pub(crate) fn decisive_codes(verdict: &Verdict) -> Vec<&'static str> {
+    match verdict.outcome() {
+        Outcome::Verified(_) => Vec::new(),
+        Outcome::Refused(reasons) => reasons
+            .iter()
+            .map(|reason| reason.as_ref().code.as_str())
+            .collect(),
+        Outcome::Undecided(faults) => faults
+            .iter()
+            .map(|fault| fault.as_ref().code.as_str())
+            .collect(),
+    }
+}

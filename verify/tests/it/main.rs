@@ -1,0 +1,25 @@
+//! The judgement from a reference to a verdict: fixtures, single cases, and properties.
+//!
+//! `COUNTERSIGN_REWRITE=1 cargo test -p countersign-verify --test it` writes the generated fixtures, every expected
+//! verdict, and the schema anew; the change is then reviewed as a diff.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: they read fixtures, and fail by panicking"
+)]
+
+mod cases;
+mod codes;
+mod collecting;
+mod fixtures;
+mod judging;
+mod properties;
+mod schema;
+mod showing;
+mod signing;
+mod story;
+mod world;

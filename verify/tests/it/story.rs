@@ -1,0 +1,345 @@
+//! One case: what lies in a registry, who is trusted, what is demanded, and when it is judged. It can be written to a
+//! folder and read from there.
+
+use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::Path};
+
+use bytes::Bytes;
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Limits, Manifest, PublicKey, Timestamp,
+    manifest::{OCI_INDEX, OCI_MANIFEST, Platform},
+};
+use countersign_trust_roots::{
+    Authorities, Authority,
+    document::{StandIn, Unbound},
+};
+use countersign_verify::{Demand, Verdict, Verifier};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    signing::{Key, REPOSITORY, Signing, pretty},
+    world::{Fault, Request, World, block_on},
+};
+
+pub(crate) const IMAGE: &str = "registry.example/shop/api:1.4.2";
+
+/// Everything about a case that is not a file of the registry.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct CaseDocument {
+    /// What the case shows.
+    pub(crate) about: String,
+    /// What is asked about.
+    pub(crate) image: String,
+    /// What each tag names, by the file of its manifest.
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) now: String,
+    /// Files of public keys, in the case's folder.
+    pub(crate) trusted: Vec<String>,
+    pub(crate) demand: DemandDocument,
+    /// Limits that are lower than in force.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) limits: BTreeMap<String, usize>,
+    /// Files that the registry serves under the names of others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) altered: BTreeMap<String, String>,
+    /// Manifests that are listed as referring to others, and do not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) listed: BTreeMap<String, Vec<String>>,
+    /// Requests that fail, such as `blob release-signature.blob.json`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) faults: BTreeMap<String, Fault>,
+    /// For a case that is not verified: the case that differs in what decides, and is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) twin: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct DemandDocument {
+    pub(crate) threshold: NonZeroUsize,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) unbound: Choice,
+    pub(crate) stand_in: Choice,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Choice {
+    Accepted,
+    Refused,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    /// The folder: `OUTCOME--CASE`.
+    pub(crate) name: String,
+    pub(crate) case: CaseDocument,
+    /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), and public keys (`*.pub`).
+    pub(crate) files: BTreeMap<String, Bytes>,
+}
+
+impl Story {
+    /// A small image for `linux/amd64`, trusted key `release`, and nobody has signed.
+    pub(crate) fn new(name: &str, about: &str) -> Self {
+        let case = CaseDocument {
+            about: about.to_owned(),
+            image: IMAGE.to_owned(),
+            tags: BTreeMap::from([(IMAGE.to_owned(), "image.manifest.json".to_owned())]),
+            now: "2026-11-24T10:00:00Z".to_owned(),
+            trusted: Vec::new(),
+            demand: DemandDocument {
+                threshold: NonZeroUsize::MIN,
+                annotations: BTreeMap::new(),
+                platform: None,
+                unbound: Choice::Accepted,
+                stand_in: Choice::Refused,
+            },
+            limits: BTreeMap::new(),
+            altered: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            twin: None,
+        };
+        let mut story = Self {
+            name: name.to_owned(),
+            case,
+            files: BTreeMap::new(),
+        };
+        story.put_image("image", "linux/amd64");
+        story.trusting(Key::Release)
+    }
+
+    pub(crate) fn put(&mut self, name: &str, bytes: impl Into<Bytes>) {
+        self.files.insert(name.to_owned(), bytes.into());
+    }
+
+    /// An image of that name, with its configuration.
+    pub(crate) fn put_image(&mut self, name: &str, platform: &str) {
+        let platform = Platform::parse(platform).unwrap();
+        let config = pretty(&json!({
+            "architecture": platform.architecture,
+            "os": platform.os,
+            "config": {"Entrypoint": [format!("/{name}")]},
+            "rootfs": {"type": "layers", "diff_ids": []},
+        }));
+        let described = Descriptor::of(
+            "application/vnd.oci.image.config.v1+json",
+            config.as_bytes(),
+        );
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": described,
+            "layers": [],
+        });
+        self.put(&format!("{name}-config.blob.json"), config);
+        self.put(&format!("{name}.manifest.json"), pretty(&manifest));
+    }
+
+    /// Makes the image a child of an index, which the tag names instead.
+    pub(crate) fn indexed(mut self, edit: fn(&mut Value)) -> Self {
+        self.put_image("other-child", "linux/arm64");
+        let child = |file: &str, architecture: &str| {
+            let mut child = json!(self.descriptor(file));
+            child["platform"] = json!({"os": "linux", "architecture": architecture});
+            child
+        };
+        let mut index = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [
+                child("other-child.manifest.json", "arm64"),
+                child("image.manifest.json", "amd64"),
+            ],
+        });
+        edit(&mut index);
+        self.put("index.manifest.json", pretty(&index));
+        self.case
+            .tags
+            .insert(IMAGE.to_owned(), "index.manifest.json".to_owned());
+        self
+    }
+
+    pub(crate) fn trusting(mut self, key: Key) -> Self {
+        let file = format!("{}.pub", key.name());
+        self.put(&file, key.public().to_pem().unwrap());
+        self.case.trusted.push(file);
+        self
+    }
+
+    /// Trusting this key instead.
+    pub(crate) fn trusting_only(mut self, key: Key) -> Self {
+        for file in std::mem::take(&mut self.case.trusted) {
+            self.files.remove(&file);
+        }
+        self.trusting(key)
+    }
+
+    pub(crate) fn signed(self, signing: &Signing) -> Self {
+        self.signed_for("image.manifest.json", signing)
+    }
+
+    pub(crate) fn signed_for(mut self, subject: &str, signing: &Signing) -> Self {
+        let sealed = signing.seal(&self.descriptor(subject));
+        self.put(&format!("{}.blob.json", signing.name), sealed.blob);
+        self.put(&format!("{}.manifest.json", signing.name), sealed.manifest);
+        self
+    }
+
+    pub(crate) fn with(mut self, edit: impl FnOnce(&mut CaseDocument)) -> Self {
+        edit(&mut self.case);
+        self
+    }
+
+    pub(crate) fn twin(self, twin: &str) -> Self {
+        self.with(|case| case.twin = Some(twin.to_owned()))
+    }
+
+    pub(crate) fn descriptor(&self, manifest: &str) -> Descriptor {
+        let bytes = self.files[manifest].clone();
+        Manifest::parse(bytes, None, None, &Limits::TABLE)
+            .unwrap()
+            .descriptor()
+            .clone()
+    }
+
+    pub(crate) fn digest(&self, file: &str) -> Digest {
+        Digest::sha256(&self.files[file])
+    }
+
+    pub(crate) fn world(&self) -> World {
+        let mut world = World::default();
+        world.limits = Some(self.limits());
+        for (name, bytes) in &self.files {
+            if name.ends_with(".manifest.json") {
+                world.manifests.insert(Digest::sha256(bytes), bytes.clone());
+            } else if name.ends_with(".blob.json") {
+                world.blobs.insert(Digest::sha256(bytes), bytes.clone());
+            }
+        }
+        for (named, served) in &self.case.altered {
+            let (digest, bytes) = (self.digest(named), self.files[served].clone());
+            let shelf = if named.ends_with(".blob.json") {
+                &mut world.blobs
+            } else {
+                &mut world.manifests
+            };
+            shelf.insert(digest, bytes);
+        }
+        for (subject, manifests) in &self.case.listed {
+            let listed = manifests
+                .iter()
+                .map(|manifest| self.descriptor(manifest))
+                .collect();
+            world.listed.insert(self.digest(subject), listed);
+        }
+        for (reference, manifest) in &self.case.tags {
+            world.tags.insert(reference.clone(), self.digest(manifest));
+        }
+        for (request, fault) in &self.case.faults {
+            world.fail(self.request(request), *fault);
+        }
+        world
+    }
+
+    pub(crate) fn request(&self, text: &str) -> Request {
+        match text.split_once(' ') {
+            None if text == "resolve" => Request::Resolve,
+            Some(("blob", file)) => Request::Blob(self.digest(file)),
+            Some(("manifest", file)) => Request::Manifest(self.digest(file)),
+            Some(("referrers", file)) => Request::Referrers(self.digest(file)),
+            _ => panic!("no request: {text}"),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::TABLE;
+        for (name, limit) in &self.case.limits {
+            match name.as_str() {
+                "config" => limits.config = *limit,
+                "imageBytes" => limits.image_bytes = *limit as u64,
+                "referrers" => limits.referrers = *limit,
+                "signatures" => limits.signatures = *limit,
+                _ => panic!("no limit: {name}"),
+            }
+        }
+        limits
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
+        let authority = |file: &String| Authority {
+            name: file.clone(),
+            key: PublicKey::from_pem(std::str::from_utf8(&self.files[file]).unwrap()).unwrap(),
+        };
+        let demand = &self.case.demand;
+        Verifier {
+            authorities: Authorities::new(self.case.trusted.iter().map(authority)).unwrap(),
+            demand: Demand {
+                threshold: demand.threshold,
+                annotations: demand.annotations.clone(),
+                platform: demand
+                    .platform
+                    .as_ref()
+                    .map(|text| Platform::parse(text).unwrap()),
+                unbound: match demand.unbound {
+                    Choice::Accepted => Unbound::Reported,
+                    Choice::Refused => Unbound::Refused,
+                },
+                stand_in: match demand.stand_in {
+                    Choice::Accepted => StandIn::Accepted,
+                    Choice::Refused => StandIn::Refused,
+                },
+            },
+            limits: self.limits(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::parse(&self.case.now).unwrap()
+    }
+
+    pub(crate) fn verify(&self) -> Verdict {
+        self.verify_in(&self.world())
+    }
+
+    pub(crate) fn verify_in(&self, world: &World) -> Verdict {
+        let image = ImageRef::parse(&self.case.image).unwrap();
+        block_on(self.verifier().verify(&image, world, self.now()))
+    }
+
+    pub(crate) fn read(folder: &Path) -> Self {
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let case = fs::read(folder.join("case.json")).unwrap();
+        let files = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let name = name(path);
+                [".manifest.json", ".blob.json", ".pub"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+            })
+            .map(|path| (name(&path), fs::read(&path).unwrap().into()))
+            .collect();
+        Self {
+            name: name(folder),
+            case: serde_json::from_slice(&case)
+                .unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
+            files,
+        }
+    }
+
+    /// All files but the expected verdicts.
+    pub(crate) fn written(&self) -> BTreeMap<String, Bytes> {
+        let mut files = self.files.clone();
+        files.insert("case.json".to_owned(), pretty(&json!(self.case)).into());
+        files
+    }
+}
+
+/// The digest form of the image's name, for asking about one manifest alone.
+pub(crate) fn by_digest(digest: &Digest) -> String {
+    format!("{REPOSITORY}@{digest}")
+}
