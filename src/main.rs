@@ -21,7 +21,7 @@ use clap::Parser;
 use countersign_common::Timestamp;
 
 use crate::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, Output},
     exit::Exit,
     output::Stop,
 };
@@ -34,13 +34,30 @@ fn main() -> ExitCode {
         ));
         std::process::exit(Exit::Internal.code().into());
     }));
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version are results: a full disk must not look like success.
+        Err(help) if !help.use_stderr() => {
+            return show(&help.render().ansi().to_string()).into();
+        }
+        Err(error) => error.exit(),
+    };
     log::start(&arguments.common);
     let exit = run(&arguments).unwrap_or_else(|stop| {
         stop.report(arguments.common.output);
         stop.exit()
     });
     exit.into()
+}
+
+fn show(text: &str) -> Exit {
+    match output::print(text) {
+        Ok(()) => Exit::Done,
+        Err(stop) => {
+            stop.report(Output::Text);
+            stop.exit()
+        }
+    }
 }
 
 fn run(arguments: &Arguments) -> Result<Exit, Stop> {
