@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use countersign_stand_in::{Call, Login, Options, RegistryMode, StandIn, Transport};
+use countersign_stand_in::{Call, Login, Options, RegistryMode, Service, StandIn, Transport};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -147,14 +147,20 @@ impl World {
         self.countersign_with(arguments, &[])
     }
 
+    /// The command under test, not yet started.
+    pub(crate) fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_countersign"));
+        command.args(arguments.iter().map(AsRef::as_ref));
+        command
+    }
+
     /// The same with more variables; an empty value removes one.
     pub(crate) fn countersign_with<S: AsRef<str>>(
         &self,
         arguments: &[S],
         variables: &[(&str, &str)],
     ) -> Run {
-        let mut command = self.program(env!("CARGO_BIN_EXE_countersign"));
-        command.args(arguments.iter().map(AsRef::as_ref));
+        let mut command = self.command(arguments);
         for (name, value) in variables {
             if value.is_empty() {
                 command.env_remove(name)
@@ -261,6 +267,27 @@ impl World {
     /// The calls so far that were about this.
     pub(crate) fn calls(&self, about: impl Fn(&Call) -> bool) -> Vec<Call> {
         self.stand_in.calls().into_iter().filter(about).collect()
+    }
+}
+
+impl World {
+    /// The requests so far that would change something in the registry.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let writing = |call: &Call| {
+            call.service == Service::Registry
+                && !call.line.starts_with("GET ")
+                && !call.line.starts_with("HEAD ")
+        };
+        self.calls(writing)
+            .into_iter()
+            .map(|call| call.line)
+            .collect()
+    }
+
+    /// The calls so far of one of KMS's operations.
+    pub(crate) fn kms_calls(&self, operation: &str) -> Vec<Call> {
+        let line = format!("TrentService.{operation}");
+        self.calls(|call| call.line == line)
     }
 }
 
