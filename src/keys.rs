@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_common::{Algorithm, Code, Explain, PublicKey, Signer, key::KeyError, signer};
+use countersign_common::{
+    Algorithm, Code, Escaped, Explain, PublicKey, Signer, key::KeyError, signer,
+};
 use countersign_kms::KeyUri;
 use countersign_sign::file;
 use countersign_trust_roots::{Authorities, Authority};
@@ -170,7 +172,7 @@ fn password(path: &str) -> io::Result<Zeroizing<String>> {
     if let Some(password) = set {
         return Ok(Zeroizing::new(password));
     }
-    output::note(&format!("Password of {path}:"));
+    output::note(&format!("Password of {}:", Escaped(path)));
     rpassword::read_password().map(Zeroizing::new)
 }
 
@@ -215,9 +217,9 @@ impl std::fmt::Display for KeyFileError {
                 write!(f, "none of the keys can be used with `{algorithm}`")
             }
             Self::NoKey => f.write_str("no key is given"),
-            Self::NotText { path } => write!(f, "{path} is not a PEM file"),
-            Self::Private { path, source } => write!(f, "{path}: {source}"),
-            Self::Unusable { path, source } => write!(f, "{path}: {source}"),
+            Self::NotText { path } => write!(f, "{} is not a PEM file", Escaped(path)),
+            Self::Private { path, source } => write!(f, "{}: {source}", Escaped(path)),
+            Self::Unusable { path, source } => write!(f, "{}: {source}", Escaped(path)),
         }
     }
 }

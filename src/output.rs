@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use countersign_common::{Code, Explain};
+use countersign_common::{Code, Escaped, Explain};
 use serde::Serialize;
 
 use crate::{arguments::Output, exit::Exit};
@@ -129,11 +129,17 @@ pub(crate) enum FileError {
 impl std::fmt::Display for FileError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Exists { path } => write!(f, "{path} exists already"),
+            Self::Exists { path } => write!(f, "{} exists already", Escaped(path)),
             Self::Output { source } => write!(f, "standard output could not be written: {source}"),
-            Self::Read { path, source } => write!(f, "{path} could not be read: {source}"),
-            Self::TooLarge { path, limit } => write!(f, "{path} has more than {limit} bytes"),
-            Self::Write { path, source } => write!(f, "{path} could not be written: {source}"),
+            Self::Read { path, source } => {
+                write!(f, "{} could not be read: {source}", Escaped(path))
+            }
+            Self::TooLarge { path, limit } => {
+                write!(f, "{} has more than {limit} bytes", Escaped(path))
+            }
+            Self::Write { path, source } => {
+                write!(f, "{} could not be written: {source}", Escaped(path))
+            }
         }
     }
 }
@@ -151,12 +157,19 @@ impl Explain for FileError {
 
     fn remedy(&self) -> String {
         match self {
-            Self::Exists { path } => format!("choose another name, or move {path} away"),
+            Self::Exists { path } => format!("choose another name, or move {} away", Escaped(path)),
             Self::Output { .. } => "check the disk, or what reads the output".to_owned(),
-            Self::Read { path, .. } => format!("check that {path} exists and may be read"),
-            Self::TooLarge { path, .. } => format!("check that {path} is the file you mean"),
+            Self::Read { path, .. } => {
+                format!("check that {} exists and may be read", Escaped(path))
+            }
+            Self::TooLarge { path, .. } => {
+                format!("check that {} is the file you mean", Escaped(path))
+            }
             Self::Write { path, .. } => {
-                format!("check the disk, the folder and the rights of {path}")
+                format!(
+                    "check the disk, the folder and the rights of {}",
+                    Escaped(path)
+                )
             }
         }
     }
