@@ -28,7 +28,10 @@ fn make(arguments: &KeyGenerate, common: &Common) -> Result<Exit, Stop> {
     let key: GeneratedKey =
         file::generate(spec(arguments.spec)).map_err(|error| Stop::new(Exit::Internal, &error))?;
     files::create(&private, key.private_pem.as_bytes(), Secrecy::Private)?;
-    files::create(&public, key.public_pem.as_bytes(), Secrecy::Public)?;
+    files::create(&public, key.public_pem.as_bytes(), Secrecy::Public).inspect_err(|_| {
+        // Made just now, and nobody has seen it: without its public half it would only be in the way.
+        let _ = std::fs::remove_file(&private);
+    })?;
     if common.output == Output::Json {
         output::print_json(&serde_json::json!({ "privateKey": private, "publicKey": public }))?;
     } else if !common.quiet {
