@@ -1,7 +1,7 @@
 //! Reads answers: never more than was allowed before, never anything compressed.
 
 use bytes::{Bytes, BytesMut};
-use countersign_common::registry::{Error, Failure, Refusal};
+use countersign_common::registry::{Failure, Refusal};
 use futures_util::StreamExt;
 use reqwest::{Response, header::CONTENT_ENCODING};
 
@@ -9,16 +9,19 @@ use crate::place::Place;
 
 /// Refuses what would unpack to more than it is: we never ask for compression.
 pub(crate) fn check_encoding(response: &Response, place: &Place) -> Result<(), Failure> {
-    let mut encodings = response.headers().get_all(CONTENT_ENCODING).iter();
-    match encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        Some(encoding) => Err(Failure::Refusal(Refusal::FormatNotAllowed {
+    check_identity(response).map_err(|encoding| {
+        Failure::Refusal(Refusal::FormatNotAllowed {
             registry: place.registry.clone(),
             path: place.path.clone(),
-            format: format!(
-                "Content-Encoding {}",
-                String::from_utf8_lossy(encoding.as_bytes())
-            ),
-        })),
+            format: format!("Content-Encoding {encoding}"),
+        })
+    })
+}
+
+fn check_identity(response: &Response) -> Result<(), String> {
+    let mut encodings = response.headers().get_all(CONTENT_ENCODING).iter();
+    match encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(encoding) => Err(String::from_utf8_lossy(encoding.as_bytes()).into_owned()),
         None => Ok(()),
     }
 }
@@ -55,19 +58,24 @@ pub(crate) async fn read(
     Ok(body.freeze())
 }
 
-/// What an error's body says, for a message: OCI's JSON, or else its text. Bounded; anything unreadable is nothing.
-pub(crate) async fn message(
-    response: Response,
-    limit: usize,
-    place: &Place,
-) -> Result<ErrorBody, Failure> {
-    let body = match read(response, limit, place).await {
-        Ok(body) => body,
-        // A broken connection in an error's text changes nothing about the error; too much text is refused.
-        Err(Failure::Error(Error::TimedOut { .. } | Error::Unreachable { .. })) => Bytes::new(),
-        Err(failure) => return Err(failure),
-    };
-    Ok(ErrorBody::parse(&body))
+/// What an error's body says, for a message: OCI's JSON, or else its text, as far as it is read.
+///
+/// Whatever the body is, compressed, endless or broken, the status alone says what happened: a proxy's long page about a
+/// failing registry must not become a refusal.
+pub(crate) async fn message(response: Response, limit: usize) -> ErrorBody {
+    if check_identity(&response).is_err() {
+        return ErrorBody::default();
+    }
+    let mut body = BytesMut::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(Ok(piece)) = pieces.next().await {
+        let room = limit - body.len();
+        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if body.len() == limit {
+            break;
+        }
+    }
+    ErrorBody::parse(&body)
 }
 
 /// An error as a registry tells it

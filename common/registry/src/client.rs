@@ -277,15 +277,13 @@ impl Client {
         if !status.is_client_error() {
             return self.transport.status(Answer { response, place }).await;
         }
-        match body::message(response, self.limits().error_body, &place).await {
-            Ok(body) => Failure::Refusal(Refusal::Rejected {
-                registry: place.registry,
-                path: place.path,
-                status: status.as_u16(),
-                message: body.message,
-            }),
-            Err(failure) => failure,
-        }
+        let body = body::message(response, self.limits().error_body).await;
+        Failure::Refusal(Refusal::Rejected {
+            registry: place.registry,
+            path: place.path,
+            status: status.as_u16(),
+            message: body.message,
+        })
     }
 }
 

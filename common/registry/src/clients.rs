@@ -6,7 +6,7 @@ use countersign_common::{Repository, registry::Failure};
 use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
 
 use crate::{
-    egress::PublicOnly,
+    egress::Only,
     options::{ConfigError, Options},
     place::Place,
 };
@@ -16,6 +16,7 @@ use crate::{
 pub(crate) struct Clients {
     options: Options,
     certificates: Vec<Certificate>,
+    neighbours: OnceLock<Client>,
     registries: OnceLock<Client>,
     strangers: OnceLock<Client>,
     this_machine: OnceLock<Client>,
@@ -28,6 +29,8 @@ pub(crate) enum Towards {
     Registry,
     /// One that a registry names: public addresses only.
     Stranger,
+    /// One that a registry in a private network names: private addresses only, past any proxy.
+    Neighbour,
     /// This machine: past any proxy, which could not reach it.
     ThisMachine,
 }
@@ -38,6 +41,14 @@ impl Towards {
             Self::ThisMachine
         } else {
             Self::Registry
+        }
+    }
+
+    /// Where a registry that is not public may point to.
+    pub(crate) fn neighbour(repository: &Repository) -> Self {
+        match Self::registry(repository) {
+            Self::ThisMachine => Self::ThisMachine,
+            _ => Self::Neighbour,
         }
     }
 }
@@ -57,6 +68,7 @@ impl Clients {
         Ok(Self {
             options: options.clone(),
             certificates,
+            neighbours: OnceLock::new(),
             registries: OnceLock::new(),
             strangers: OnceLock::new(),
             this_machine: OnceLock::new(),
@@ -66,11 +78,22 @@ impl Clients {
     pub(crate) fn get(&self, towards: Towards, place: &Place) -> Result<&Client, Failure> {
         let (slot, builder) = match towards {
             Towards::Registry => (&self.registries, self.builder()),
+            Towards::Neighbour => (
+                &self.neighbours,
+                self.builder()
+                    .no_proxy()
+                    .dns_resolver(Arc::new(Only::PRIVATE)),
+            ),
             Towards::Stranger => (
                 &self.strangers,
-                self.builder().dns_resolver(Arc::new(PublicOnly)),
+                self.builder().dns_resolver(Arc::new(Only::PUBLIC)),
             ),
-            Towards::ThisMachine => (&self.this_machine, self.builder().no_proxy()),
+            Towards::ThisMachine => (
+                &self.this_machine,
+                self.builder()
+                    .no_proxy()
+                    .dns_resolver(Arc::new(Only::LOOPBACK)),
+            ),
         };
         if let Some(client) = slot.get() {
             return Ok(client);

@@ -19,8 +19,9 @@ use reqwest::header::HeaderValue;
 
 use crate::ecr::Ecr;
 
-/// How long a credential helper may take; it may ask a keychain, or a person.
-const HELPER_TIME: Duration = Duration::from_secs(15);
+/// How long a credential helper may take; it may ask a keychain. Shorter than the time for one image, so that the helper
+/// is named and not the registry.
+const HELPER_TIME: Duration = Duration::from_secs(8);
 
 /// The bytes of Docker's configuration that are read.
 const CONFIGURATION: u64 = 1 << 20;
@@ -187,7 +188,7 @@ async fn configured(server: String) -> Result<Option<Credential>, NoCredential> 
     match waited {
         Ok(Ok(found)) => found,
         Ok(Err(_)) | Err(_) => Err(NoCredential::new(
-            "the credential helper did not answer within 15 s",
+            "the credential helper did not answer within 8 s",
         )),
     }
 }

@@ -96,9 +96,16 @@ impl Ecr {
         Ok(Credential::expiring(
             user,
             password,
-            expires.map(|moment| moment - RENEWED_BEFORE),
+            expires.map(renewed_at),
         ))
     }
+}
+
+/// Half an hour before its end; of a shorter life, after four fifths of it.
+fn renewed_at(end: SystemTime) -> SystemTime {
+    let life = end.duration_since(SystemTime::now()).unwrap_or_default();
+    let margin = RENEWED_BEFORE.min(life / 5);
+    end.checked_sub(margin).unwrap_or(end)
 }
 
 /// How long before its end a login is renewed.

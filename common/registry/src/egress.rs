@@ -14,12 +14,33 @@ use url::{Host, Url};
 
 /// Whether a stranger may send us to this address.
 pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
+    match plain(address) {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(embedded) => is_public_v4(embedded),
-            None => is_public_v6(address),
-        },
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Whether it is an address of a private network, where a private registry may keep its blobs too. Neither link-local
+/// nor shared addresses are: metadata services live there.
+fn is_private(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(address) => address.is_private(),
+        // fd00:ec2::254 is a metadata service.
+        IpAddr::V6(address) => {
+            address.is_unique_local() && address.segments()[..2] != [0xfd00, 0x0ec2]
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    plain(address).is_loopback()
+}
+
+/// The IPv4 address that an IPv6 form of it reaches.
+fn plain(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => embedded_v4(six).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
     }
 }
 
@@ -65,6 +86,10 @@ pub(crate) fn objection(url: &Url) -> Option<&'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Some("it carries credentials");
     }
+    // Behind a proxy it is the proxy that looks names up: those that only a private network knows are refused by form.
+    if url.domain().is_some_and(is_local_name) {
+        return Some(PRIVATE);
+    }
     let literal = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -76,59 +101,65 @@ pub(crate) fn objection(url: &Url) -> Option<&'static str> {
         .map(|_| PRIVATE)
 }
 
-pub(crate) const PRIVATE: &str = "it is a private address";
+fn is_local_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    let local = ["internal", "local", "localdomain", "localhost", "svc"];
+    !name.contains('.') || local.contains(&name.rsplit('.').next().unwrap_or_default())
+}
 
-/// Looks names up and hands over public addresses only: checked on the very addresses that are connected to, so that a
-/// name that changes its answer in between gains nothing.
+pub(crate) const PRIVATE: &str = "it is a private address or name";
+
+/// Looks names up and hands over the addresses of one kind only: checked on the very addresses that are connected to,
+/// so that a name that changes its answer in between gains nothing.
 #[derive(Debug)]
-pub(crate) struct PublicOnly;
+pub(crate) struct Only(fn(IpAddr) -> bool);
 
-impl Resolve for PublicOnly {
+impl Only {
+    pub(crate) const LOOPBACK: Self = Self(is_loopback);
+    pub(crate) const PRIVATE: Self = Self(is_private);
+    pub(crate) const PUBLIC: Self = Self(is_public);
+}
+
+impl Resolve for Only {
     fn resolve(&self, name: Name) -> Resolving {
+        let allowed = self.0;
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.iter().any(|address| is_public(address.ip())) {
-                let public: Addrs =
-                    Box::new(found.into_iter().filter(|address| is_public(address.ip())));
-                Ok(public)
-            } else {
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, PRIVATE).into())
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let kept: Vec<SocketAddr> = found.filter(|address| allowed(address.ip())).collect();
+            if kept.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, PRIVATE).into());
             }
+            let kept: Addrs = Box::new(kept.into_iter());
+            Ok(kept)
         })
     }
 }
 
-/// A registry that is itself at a private address may keep its blobs at another one, never at a metadata service.
+/// Whether a registry may send us to a target that is not public: one at a private address to a private address, one on
+/// this machine to this machine. The connection is then made through the resolver for just that kind.
 pub(crate) async fn is_private_neighbour(
     repository: &Repository,
     target: &Url,
     scheme: &str,
 ) -> bool {
-    if target.scheme() != scheme && target.scheme() != "https" {
+    let Some(target_host) = target
+        .host_str()
+        .filter(|_| target.scheme() == scheme || target.scheme() == "https")
+    else {
         return false;
-    }
-    let target_port = target.port_or_known_default().unwrap_or_default();
-    let Some(target_host) = target.host_str() else {
-        return false;
     };
-    let registry_port = repository.port().unwrap_or(443);
-    let (here, there) = (
-        addresses(repository.host(), registry_port).await,
-        addresses(target_host, target_port).await,
-    );
-    let private = |addresses: &[IpAddr]| {
-        !addresses.is_empty() && addresses.iter().all(|address| !is_public(*address))
+    let kind = if repository.is_loopback() {
+        is_loopback
+    } else {
+        is_private
     };
-    let metadata = |address: &IpAddr| match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0x0ec2]
-        }
-    };
-    // A registry on this machine may point to this machine, and nowhere else that is private.
-    let loopback = !repository.is_loopback() || there.iter().all(IpAddr::is_loopback);
-    private(&here) && private(&there) && loopback && !there.iter().any(metadata)
+    let all = |addresses: Vec<IpAddr>| !addresses.is_empty() && addresses.into_iter().all(kind);
+    all(addresses(repository.host(), repository.port().unwrap_or(443)).await)
+        && all(addresses(
+            target_host,
+            target.port_or_known_default().unwrap_or_default(),
+        )
+        .await)
 }
 
 async fn addresses(host: &str, port: u16) -> Vec<IpAddr> {
@@ -183,6 +214,32 @@ mod tests {
     }
 
     #[test]
+    fn only_private_networks_are_neighbours() {
+        for text in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "fd12::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_private(text.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "8.8.8.8",
+            "127.0.0.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "fd00:ec2::254",
+            "fe80::1",
+        ] {
+            assert!(!is_private(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_target_is_objected_to_before_its_name_is_looked_up() {
         let objects = |text: &str| objection(&Url::parse(text).unwrap()).is_some();
         assert!(!objects(
@@ -190,7 +247,12 @@ mod tests {
         ));
         assert!(!objects("https://8.8.8.8/"));
         for text in [
+            "https://[::ffff:169.254.169.254]/",
             "http://bucket.s3.amazonaws.com/",
+            "https://kubernetes.default.svc/api",
+            "https://metadata.google.internal/",
+            "https://intranet/",
+            "https://printer.local./",
             "https://user:password@bucket.s3.amazonaws.com/",
             "https://169.254.169.254/latest/meta-data/",
             "https://0x7f.1/",

@@ -16,6 +16,7 @@ mod clients;
 mod credentials;
 mod ecr;
 mod egress;
+mod fallback;
 mod options;
 mod place;
 mod referrers;

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use countersign_common::{
-    Descriptor, Digest, Limits, Manifest, Repository, json,
-    manifest::{Body, ManifestError, OCI_INDEX},
+    Descriptor, Digest, Manifest, Repository, json,
+    manifest::{Body, OCI_INDEX},
     registry::{Error, Failure, Refusal},
 };
 use reqwest::{
-    Response, StatusCode,
+    StatusCode,
     header::{ACCEPT, HeaderValue, LINK},
 };
 
@@ -18,9 +18,6 @@ use crate::{
     client::{Client, malformed},
     transport::Answer,
 };
-
-/// How often a fallback tag that others write too is written again.
-const MERGES: usize = 8;
 
 /// Whether a registry answers its referrers API.
 enum Listed {
@@ -36,10 +33,7 @@ impl Client {
     ) -> Result<Vec<Descriptor>, Failure> {
         match self.listed(repository, subject).await? {
             Listed::Here(referrers) => Ok(referrers),
-            Listed::NoApi => Ok(self
-                .fallback(repository, subject)
-                .await?
-                .unwrap_or_default()),
+            Listed::NoApi => self.fallback(repository, subject).await,
         }
     }
 
@@ -53,21 +47,18 @@ impl Client {
                 limit: limits.referrers,
             })
         };
+        let mut allowance = usize::try_from(limits.image_bytes).unwrap_or(usize::MAX);
         let mut referrers = Vec::new();
         let mut path = format!("referrers/{subject}");
         for page in 0..limits.referrer_pages {
-            let mut request = Self::get(repository, path);
-            request
-                .headers
-                .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
-            let answer = self.transport.send(&request).await?;
+            let answer = self.ask(repository, path).await?;
             match answer.response.status() {
                 StatusCode::OK => {}
                 StatusCode::NOT_FOUND if page == 0 => return Ok(Listed::NoApi),
                 _ => return Err(self.transport.status(answer).await),
             }
-            let next = next_page(&answer.response);
-            referrers.extend(self.page(answer).await?);
+            let next = next_page(&answer)?;
+            referrers.extend(self.page(answer, &mut allowance).await?);
             if referrers.len() > limits.referrers {
                 return Err(too_many());
             }
@@ -79,41 +70,48 @@ impl Client {
         Err(too_many())
     }
 
-    async fn page(&self, Answer { response, place }: Answer) -> Result<Vec<Descriptor>, Failure> {
-        #[derive(serde::Deserialize)]
-        struct Page {
-            manifests: Vec<Descriptor>,
-        }
-        let bytes = body::read(response, self.limits().manifest, &place).await?;
-        let page: Page = json::from_slice(&bytes, self.limits())
-            .map_err(|error| malformed(&place, error.into()))?;
-        Ok(page.manifests)
+    async fn ask(&self, repository: &Repository, path: String) -> Result<Answer, Failure> {
+        let mut request = Self::get(repository, path);
+        request
+            .headers
+            .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
+        self.transport.send(&request).await
     }
 
-    /// The index at the fallback tag; `None` if there is none.
-    async fn fallback(
+    /// Registries copy the annotations of whoever pushes into the list: bounded together, not page by page, a few long
+    /// ones hide nothing. They are hints, and are not kept.
+    async fn page(
         &self,
-        repository: &Repository,
-        subject: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>, Failure> {
-        let tag = fallback_tag(subject);
-        let limits = Limits {
-            children: self.limits().referrers,
-            ..*self.limits()
-        };
-        let Some(manifest) = self.fetch_manifest(repository, &tag, None, &limits).await? else {
-            return Ok(None);
-        };
-        match manifest.body() {
-            Body::Index(index) => Ok(Some(distinct(index.manifests.clone()))),
-            Body::Image(_) => Err(Failure::Refusal(Refusal::Malformed {
-                registry: repository.registry(),
-                path: format!("{}/manifests/{tag}", repository.path()),
-                source: ManifestError::Missing {
-                    member: "manifests",
-                },
-            })),
+        answer: Answer,
+        allowance: &mut usize,
+    ) -> Result<Vec<Descriptor>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            manifests: Vec<Entry>,
         }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Entry {
+            media_type: String,
+            digest: Digest,
+            size: u64,
+            #[serde(default)]
+            artifact_type: Option<String>,
+        }
+        let Answer { response, place } = answer;
+        let bytes = body::read(response, *allowance, &place).await?;
+        *allowance -= bytes.len();
+        let page: Page = json::from_slice(&bytes, self.limits())
+            .map_err(|error| malformed(&place, error.into()))?;
+        let describe = |entry: Entry| Descriptor {
+            media_type: entry.media_type,
+            digest: entry.digest,
+            size: entry.size,
+            artifact_type: entry.artifact_type,
+            annotations: None,
+            platform: None,
+        };
+        Ok(page.manifests.into_iter().map(describe).collect())
     }
 
     /// Pushes a manifest that has a subject, and makes it findable.
@@ -130,115 +128,24 @@ impl Client {
         let Some(subject) = &body.subject else {
             return Ok(());
         };
-        // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells.
-        match self.listed(repository, &subject.digest).await? {
-            Listed::Here(_) => Ok(()),
-            Listed::NoApi => {
-                let mut entry = manifest.descriptor().clone();
-                entry.artifact_type = Some(body.artifact_type.clone());
-                entry.annotations =
-                    Some(body.annotations.clone()).filter(|annotations| !annotations.is_empty());
-                self.merge(repository, &subject.digest, entry).await
+        // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells. One page: what
+        // others have attached must not stop a signer.
+        let answer = self
+            .ask(repository, format!("referrers/{}", subject.digest))
+            .await?;
+        match answer.response.status() {
+            StatusCode::OK => Ok(()),
+            StatusCode::NOT_FOUND => {
+                self.merge(repository, &subject.digest, manifest, body)
+                    .await
             }
+            _ => Err(self.transport.status(answer).await),
         }
     }
-
-    /// Adds an entry to the fallback tag. Two writers may both read before either writes, so what was written is read
-    /// again, and written again if the other's write has replaced it.
-    async fn merge(
-        &self,
-        repository: &Repository,
-        subject: &Digest,
-        entry: Descriptor,
-    ) -> Result<(), Failure> {
-        let tag = fallback_tag(subject);
-        for _ in 0..MERGES {
-            let mut entries = self
-                .fallback(repository, subject)
-                .await?
-                .unwrap_or_default();
-            if entries.iter().any(|known| known.digest == entry.digest) {
-                return Ok(());
-            }
-            entries.push(entry.clone());
-            let index = fallback_index(&entries).map_err(|source| {
-                Failure::Refusal(Refusal::Malformed {
-                    registry: repository.registry(),
-                    path: tag.clone(),
-                    source,
-                })
-            })?;
-            self.put_manifest(repository, &tag, &index)
-                .await
-                .map_err(|failure| immutable(failure, repository, &tag))?;
-        }
-        let mut entries = self
-            .fallback(repository, subject)
-            .await?
-            .unwrap_or_default();
-        entries.retain(|known| known.digest == entry.digest);
-        if entries.is_empty() {
-            Err(lost(repository, &tag))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// The tag at which clients list referrers where the registry does not.
-fn fallback_tag(subject: &Digest) -> String {
-    format!("{}-{}", subject.algorithm().name(), subject.hex())
-}
-
-fn fallback_index(entries: &[Descriptor]) -> Result<Manifest, ManifestError> {
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Index<'a> {
-        schema_version: u8,
-        media_type: &'static str,
-        manifests: &'a [Descriptor],
-    }
-    let index = Index {
-        schema_version: 2,
-        media_type: OCI_INDEX,
-        manifests: entries,
-    };
-    let bytes =
-        serde_json::to_vec(&index).map_err(|error| ManifestError::Malformed(error.into()))?;
-    let limits = Limits {
-        children: usize::MAX,
-        ..Limits::TABLE
-    };
-    Manifest::parse(bytes.into(), None, None, &limits)
-}
-
-fn immutable(failure: Failure, repository: &Repository, tag: &str) -> Failure {
-    match failure {
-        Failure::Refusal(Refusal::Rejected { message, .. })
-            if message.starts_with("TAG_INVALID") =>
-        {
-            Failure::Refusal(Refusal::TagImmutable {
-                repository: repository.clone(),
-                tag: tag.to_owned(),
-            })
-        }
-        other => other,
-    }
-}
-
-fn lost(repository: &Repository, tag: &str) -> Failure {
-    Failure::Error(Error::Status {
-        registry: repository.registry(),
-        path: format!("{}/manifests/{tag}", repository.path()),
-        status: 409,
-        message: format!(
-            "others kept writing this list of signatures; it was written {MERGES} times"
-        ),
-    })
 }
 
 /// The first entry of each digest, in the order of the list.
-fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
+pub(crate) fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
     let mut seen = BTreeSet::new();
     descriptors
         .into_iter()
@@ -246,34 +153,80 @@ fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
         .collect()
 }
 
-/// The next page, on the same host: a listing must not send us elsewhere.
-fn next_page(response: &Response) -> Option<String> {
-    let link = response
-        .headers()
-        .get_all(LINK)
-        .iter()
-        .filter_map(|link| link.to_str().ok())
-        .find_map(next_link)?;
-    let target = response.url().join(link).ok()?;
-    (target.origin() == response.url().origin())
-        .then(|| format!("{}?{}", target.path(), target.query().unwrap_or_default()))
+/// The path of the next page. A list that goes on where it cannot be followed is not a list that ends: what is missing
+/// from it could be the signature.
+fn next_page(answer: &Answer) -> Result<Option<String>, Failure> {
+    let Answer { response, place } = answer;
+    let unusable = |target: &str| {
+        Failure::Error(Error::Status {
+            registry: place.registry.clone(),
+            path: place.path.clone(),
+            status: response.status().as_u16(),
+            message: format!("the list goes on at {target}, which cannot be followed"),
+        })
+    };
+    for link in response.headers().get_all(LINK) {
+        let link = link.to_str().map_err(|_| unusable("an unreadable place"))?;
+        let Some(target) = next_link(link).map_err(|()| unusable("a malformed place"))? else {
+            continue;
+        };
+        let here = response.url();
+        let target = here
+            .join(target)
+            .map_err(|_| unusable("a malformed place"))?;
+        // Only path and query are used, on the host that was asked: behind a proxy a registry may think that it speaks
+        // HTTP, but it must not send us elsewhere.
+        if target.host_str() != here.host_str() {
+            return Err(unusable("another host"));
+        }
+        return Ok(Some(format!(
+            "{}?{}",
+            target.path(),
+            target.query().unwrap_or_default()
+        )));
+    }
+    Ok(None)
 }
 
-/// The target of `rel="next"` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)).
-fn next_link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| {
-            matches!(
-                parameter
-                    .trim()
-                    .replace(['"', ' '], "")
-                    .to_ascii_lowercase()
-                    .as_str(),
-                "rel=next"
-            )
-        });
-        is_next.then_some(target)
+/// The target of `rel="next"` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)); `Err` if the header cannot be read.
+fn next_link(header: &str) -> Result<Option<&str>, ()> {
+    let mut rest = header.trim();
+    while !rest.is_empty() {
+        let (target, after) = rest
+            .strip_prefix('<')
+            .and_then(|rest| rest.split_once('>'))
+            .ok_or(())?;
+        let end = end_of_parameters(after);
+        let (parameters, more) = after.split_at_checked(end).ok_or(())?;
+        if parameters.split(';').any(names_next) {
+            return Ok(Some(target));
+        }
+        rest = more.trim_start_matches(',').trim();
+    }
+    Ok(None)
+}
+
+/// The comma that separates two links, past commas in quotes.
+fn end_of_parameters(text: &str) -> usize {
+    let mut quoted = false;
+    let ends = |(_, byte): &(usize, u8)| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !quoted
+    };
+    text.bytes()
+        .enumerate()
+        .find(ends)
+        .map_or(text.len(), |(index, _)| index)
+}
+
+fn names_next(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("rel")
+            && value
+                .trim()
+                .trim_matches('"')
+                .split_whitespace()
+                .any(|word| word.eq_ignore_ascii_case("next"))
     })
 }
 
@@ -288,22 +241,24 @@ mod tests {
         for header in [
             "</v2/a/referrers/b?last=c>; rel=\"next\"",
             "</v2/a/referrers/b?last=c>;rel=next",
-            "</first>; rel=\"first\", </v2/a/referrers/b?last=c>; title=\"x\"; REL = \"next\"",
+            "</v2/a/referrers/b?last=c>; rel=\"first next\"",
+            "</first>; rel=\"first\"; title=\"a, b\", </v2/a/referrers/b?last=c>; title=\"x\"; REL = \"NEXT\"",
         ] {
             assert_eq!(
                 next_link(header),
-                Some("/v2/a/referrers/b?last=c"),
+                Ok(Some("/v2/a/referrers/b?last=c")),
                 "{header}"
             );
         }
-        for header in [
-            "",
-            "</x>",
-            "</x>; rel=\"prev\"",
-            "/x; rel=next",
-            "<unclosed; rel=next",
-        ] {
-            assert_eq!(next_link(header), None, "{header}");
+        assert_eq!(
+            next_link("</x?last=a,b>; rel=\"next\""),
+            Ok(Some("/x?last=a,b"))
+        );
+        for header in ["", "</x>", "</x>; rel=\"prev\"", "</x>; rel=\"nextlast\""] {
+            assert_eq!(next_link(header), Ok(None), "{header}");
+        }
+        for header in ["/x; rel=next", "<unclosed; rel=next", "</x>; rel=prev, y"] {
+            assert_eq!(next_link(header), Err(()), "{header}");
         }
     }
 

@@ -13,7 +13,7 @@ use countersign_common::{
     registry::{Error, Failure},
 };
 use reqwest::{
-    Client, Response,
+    Client, Response, StatusCode,
     header::{HeaderValue, WWW_AUTHENTICATE},
 };
 use tokio::sync::Mutex;
@@ -26,6 +26,7 @@ use crate::{
     credentials::{Credential, Credentials, NoCredential, Origin, header},
     ecr::Ecr,
     egress,
+    options::PlainHttp,
     place::Place,
 };
 
@@ -51,6 +52,8 @@ struct Login {
     tokens: HashMap<(String, Access), Token>,
     /// Counts what was learnt, so that of many requests refused at once only the first renews.
     generation: u64,
+    /// When the credential was had.
+    renewed: Option<Instant>,
 }
 
 /// What is known of our own credential.
@@ -85,6 +88,9 @@ pub(crate) struct Authorization {
     generation: u64,
 }
 
+/// How long a login is surely not expired.
+const FRESH: Duration = Duration::from_mins(1);
+
 const UNKNOWN: u8 = 0;
 const TLS: u8 = 1;
 const PLAIN: u8 = 2;
@@ -93,9 +99,13 @@ const PLAIN: u8 = 2;
 const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(1);
 
 impl Session {
-    pub(crate) fn new(plain: bool) -> Self {
+    pub(crate) fn new(plain_http: PlainHttp) -> Self {
+        let scheme = match plain_http {
+            PlainHttp::Always => PLAIN,
+            PlainHttp::Loopback => UNKNOWN,
+        };
         Self {
-            scheme: AtomicU8::new(if plain { PLAIN } else { UNKNOWN }),
+            scheme: AtomicU8::new(scheme),
             login: Mutex::default(),
         }
     }
@@ -146,45 +156,69 @@ impl Session {
         sent: &Authorization,
     ) -> Result<bool, Failure> {
         let mut login = self.login.lock().await;
-        if login.generation != sent.generation {
-            return Ok(true);
-        }
         let challenges = response.headers().get_all(WWW_AUTHENTICATE);
         let found = challenge::parse(challenges.iter().filter_map(|value| value.to_str().ok()));
         let Some(challenge) = found.or_else(|| login.challenge.clone()) else {
             return Ok(false);
         };
-        let was_known = sent.header.is_some();
-        login.generation += 1;
-        login
-            .tokens
-            .remove(&(caller.repository.to_string(), caller.access));
-        if was_known && challenge == Challenge::Basic {
-            let Known::Credential(_, origin) = login.credential else {
-                return Ok(false);
-            };
-            login.challenge = Some(challenge);
-            // Refused for this repository, it may be good for another one: it is only ever replaced by a newer one.
-            let newer = caller.find(Some(origin)).await?;
-            let found = newer.is_some();
-            if found {
-                login.credential = newer.into();
-            }
-            return Ok(found);
-        }
+        let is_basic = challenge == Challenge::Basic;
         login.challenge = Some(challenge);
-        Ok(true)
+        if !is_basic {
+            login.forget_token(caller, sent);
+            return Ok(true);
+        }
+        if sent.header.is_none() || login.generation != sent.generation {
+            return Ok(true);
+        }
+        login.renew(caller, response.status()).await
     }
 }
 
 impl Login {
+    /// Forgets the token that was refused, unless another request has renewed it meanwhile.
+    fn forget_token(&mut self, caller: &Caller<'_>, sent: &Authorization) {
+        let key = (caller.repository.to_string(), caller.access);
+        if self
+            .tokens
+            .get(&key)
+            .is_some_and(|token| Some(&token.header) == sent.header.as_ref())
+        {
+            self.tokens.remove(&key);
+        }
+    }
+
+    /// Replaces a refused credential by a newer one, if there is any. Refused for one repository it may be good for
+    /// another, so it is never merely dropped.
+    async fn renew(&mut self, caller: &Caller<'_>, status: StatusCode) -> Result<bool, Failure> {
+        let Known::Credential(_, origin) = self.credential else {
+            return Ok(false);
+        };
+        // ECR says 403 both for an expired login and for a repository that is not ours: a fresh login is not expired.
+        let is_fresh = self.renewed.is_some_and(|moment| moment.elapsed() < FRESH);
+        if status == StatusCode::FORBIDDEN && origin == Origin::Aws && is_fresh {
+            return Ok(false);
+        }
+        let newer = caller.find(Some(origin)).await?;
+        let found = newer.is_some();
+        if found {
+            self.know(newer);
+        }
+        Ok(found)
+    }
+
+    fn know(&mut self, found: Option<(Credential, Origin)>) {
+        self.credential = found.into();
+        self.generation += 1;
+        self.renewed = Some(Instant::now());
+    }
+
     async fn credential(&mut self, caller: &Caller<'_>) -> Result<Option<Credential>, Failure> {
         let spent =
             matches!(&self.credential, Known::Credential(credential, _) if credential.is_spent());
         if spent || matches!(self.credential, Known::Unknown) {
             let rejected = if spent { Some(Origin::Aws) } else { None };
-            self.credential = caller.find(rejected).await?.into();
-            self.generation += u64::from(spent);
+            let found = caller.find(rejected).await?;
+            self.know(found);
         }
         Ok(match &self.credential {
             Known::Credential(credential, _) => Some(credential.clone()),
@@ -341,8 +375,14 @@ impl Caller<'_> {
                 "a credential for this registry is not sent to another host",
             ));
         }
-        self.clients
-            .get(if private { own } else { Towards::Stranger }, self.place)
+        self.clients.get(
+            if private {
+                Towards::neighbour(self.repository)
+            } else {
+                Towards::Stranger
+            },
+            self.place,
+        )
     }
 
     async fn token(&self, response: Response, place: &Place) -> Result<Token, Failure> {
@@ -354,8 +394,8 @@ impl Caller<'_> {
         }
         let status = response.status();
         if !status.is_success() {
-            let message = body::message(response, self.limits.error_body, place)
-                .await?
+            let message = body::message(response, self.limits.error_body)
+                .await
                 .message;
             return Err(Failure::Error(Error::Denied {
                 registry: place.registry.clone(),

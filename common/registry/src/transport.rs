@@ -82,11 +82,15 @@ impl Transport {
 
     fn session(&self, repository: &Repository) -> Arc<Session> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let plain = self.options.plain_http == PlainHttp::Always && !repository.is_loopback();
+        let plain_http = if repository.is_loopback() {
+            PlainHttp::Loopback
+        } else {
+            self.options.plain_http
+        };
         Arc::clone(
             sessions
                 .entry(repository.registry())
-                .or_insert_with(|| Arc::new(Session::new(plain))),
+                .or_insert_with(|| Arc::new(Session::new(plain_http))),
         )
     }
 
@@ -108,7 +112,9 @@ impl Transport {
         loop {
             let outcome = self.attempt(request, &place).await;
             let wait = match &outcome {
-                Ok(answer) if may_pass(answer.response.status()) => retry_after(&answer.response),
+                Ok(answer) if may_pass(answer.response.status(), &request.method) => {
+                    retry_after(&answer.response)
+                }
                 // Only what changes nothing is sent again after a connection that broke.
                 Err(Failure::Error(Error::Unreachable { .. })) if request.method.is_safe() => None,
                 _ => return self.judge(outcome?, attempt).await,
@@ -136,8 +142,8 @@ impl Transport {
                 attempts,
             },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let message = body::message(response, self.options.limits.error_body, &place)
-                    .await?
+                let message = body::message(response, self.options.limits.error_body)
+                    .await
                     .message;
                 Error::Denied {
                     registry: place.registry,
@@ -158,15 +164,13 @@ impl Transport {
     pub(crate) async fn status(&self, answer: Answer) -> Failure {
         let Answer { response, place } = answer;
         let status = response.status().as_u16();
-        match body::message(response, self.options.limits.error_body, &place).await {
-            Ok(body) => Failure::Error(Error::Status {
-                registry: place.registry,
-                path: place.path,
-                status,
-                message: body.message,
-            }),
-            Err(failure) => failure,
-        }
+        let body = body::message(response, self.options.limits.error_body).await;
+        Failure::Error(Error::Status {
+            registry: place.registry,
+            path: place.path,
+            status,
+            message: body.message,
+        })
     }
 
     /// Sends it once; after a refused login, once more.
@@ -358,7 +362,7 @@ impl Transport {
         }
         let client = self
             .clients
-            .get(Towards::registry(request.repository), place)?;
+            .get(Towards::neighbour(request.repository), place)?;
         let response = self.outgoing(client, request, target.clone()).send().await;
         response
             .map(Some)
@@ -383,9 +387,14 @@ fn check_headers(response: &Response, limit: usize, place: &Place) -> Result<(),
     }))
 }
 
-/// Statuses after which the same request may succeed.
-fn may_pass(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+/// Statuses after which the same request may succeed. A write that a gateway lost sight of may have been done, and
+/// others may have written since: it is sent again only where the server says that it did nothing.
+fn may_pass(status: StatusCode, method: &Method) -> bool {
+    match status.as_u16() {
+        429 | 503 => true,
+        500 | 502 | 504 => method.is_safe(),
+        _ => false,
+    }
 }
 
 /// Seconds, as registries send it; a date is left to our own wait.
@@ -401,7 +410,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 /// Anything up to the whole wait, so that many callers refused at once do not come back at once.
-fn jitter(most: Duration) -> Duration {
+pub(crate) fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX))
 }

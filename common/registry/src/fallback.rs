@@ -1,0 +1,190 @@
+//! The fallback tag: where clients list what refers to a digest if the registry does not
+//! ([OCI distribution specification, referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
+//!
+//! Everybody who signs an image writes the same tag, and no registry offers a way to write it only if nobody else has:
+//! an entry of ours can be lost to a writer that read before us and writes after our last look. Entries of others are
+//! kept as they are, to the last member.
+
+use std::time::Duration;
+
+use countersign_common::{
+    Descriptor, Digest, Limits, Manifest, Repository,
+    manifest::{Body, ImageBody, ManifestError, OCI_INDEX},
+    registry::{Error, Failure, Refusal},
+};
+use serde_json::{Value, json};
+
+use crate::{client::Client, referrers::distinct, transport::jitter};
+
+/// How often a tag that others write too is looked at.
+const MERGES: usize = 40;
+/// The longest wait before the second look: another writer's read and write take about as long.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+impl Client {
+    /// What the tag lists; nothing if there is no tag.
+    pub(crate) async fn fallback(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, Failure> {
+        let index = self.fallback_index(repository, subject).await?;
+        index.map_or(Ok(Vec::new()), |manifest| {
+            entries(repository, subject, &manifest)
+        })
+    }
+
+    async fn fallback_index(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Manifest>, Failure> {
+        let limits = Limits {
+            children: self.limits().referrers,
+            ..*self.limits()
+        };
+        self.fetch_manifest(repository, &tag(subject), None, &limits)
+            .await
+    }
+
+    /// Adds an artifact to the tag. Two writers may both read before either writes, so what was written is looked at
+    /// again, twice, and written again if another's write has replaced it.
+    pub(crate) async fn merge(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        manifest: &Manifest,
+        body: &ImageBody,
+    ) -> Result<(), Failure> {
+        let entry = Descriptor {
+            artifact_type: Some(body.artifact_type.clone()),
+            annotations: Some(body.annotations.clone())
+                .filter(|annotations| !annotations.is_empty()),
+            ..manifest.descriptor().clone()
+        };
+        let mut looks = 0;
+        for _ in 0..MERGES {
+            let known = self.fallback_index(repository, subject).await?;
+            let listed = known
+                .as_ref()
+                .map_or(Ok(Vec::new()), |known| entries(repository, subject, known))?;
+            if listed.iter().any(|known| known.digest == entry.digest) {
+                looks += 1;
+                if looks == 2 {
+                    return Ok(());
+                }
+            } else {
+                looks = 0;
+                self.write_entry(repository, subject, known.as_ref(), &entry)
+                    .await?;
+            }
+            tokio::time::sleep(jitter(SECOND_LOOK)).await;
+        }
+        Err(lost(repository, subject))
+    }
+
+    async fn write_entry(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        known: Option<&Manifest>,
+        entry: &Descriptor,
+    ) -> Result<(), Failure> {
+        let limit = self.limits().referrers;
+        let index =
+            with_entry(known, entry).map_err(|source| malformed(repository, subject, source))?;
+        if entries(repository, subject, &index)?.len() > limit {
+            return Err(Failure::Refusal(Refusal::ReferrersTooMany {
+                repository: repository.clone(),
+                subject: subject.clone(),
+                limit,
+            }));
+        }
+        let tag = tag(subject);
+        self.put_manifest(repository, &tag, &index)
+            .await
+            .map_err(|failure| immutable(failure, repository, &tag))
+    }
+}
+
+/// `sha256-` and the digits.
+fn tag(subject: &Digest) -> String {
+    format!("{}-{}", subject.algorithm().name(), subject.hex())
+}
+
+fn entries(
+    repository: &Repository,
+    subject: &Digest,
+    index: &Manifest,
+) -> Result<Vec<Descriptor>, Failure> {
+    match index.body() {
+        Body::Index(index) => Ok(distinct(index.manifests.clone())),
+        Body::Image(_) => Err(malformed(
+            repository,
+            subject,
+            ManifestError::Missing {
+                member: "manifests",
+            },
+        )),
+    }
+}
+
+/// The index with one entry more. All that is there already stays, whoever wrote it and whatever it means.
+fn with_entry(known: Option<&Manifest>, entry: &Descriptor) -> Result<Manifest, ManifestError> {
+    let mut index = match known {
+        Some(known) => serde_json::from_slice(known.bytes())
+            .map_err(|error| ManifestError::Malformed(error.into()))?,
+        None => json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
+    };
+    let list = index.get_mut("manifests").and_then(Value::as_array_mut);
+    list.ok_or(ManifestError::Missing {
+        member: "manifests",
+    })?
+    .push(json!(entry));
+    let media_type = known
+        .map_or(OCI_INDEX, |known| known.descriptor().media_type.as_str())
+        .to_owned();
+    let limits = Limits {
+        children: usize::MAX,
+        ..Limits::TABLE
+    };
+    Manifest::parse(
+        index.to_string().into_bytes().into(),
+        Some(&media_type),
+        None,
+        &limits,
+    )
+}
+
+fn malformed(repository: &Repository, subject: &Digest, source: ManifestError) -> Failure {
+    Failure::Refusal(Refusal::Malformed {
+        registry: repository.registry(),
+        path: format!("{}/manifests/{}", repository.path(), tag(subject)),
+        source,
+    })
+}
+
+fn immutable(failure: Failure, repository: &Repository, tag: &str) -> Failure {
+    match failure {
+        Failure::Refusal(Refusal::Rejected { message, .. })
+            if message.starts_with("TAG_INVALID") =>
+        {
+            Failure::Refusal(Refusal::TagImmutable {
+                repository: repository.clone(),
+                tag: tag.to_owned(),
+            })
+        }
+        other => other,
+    }
+}
+
+fn lost(repository: &Repository, subject: &Digest) -> Failure {
+    Failure::Error(Error::Status {
+        registry: repository.registry(),
+        path: format!("{}/manifests/{}", repository.path(), tag(subject)),
+        status: 409,
+        message: format!(
+            "others kept writing this list of signatures; it was looked at {MERGES} times"
+        ),
+    })
+}
