@@ -43,7 +43,7 @@ pub(crate) fn outcome(verdict: &Verdict) -> &'static str {
 
 /// Writes a file, or demands that it is there already.
 pub(crate) fn expect(path: &Path, wanted: &[u8]) {
-    if rewriting() {
+    if rewriting() && fs::read(path).unwrap_or_default() != wanted {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, wanted).unwrap();
     }
@@ -61,9 +61,6 @@ pub(crate) fn expect(path: &Path, wanted: &[u8]) {
 fn every_fixture_is_as_generated_and_gets_its_verdict() {
     for story in cases::all() {
         let folder = root().join(&story.name);
-        if rewriting() {
-            let _ = fs::remove_dir_all(&folder);
-        }
         for (file, bytes) in story.written() {
             expect(&folder.join(file), &bytes);
         }
@@ -114,7 +111,7 @@ fn check_files(story: &Story) {
             "{}/{name}",
             story.name
         );
-        if name.ends_with(".pub") {
+        if name.strip_suffix(".pub").is_some() {
             assert!(story.case.trusted.contains(&name), "{}/{name}", story.name);
         }
     }

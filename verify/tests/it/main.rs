@@ -16,7 +16,6 @@ mod cases;
 mod codes;
 mod collecting;
 mod fixtures;
-mod judging;
 mod properties;
 mod schema;
 mod showing;

@@ -221,12 +221,12 @@ impl Story {
         }
         for (named, served) in &self.case.altered {
             let (digest, bytes) = (self.digest(named), self.files[served].clone());
-            let shelf = if named.ends_with(".blob.json") {
+            let place = if named.ends_with(".blob.json") {
                 &mut world.blobs
             } else {
                 &mut world.manifests
             };
-            shelf.insert(digest, bytes);
+            place.insert(digest, bytes);
         }
         for (subject, manifests) in &self.case.listed {
             let listed = manifests

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{SIGNED, refused, release};
 use crate::{
-    signing::{Key, Signing},
+    signing::Signing,
     story::{Choice, Story},
 };
 
@@ -198,7 +198,8 @@ pub(super) fn about_something_else() -> Vec<Story> {
         }),
         digests("no-subject", "A statement about nothing.", |payload| {
             let (before, rest) = payload.split_once("\"subject\":[").unwrap();
-            format!("{before}\"subject\":[{}", &rest[rest.find(']').unwrap()..])
+            let (_, after) = rest.split_once(']').unwrap();
+            format!("{before}\"subject\":[]{after}")
         }),
         digests(
             "subject-by-sha1-alone",

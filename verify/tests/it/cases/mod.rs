@@ -1,6 +1,11 @@
 //! The cases that the fixtures are generated from. A case that is refused or undecided differs from its twin, which is
 //! verified, in what decides.
 
+#![allow(
+    clippy::too_many_lines,
+    reason = "lists of cases are as long as they are"
+)]
+
 mod documents;
 mod images;
 mod limits;
