@@ -9,12 +9,13 @@ use serde::{
     de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::Limits;
+use crate::{Limits, objects_only::ObjectsOnly};
 
 /// Parses one JSON text ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)).
 ///
 /// Refused: invalid UTF-8, anything after the value, an object with two members of one name (compared after
-/// unescaping, since two parsers would pick different ones), and nesting beyond [`Limits::json_depth`]. Members that
+/// unescaping, since two parsers would pick different ones), nesting beyond [`Limits::json_depth`], an object with more
+/// than [`Limits::json_members`] members, and an array where an object is expected. Members that
 /// `T` does not know are ignored, unless `T` denies them.
 pub fn from_slice<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
@@ -23,11 +24,13 @@ pub fn from_slice<'a, T: Deserialize<'a>>(
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Strict {
         depth: limits.json_depth,
+        members: limits.json_members,
     }
     .deserialize(&mut deserializer)
     .map_err(JsonError)?;
     deserializer.end().map_err(JsonError)?;
-    serde_json::from_slice(bytes).map_err(JsonError)
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    T::deserialize(ObjectsOnly(&mut deserializer)).map_err(JsonError)
 }
 
 /// Writes a document of ours, compact.
@@ -58,13 +61,14 @@ impl From<serde_json::Error> for JsonError {
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,
+    members: usize,
 }
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         self.depth
             .checked_sub(1)
-            .map(|depth| Self { depth })
+            .map(|depth| Self { depth, ..self })
             .ok_or_else(|| E::custom("nested too deeply"))
     }
 }
@@ -118,6 +122,9 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut names = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
+            if names.len() == self.members {
+                return Err(A::Error::custom("an object with too many members"));
+            }
             if names.contains(&name) {
                 return Err(A::Error::custom(format_args!("duplicate member {name:?}")));
             }
@@ -192,6 +199,64 @@ mod tests {
                 .contains("nested too deeply")
         );
         assert!(parse(&nested(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn members_are_accepted_up_to_the_limit() {
+        let object = |members: usize| {
+            let members: Vec<_> = (0..members)
+                .map(|number| format!("\"{number}\":0"))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        };
+        parse(&object(10_000)).unwrap();
+        assert!(
+            parse(&object(10_001))
+                .unwrap_err()
+                .to_string()
+                .contains("too many members")
+        );
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Outer {
+            inner: Vec<Inner>,
+            maybe: Option<Inner>,
+        }
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Inner {
+            name: String,
+            size: u64,
+        }
+        let parse = |text: &str| from_slice::<Outer>(text.as_bytes(), &Limits::TABLE);
+        let inner = |name: &str, size| Inner {
+            name: name.to_owned(),
+            size,
+        };
+        assert_eq!(
+            parse(r#"{"inner":[{"name":"a","size":1}],"maybe":{"name":"b","size":2}}"#).unwrap(),
+            Outer {
+                inner: vec![inner("a", 1)],
+                maybe: Some(inner("b", 2))
+            },
+        );
+        assert_eq!(
+            parse(r#"{"inner":[],"maybe":null}"#).unwrap(),
+            Outer {
+                inner: vec![],
+                maybe: None
+            }
+        );
+        // Derived parsers take an array for an object, member by member; other languages' do not.
+        for text in [
+            r#"[[{"name":"a","size":1}],null]"#,
+            r#"{"inner":[["a",1]],"maybe":null}"#,
+            r#"{"inner":[],"maybe":["b",2]}"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

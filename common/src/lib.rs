@@ -18,6 +18,7 @@ pub mod json;
 pub mod key;
 pub mod limits;
 pub mod manifest;
+mod objects_only;
 pub mod reference;
 pub mod registry;
 pub mod signer;

@@ -31,6 +31,8 @@ pub struct Limits {
     pub redirects: usize,
     /// Nesting of JSON.
     pub json_depth: usize,
+    /// Members of one JSON object.
+    pub json_members: usize,
     /// Subjects in a statement.
     pub subjects: usize,
     /// Digests of one subject.
@@ -61,6 +63,7 @@ impl Limits {
         signatures: 100,
         redirects: 3,
         json_depth: 64,
+        json_members: 10_000,
         subjects: 1_024,
         subject_digests: 16,
         log_entries: 8,

@@ -90,9 +90,11 @@ impl Statement {
         &self.subjects
     }
 
-    /// The subject that names this content, if one does.
-    pub fn subject(&self, digest: &Digest) -> Option<&Subject> {
-        self.subjects.iter().find(|subject| subject.is(digest))
+    /// The subjects that name this content; a statement may name it for several repositories.
+    pub fn subjects_naming<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = &'a Subject> {
+        self.subjects
+            .iter()
+            .filter(move |subject| subject.is(digest))
     }
 }
 
@@ -256,7 +258,7 @@ mod tests {
             ),
         );
         let read = Statement::parse(&payload, &Limits::TABLE).unwrap();
-        let subject = read.subject(&digest).unwrap();
+        let subject = read.subjects_naming(&digest).next().unwrap();
         assert_eq!(subject.name(), Some("registry.example/app"));
         assert_eq!(subject.annotation("env"), Some("prod"));
     }
@@ -268,7 +270,7 @@ mod tests {
         )))
         .unwrap();
         let digest = Digest::parse(&format!("sha256:{HEX}")).unwrap();
-        assert_eq!(read.subject(&digest).unwrap().name(), None);
+        assert_eq!(read.subjects_naming(&digest).next().unwrap().name(), None);
     }
 
     #[test]
@@ -317,7 +319,7 @@ mod tests {
             "{}".to_owned(),
         ] {
             let read = parse(&statement(&format!(r#"[{{"digest":{set}}}]"#))).unwrap();
-            assert!(read.subject(&digest).is_none(), "{set}");
+            assert!(read.subjects_naming(&digest).next().is_none(), "{set}");
         }
     }
 

@@ -117,6 +117,7 @@ fn equivalent(plan: &Plan, found: &[Found], limits: &Limits) -> Option<Record> {
     let authorities = Authorities::new([Authority {
         name: plan.key().name.clone(),
         key: plan.key().public_key.clone(),
+        origin: plan.key().origin,
     }])
     .ok()?;
     judge(&expected, &authorities, |case| {

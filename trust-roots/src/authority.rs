@@ -3,7 +3,7 @@
 //! Made by the command from `--key`; asked by the first step of a document's verification. Nothing here comes from
 //! evidence.
 
-use countersign_common::{KeyId, PublicKey};
+use countersign_common::{KeyId, PublicKey, signer::KeyOrigin};
 
 /// A trusted key and what people call it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Authority {
     pub name: String,
     /// The key, with the one algorithm it is trusted for.
     pub key: PublicKey,
+    /// Where its private half is known to live, as far as whoever named it knows.
+    pub origin: KeyOrigin,
 }
 
 /// At least one authority, distinct by key material.

@@ -29,7 +29,7 @@ fn verifies(bundle: &[u8], signer: &TestSigner, subject: &countersign_common::Di
     key.verify(&message, bundle.signature()).is_ok()
         && *bundle.signer() == ClaimedSigner::Key { hint }
         && Statement::parse(bundle.payload(), &Limits::TABLE)
-            .is_ok_and(|statement| statement.subject(subject).is_some())
+            .is_ok_and(|statement| statement.subjects_naming(subject).next().is_some())
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_common::{
     Digest,
+    signer::KeyOrigin,
     statement::{STAND_IN_ANNOTATION, STATEMENT_V1, Subject},
 };
 
@@ -60,28 +61,42 @@ pub fn check<'id, 'e>(authentic: Authentic<'id, 'e>) -> Result<Bound<'id, 'e>, R
             found: claim.statement.kind().to_owned(),
         });
     }
-    let subject =
-        claim
-            .statement
-            .subject(&expected.subject)
-            .ok_or_else(|| Refusal::SubjectMismatch {
-                expected: expected.subject.clone(),
-                found: claim
-                    .statement
-                    .subjects()
-                    .iter()
-                    .flat_map(Subject::digests)
-                    .next(),
-            })?;
-    check_repository(expected, subject)?;
-    check_stand_in(expected, subject, authority)?;
-    check_annotations(&expected.annotations, subject)?;
+    check_stand_in(expected, claim, authority)?;
+    let subject = find_subject(expected, claim)?;
     Ok(Bound {
         case,
         claim,
         authority,
         subject,
     })
+}
+
+/// The subject that is what was asked about: this content, for this repository, with these annotations. If none is, the
+/// first that is this content says why.
+fn find_subject<'e>(expected: &Expected, claim: &'e Claim) -> Result<&'e Subject, Refusal> {
+    let mut first = None;
+    for subject in claim
+        .statement
+        .subjects()
+        .iter()
+        .filter(|subject| subject.is(&expected.subject))
+    {
+        let checked = check_repository(expected, subject)
+            .and_then(|()| check_annotations(&expected.annotations, subject));
+        match checked {
+            Ok(()) => return Ok(subject),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Refusal::SubjectMismatch {
+        expected: expected.subject.clone(),
+        found: claim
+            .statement
+            .subjects()
+            .iter()
+            .flat_map(Subject::digests)
+            .next(),
+    }))
 }
 
 /// A signature of the same content for another repository was made under other rules, perhaps by another team.
@@ -100,20 +115,29 @@ fn check_repository(expected: &Expected, subject: &Subject) -> Result<(), Refusa
     }
 }
 
-/// Whatever the annotation's value: a demonstration key's signature always carries it.
+/// By the key itself where it is known to be one; and by the annotation, whatever its value and on whichever subject,
+/// since our signer puts it there and a public key in a file tells nothing.
 fn check_stand_in(
     expected: &Expected,
-    subject: &Subject,
+    claim: &Claim,
     authority: &Authority,
 ) -> Result<(), Refusal> {
-    if subject.annotations().contains_key(STAND_IN_ANNOTATION)
-        && expected.stand_in == StandIn::Refused
-    {
+    if expected.stand_in == StandIn::Refused && is_stand_in(claim, authority) {
         return Err(Refusal::StandInKey {
             key: authority.name.clone(),
         });
     }
     Ok(())
+}
+
+/// Whether a claim was signed with a demonstration key.
+pub fn is_stand_in(claim: &Claim, authority: &Authority) -> bool {
+    authority.origin == KeyOrigin::StandIn
+        || claim
+            .statement
+            .subjects()
+            .iter()
+            .any(|subject| subject.annotations().contains_key(STAND_IN_ANNOTATION))
 }
 
 fn check_annotations(

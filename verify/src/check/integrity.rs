@@ -62,7 +62,10 @@ fn check_platform(wanted: Option<&Platform>, config: Option<&Bytes>) -> Result<(
     let found = json::from_slice::<Platform>(config, &Limits::TABLE)
         .ok()
         .filter(|found| !found.os.is_empty());
-    if found.as_ref().is_some_and(|found| found.satisfies(wanted)) {
+    if found
+        .as_ref()
+        .is_some_and(|found| does_not_contradict(found, wanted))
+    {
         return Ok(());
     }
     let refusal = Refusal::PlatformMissing {
@@ -70,4 +73,13 @@ fn check_platform(wanted: Option<&Platform>, config: Option<&Bytes>) -> Result<(
         available: found.into_iter().collect(),
     };
     Err(Broken::Reason((&refusal).into()))
+}
+
+/// Builders leave the variant out, and then the index that it was picked from has said it.
+fn does_not_contradict(found: &Platform, wanted: &Platform) -> bool {
+    let without_variant = Platform {
+        variant: None,
+        ..wanted.clone()
+    };
+    found.satisfies(wanted) || (found.variant.is_none() && found.satisfies(&without_variant))
 }

@@ -27,10 +27,11 @@ use crate::{
 ///
 /// A quorum is met on one of them: two signers of two different things did not agree on anything.
 pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
-    let mut budget = Budget::of(verifier.limits.signatures);
     let mut shortfalls = Vec::new();
     for subject in evidence.subjects() {
         let expected = verifier.expected(evidence.image.repository(), subject);
+        // Each has its own: junk beside a child must not use up the tries of the index's signature.
+        let mut budget = Budget::of(verifier.limits.signatures);
         let attempt = judge(&expected, &verifier.authorities, |case| {
             let mut found = Findings::of_collecting(evidence, &verifier.limits);
             let bound = signatures(case, evidence, &mut budget, &mut found);
@@ -84,8 +85,15 @@ fn signatures<'id, 'e>(
             Content::Unavailable(error) => found.unavailable(error),
         }
     }
-    // Junk that names no trusted key must not use the budget up before a signature that does.
-    claims.sort_by_key(|claim| Reverse(authenticity::names_trusted_key(case, claim)));
+    // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
+    claims.sort_by_key(|claim| {
+        let names_subject = claim
+            .statement
+            .subjects_naming(&case.expected().subject)
+            .next()
+            .is_some();
+        Reverse(names_subject && authenticity::names_trusted_key(case, claim))
+    });
     let mut bound = Vec::new();
     for claim in claims {
         match authenticity::check(case, claim, budget).and_then(binding::check) {

@@ -11,9 +11,8 @@ use std::num::NonZeroUsize;
 
 use countersign_common::{
     Algorithm, Descriptor, Digest, ImageRef, KeyId, Timestamp, manifest::Body, registry,
-    statement::STAND_IN_ANNOTATION,
 };
-use countersign_trust_roots::document::binding::Bound;
+use countersign_trust_roots::document::binding::{Bound, is_stand_in};
 
 pub use self::findings::{Fault, Finding, Reason};
 pub(crate) use self::findings::{Findings, distinct};
@@ -359,10 +358,7 @@ impl Authenticity {
 impl CountedSignature {
     fn of(bound: &Bound<'_, '_>) -> Self {
         let key = &bound.authority().key;
-        let stand_in = bound
-            .subject()
-            .annotations()
-            .contains_key(STAND_IN_ANNOTATION);
+        let stand_in = is_stand_in(bound.claim(), bound.authority());
         Self {
             signer: bound.authority().name.clone(),
             key_id: key.id().clone(),

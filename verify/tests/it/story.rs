@@ -7,6 +7,7 @@ use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PublicKey, Timestamp,
     manifest::{OCI_INDEX, OCI_MANIFEST, Platform},
+    signer::KeyOrigin,
 };
 use countersign_trust_roots::{
     Authorities, Authority,
@@ -272,6 +273,7 @@ impl Story {
         let authority = |file: &String| Authority {
             name: file.clone(),
             key: PublicKey::from_pem(std::str::from_utf8(&self.files[file]).unwrap()).unwrap(),
+            origin: KeyOrigin::File,
         };
         let demand = &self.case.demand;
         Verifier {
