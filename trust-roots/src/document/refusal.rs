@@ -163,3 +163,82 @@ impl Explain for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use countersign_common::ImageRef;
+
+    use super::*;
+
+    const HOSTILE: &str = "\u{1b}[2J\r\nverified: all\u{202e}\u{9b}";
+
+    fn refusals() -> Vec<Refusal> {
+        let hostile = || HOSTILE.to_owned();
+        let expected = || {
+            ImageRef::parse("registry.example/app")
+                .unwrap()
+                .repository()
+                .clone()
+        };
+        vec![
+            Refusal::AnnotationMismatch {
+                key: hostile(),
+                wanted: hostile(),
+                found: Some(hostile()),
+            },
+            Refusal::KeyUnknown {
+                signer: hostile(),
+                trusted: vec![hostile(), hostile()],
+            },
+            Refusal::RepositoryMismatch {
+                expected: expected(),
+                named: hostile(),
+            },
+            Refusal::RepositoryUnbound {
+                expected: expected(),
+            },
+            Refusal::SignatureInvalid { key: hostile() },
+            Refusal::SignaturesTooMany { limit: 100 },
+            Refusal::StandInKey { key: hostile() },
+            Refusal::SubjectMismatch {
+                expected: Digest::sha256(b""),
+                found: None,
+            },
+            Refusal::TypeMismatch {
+                expected: "expected".to_owned(),
+                found: hostile(),
+            },
+        ]
+    }
+
+    /// Does not compile while a new refusal is missing from the tests.
+    fn position(refusal: &Refusal) -> usize {
+        match refusal {
+            Refusal::AnnotationMismatch { .. } => 0,
+            Refusal::KeyUnknown { .. } => 1,
+            Refusal::RepositoryMismatch { .. } => 2,
+            Refusal::RepositoryUnbound { .. } => 3,
+            Refusal::SignatureInvalid { .. } => 4,
+            Refusal::SignaturesTooMany { .. } => 5,
+            Refusal::StandInKey { .. } => 6,
+            Refusal::SubjectMismatch { .. } => 7,
+            Refusal::TypeMismatch { .. } => 8,
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_explained_by_a_code_of_its_own_and_shows_no_hostile_text() {
+        let refusals = refusals();
+        assert!(refusals.iter().map(position).eq(0..9));
+        let codes: BTreeSet<_> = refusals.iter().map(Explain::code).collect();
+        assert!(codes.iter().eq(CODES), "{codes:?}");
+        for refusal in refusals {
+            for text in [refusal.to_string(), refusal.remedy()] {
+                assert!(text.len() > 20 && !text.ends_with('.'), "{text}");
+                assert_eq!(text, Escaped(&text).to_string());
+            }
+        }
+    }
+}

@@ -37,6 +37,9 @@ pub(crate) struct CaseDocument {
     pub(crate) now: String,
     /// Files of public keys, in the case's folder.
     pub(crate) trusted: Vec<String>,
+    /// Those of them that are known to be demonstration keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) demonstration: Vec<String>,
     pub(crate) demand: DemandDocument,
     /// Limits that are lower than in force.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -90,6 +93,7 @@ impl Story {
             tags: BTreeMap::from([(IMAGE.to_owned(), "image.manifest.json".to_owned())]),
             now: "2026-11-24T10:00:00Z".to_owned(),
             trusted: Vec::new(),
+            demonstration: Vec::new(),
             demand: DemandDocument {
                 threshold: NonZeroUsize::MIN,
                 annotations: BTreeMap::new(),
@@ -273,7 +277,11 @@ impl Story {
         let authority = |file: &String| Authority {
             name: file.clone(),
             key: PublicKey::from_pem(std::str::from_utf8(&self.files[file]).unwrap()).unwrap(),
-            origin: KeyOrigin::File,
+            origin: if self.case.demonstration.contains(file) {
+                KeyOrigin::StandIn
+            } else {
+                KeyOrigin::File
+            },
         };
         let demand = &self.case.demand;
         Verifier {

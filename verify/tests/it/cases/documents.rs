@@ -282,6 +282,13 @@ pub(super) fn stand_in() -> Vec<Story> {
         )
         .signed(&signing),
         refused(
+            "demonstration-key-known-by-its-origin",
+            "It says nothing of itself, and is one.",
+            twin,
+        )
+        .signed(&release())
+        .with(|case| case.demonstration.push("release.pub".to_owned())),
+        refused(
             "demonstration-key-that-denies-it",
             "The annotation's value does not matter.",
             twin,

@@ -104,6 +104,10 @@ pub(super) fn platforms() -> Vec<Story> {
         story.with(|case| case.image = child)
     };
     let by_child = "verified--child-by-its-own-signature";
+    let variant = |name: &str, about: &str| {
+        Story::new(name, about)
+            .indexed(|index| index["manifests"][0]["platform"]["variant"] = "v8".into())
+    };
     let lying = |case: &str, about: &str, edit: fn(&mut Value)| {
         let story = Story::new(&format!("refused--{case}"), about)
             .twin(OF_THE_INDEX)
@@ -169,6 +173,23 @@ pub(super) fn platforms() -> Vec<Story> {
             "linux/amd64",
         )
         .signed(&release()),
+        asking(
+            variant(
+                "verified--variant-said-by-the-index",
+                "The configuration leaves the variant out.",
+            ),
+            "linux/arm64/v8",
+        )
+        .signed_for("index.manifest.json", &release()),
+        asking(
+            variant(
+                "refused--variant-not-in-the-index",
+                "Neither says that it is this one.",
+            )
+            .twin("verified--variant-said-by-the-index"),
+            "linux/arm64/v7",
+        )
+        .signed_for("index.manifest.json", &release()),
         lying(
             "index-lies-about-the-platform",
             "The child is for another platform than its index says.",
