@@ -55,3 +55,55 @@ impl Serialize for Timestamp {
 pub struct ParseTimestampError {
     source: chrono::ParseError,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn one_moment_has_one_text() {
+        for text in [
+            "2026-11-24T10:00:00Z",
+            "2026-11-24T10:00:00.999Z",
+            "2026-11-24T12:30:00+02:30",
+            "2026-11-23T22:00:00-12:00",
+        ] {
+            assert_eq!(parse(text).to_string(), "2026-11-24T10:00:00Z", "{text}");
+        }
+        assert_eq!(
+            parse("1970-01-01T00:00:00Z"),
+            Timestamp::from_unix_seconds(0).unwrap()
+        );
+        assert_eq!(parse("1969-12-31T23:59:59Z").unix_seconds(), -1);
+    }
+
+    #[test]
+    fn moments_are_ordered_beyond_the_second() {
+        assert!(parse("2026-11-24T10:00:00Z") < parse("2026-11-24T10:00:00.001Z"));
+        assert!(parse("2026-11-24T10:00:00+01:00") < parse("2026-11-24T10:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "now",
+            "2026-11-24",
+            "2026-11-24T10:00:00",
+            "2026-13-24T10:00:00Z",
+            "2026-02-30T10:00:00Z",
+            "2026-11-24T25:00:00Z",
+            "2026-11-24T10:00:00Z ",
+            "1795514400",
+        ] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+        for seconds in [i64::MIN, i64::MAX, 1 << 60] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds), None);
+        }
+    }
+}
