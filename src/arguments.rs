@@ -5,7 +5,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use countersign_common::{Algorithm, manifest::Platform};
+use countersign_common::{Algorithm, Limits, manifest::Platform};
 
 /// Signs container images with AWS KMS keys and verifies who signed them, for Amazon ECR and any OCI registry
 #[derive(Debug, Parser)]
@@ -30,7 +30,8 @@ pub(crate) struct Common {
     )]
     pub(crate) output: Output,
     /// Say nothing but results and errors
-    #[arg(short, long, global = true, env = "COUNTERSIGN_QUIET")]
+    #[arg(short, long, global = true, env = "COUNTERSIGN_QUIET", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
     pub(crate) quiet: bool,
     /// Say more of what happens, on standard error; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -159,17 +160,18 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "OS/ARCH", value_parser = platform, env = "COUNTERSIGN_PLATFORM")]
     pub(crate) platform: Option<Platform>,
     /// Refuse signatures that name no repository, such as cosign's
-    #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY")]
+    #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
     pub(crate) require_repository: bool,
     /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
     #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
     pub(crate) accept_stand_in: bool,
-    /// Print only the images by digest, one a line, and nothing unless all are verified
-    #[arg(long, conflicts_with = "output")]
+    /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
+    #[arg(long)]
     pub(crate) pin: bool,
     /// The most time to spend on one image, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", env = "COUNTERSIGN_TIMEOUT",
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,
     #[command(flatten)]

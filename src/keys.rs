@@ -6,7 +6,9 @@ use std::{
 };
 
 use countersign_common::{
-    Algorithm, Code, Escaped, Explain, PublicKey, Signer, key::KeyError, signer,
+    Algorithm, Code, Escaped, Explain, PublicKey, Signer,
+    key::KeyError,
+    signer::{self, KeyOrigin, SigningKey},
 };
 use countersign_kms::KeyUri;
 use countersign_sign::file;
@@ -54,17 +56,14 @@ pub(crate) async fn trusted(
     let mut authorities = Vec::new();
     let mut unused = algorithm;
     for name in keys {
-        let mut key = public(&KeySource::parse(name)?).await?;
-        if let Some(other) =
-            algorithm.and_then(|algorithm| key.clone().with_algorithm(algorithm).ok())
-        {
-            key = other;
+        let mut authority = authority(&KeySource::parse(name)?).await?;
+        let asked =
+            algorithm.and_then(|algorithm| authority.key.clone().with_algorithm(algorithm).ok());
+        if let Some(key) = asked {
+            authority.key = key;
             unused = None;
         }
-        authorities.push(Authority {
-            name: name.clone(),
-            key,
-        });
+        authorities.push(authority);
     }
     match unused {
         Some(algorithm) => Err(Stop::new(
@@ -77,26 +76,58 @@ pub(crate) async fn trusted(
     }
 }
 
-/// The public half of a key; of a file only a public key.
-async fn public(source: &KeySource) -> Result<PublicKey, Stop> {
+/// A key by its public half; of a file only a public key. What KMS cannot show is a matter of configuration: no image
+/// was judged yet.
+async fn authority(source: &KeySource) -> Result<Authority, Stop> {
     match source {
-        KeySource::Kms(uri) => countersign_kms::public_key(uri)
-            .await
-            .map_err(|failure| signer_stop(&failure)),
+        KeySource::Kms(uri) => {
+            let signer = open(uri, None).await.map_err(|failure| match &failure {
+                signer::Failure::Error(_) => Stop::new(Exit::Undecided, &failure),
+                signer::Failure::Refusal(_) => Stop::new(Exit::Usage, &failure),
+            })?;
+            let SigningKey {
+                public_key,
+                name,
+                origin,
+            } = signer.key().clone();
+            Ok(Authority {
+                name,
+                key: public_key,
+                origin,
+            })
+        }
         KeySource::File(path) => {
             let shown = path.display().to_string();
-            let pem = read_pem(path)?;
-            PublicKey::from_pem(&pem).map_err(|source| {
+            let key = PublicKey::from_pem(&read_pem(path)?).map_err(|source| {
                 Stop::new(
                     Exit::Usage,
                     &KeyFileError::Unusable {
-                        path: shown,
+                        path: shown.clone(),
                         source,
                     },
                 )
+            })?;
+            Ok(Authority {
+                name: shown,
+                key,
+                origin: KeyOrigin::File,
             })
         }
     }
+}
+
+/// A KMS key, and what a person should know of where it was found: an endpoint in the environment decides whom a
+/// verifier trusts.
+async fn open(
+    uri: &KeyUri,
+    algorithm: Option<Algorithm>,
+) -> Result<countersign_kms::Signer, signer::Failure> {
+    let signer =
+        countersign_kms::Signer::open(uri, algorithm, countersign_kms::Options::default()).await?;
+    for notice in signer.notices() {
+        tracing::warn!("{notice}");
+    }
+    Ok(signer)
 }
 
 fn read_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
@@ -118,13 +149,9 @@ pub(crate) async fn signer(
 ) -> Result<Box<dyn Signer>, Stop> {
     match KeySource::parse(name)? {
         KeySource::Kms(uri) => {
-            let opened =
-                countersign_kms::Signer::open(&uri, algorithm, countersign_kms::Options::default())
-                    .await;
-            let signer = opened.map_err(|failure| signer_stop(&failure))?;
-            for notice in signer.notices() {
-                tracing::warn!("{notice}");
-            }
+            let signer = open(&uri, algorithm)
+                .await
+                .map_err(|failure| signer_stop(&failure))?;
             Ok(Box::new(signer))
         }
         KeySource::File(path) => Ok(Box::new(read_private(&path, algorithm)?)),
@@ -137,7 +164,7 @@ pub(crate) async fn public_pem(source: &KeySource) -> Result<String, Stop> {
         KeySource::File(path) if read_pem(path)?.contains("PRIVATE KEY") => {
             read_private(path, None)?.key().public_key.clone()
         }
-        _ => public(source).await?,
+        _ => authority(source).await?.key,
     };
     key.to_pem().map_err(|source| {
         Stop::new(

@@ -1,8 +1,8 @@
 //! How the command reaches the world: one runtime, one registry client.
 
-use std::{future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt, future::Future, time::Duration};
 
-use countersign_common::{ImageRef, Limits};
+use countersign_common::{Code, Escaped, Explain, ImageRef, Limits};
 use countersign_registry::{Client, Credentials, Options, PlainHttp};
 
 use crate::{
@@ -54,4 +54,44 @@ pub(crate) fn images(texts: &[String]) -> Result<Vec<ImageRef>, Stop> {
         .iter()
         .map(|text| ImageRef::parse(text).map_err(|error| Stop::new(Exit::Usage, &error)))
         .collect()
+}
+
+/// Annotations by their keys, each once: of two values for one key, one would be lost without a word.
+pub(crate) fn annotations(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Stop> {
+    let mut annotations = BTreeMap::new();
+    for (key, value) in pairs {
+        if annotations.insert(key.clone(), value.clone()).is_some() {
+            return Err(Stop::new(
+                Exit::Usage,
+                &AnnotationRepeated { key: key.clone() },
+            ));
+        }
+    }
+    Ok(annotations)
+}
+
+/// An annotation was given twice.
+#[derive(Debug)]
+struct AnnotationRepeated {
+    key: String,
+}
+
+impl fmt::Display for AnnotationRepeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the annotation `{}` is given more than once",
+            Escaped(&self.key)
+        )
+    }
+}
+
+impl Explain for AnnotationRepeated {
+    fn code(&self) -> Code {
+        Code::new("annotation-repeated")
+    }
+
+    fn remedy(&self) -> String {
+        "give each annotation once".to_owned()
+    }
 }

@@ -24,6 +24,15 @@ impl Outcome {
     }
 }
 
+/// When an image is signed, and who hears of it.
+#[derive(Clone, Copy)]
+pub struct Occasion<'a> {
+    /// The moment that the attached manifest shows. A hint for people, and signed by nobody.
+    pub now: Timestamp,
+    /// Hears of each signature as soon as it exists: whatever becomes of it afterwards, the key was used.
+    pub signed: &'a (dyn Fn(&Record) + Sync),
+}
+
 /// Signs an image, unless it is signed so already.
 ///
 /// The reference is resolved once; from then on only its digest is used.
@@ -32,14 +41,16 @@ pub async fn sign_image(
     registry: &dyn RegistryWriter,
     signer: &dyn Signer,
     request: &Request,
-    now: Timestamp,
+    occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
     let image = registry.resolve(image).await?;
     let plan = plan(&image, signer.key(), request)?;
     if let Some(record) = existing::find(&plan, registry, request.limits()).await? {
         return Ok(Outcome::AlreadySigned(record));
     }
-    let sealed = seal(sign(plan, signer).await?, now)?;
+    let sealed = seal(sign(plan, signer).await?, occasion.now)?;
+    let record = Record::of(&sealed);
+    (occasion.signed)(&record);
     attach(&sealed, registry).await?;
-    Ok(Outcome::Signed(Record::of(&sealed)))
+    Ok(Outcome::Signed(record))
 }

@@ -19,7 +19,7 @@ use countersign_common::Code;
 pub use self::{
     attach::attach,
     error::{Error, Refusal, SignError},
-    flow::{Outcome, sign_image},
+    flow::{Occasion, Outcome, sign_image},
     plan::{Plan, SignedPlan, plan, sign},
     record::Record,
     request::{AnnotationRefused, Request},

@@ -1,11 +1,13 @@
 //! `countersign sign`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use countersign_common::{
     Algorithm, Explain, ImageRef, RegistryWriter, Signer, Timestamp, registry,
 };
-use countersign_sign::{Error, Outcome, Plan, Record, Request, SignError, plan, sign_image};
+use countersign_sign::{
+    Error, Occasion, Outcome, Plan, Record, Request, SignError, plan, sign_image,
+};
 use futures_util::{StreamExt, stream};
 
 use crate::{
@@ -21,8 +23,8 @@ const PARALLEL: usize = 4;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
-    let annotations: BTreeMap<String, String> = arguments.annotations.iter().cloned().collect();
-    let request = Request::new(annotations).map_err(|error| Stop::new(Exit::Usage, &error))?;
+    let request = Request::new(network::annotations(&arguments.annotations)?)
+        .map_err(|error| Stop::new(Exit::Usage, &error))?;
     let signer = keys::signer(&arguments.key, arguments.algorithm).await?;
     if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
         tracing::warn!(
@@ -53,11 +55,17 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         .collect()
         .await;
     drop(progress);
+    let records: Vec<&Record> = results
+        .iter()
+        .filter_map(|result| result.as_ref().ok()?.record())
+        .collect();
+    let told = tell_build(&records);
     let mut worst = Exit::Done;
     for (image, result) in images.iter().zip(results) {
         worst = worst.max(report(image, result, common)?);
     }
-    Ok(worst)
+    // What was signed is reported whatever became of the build system's file.
+    told.map(|()| worst)
 }
 
 /// What is the same for each image.
@@ -74,6 +82,15 @@ enum Done {
     Signed(Box<Outcome>),
 }
 
+impl Done {
+    fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Planned(_) => None,
+            Self::Signed(outcome) => Some(outcome.record()),
+        }
+    }
+}
+
 impl Job<'_> {
     async fn plan(&self, image: &ImageRef) -> Result<Done, SignError> {
         let image = self.registry.resolve(image).await?;
@@ -82,7 +99,11 @@ impl Job<'_> {
     }
 
     async fn sign(&self, image: &ImageRef) -> Result<Done, SignError> {
-        let outcome = sign_image(image, self.registry, self.signer, self.request, self.now).await?;
+        let occasion = Occasion {
+            now: self.now,
+            signed: &log_signature,
+        };
+        let outcome = sign_image(image, self.registry, self.signer, self.request, occasion).await?;
         Ok(Done::Signed(Box::new(outcome)))
     }
 }
@@ -106,17 +127,11 @@ fn report(
             Output::Json => output::print_json(&plan)?,
             Output::Text => output::print(&plan.to_string())?,
         },
-        Ok(Done::Signed(outcome)) => {
-            if let Outcome::Signed(record) = outcome.as_ref() {
-                log_signature(record);
-            }
-            tell_build(outcome.record())?;
-            match common.output {
-                Output::Json => output::print_json(&outcome)?,
-                Output::Text if common.quiet => {}
-                Output::Text => output::print(&text(&outcome))?,
-            }
-        }
+        Ok(Done::Signed(outcome)) => match common.output {
+            Output::Json => output::print_json(&outcome)?,
+            Output::Text if common.quiet => {}
+            Output::Text => output::print(&text(&outcome))?,
+        },
         Err(error) => return failed(image, &error, common),
     }
     Ok(Exit::Done)
@@ -174,13 +189,22 @@ fn log_signature(record: &Record) {
     );
 }
 
-/// Tells a GitHub Actions job the digests, for its later steps.
-fn tell_build(record: &Record) -> Result<(), Stop> {
-    match std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty()) {
-        Some(path) => {
-            let text = format!("digest={}\nsignature={}\n", record.digest, record.manifest);
-            files::append(&PathBuf::from(path), &text)
-        }
-        None => Ok(()),
+/// Tells a GitHub Actions job the digests, for its later steps: of one image by name, of several as a list.
+fn tell_build(records: &[&Record]) -> Result<(), Stop> {
+    let path = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty());
+    let (Some(path), false) = (path, records.is_empty()) else {
+        return Ok(());
+    };
+    let list: Vec<_> = records
+        .iter()
+        .map(|record| serde_json::json!({ "digest": record.digest, "signature": record.manifest }))
+        .collect();
+    let mut text = format!("signatures={}\n", serde_json::Value::from(list));
+    if let [record] = records {
+        text = format!(
+            "{text}digest={}\nsignature={}\n",
+            record.digest, record.manifest
+        );
     }
+    files::append(&PathBuf::from(path), &text)
 }

@@ -1,6 +1,6 @@
 //! `countersign verify`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp, registry};
 use countersign_trust_roots::document::{StandIn, Unbound};
@@ -57,11 +57,7 @@ async fn verifier(arguments: &Verify) -> Result<Verifier, Stop> {
     }
     let demand = Demand {
         threshold: arguments.threshold,
-        annotations: arguments
-            .annotations
-            .iter()
-            .cloned()
-            .collect::<BTreeMap<_, _>>(),
+        annotations: network::annotations(&arguments.annotations)?,
         platform: arguments.platform.clone(),
         unbound: if arguments.require_repository {
             Unbound::Refused

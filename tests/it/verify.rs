@@ -330,3 +330,46 @@ pub(crate) fn copy_signature(world: &World, from: &str, to: &str, digest: &str) 
         .stand_in
         .place_manifest(to, "", crate::world::OCI_MANIFEST, manifest.into());
 }
+
+#[test]
+fn a_key_that_kms_does_not_show_is_a_matter_of_configuration() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a");
+    let key = world
+        .stand_in
+        .create_key(countersign_stand_in::KeySpec::ECC_NIST_P256, "alias/going")
+        .unwrap();
+    world
+        .stand_in
+        .set_key_state(&key.arn, countersign_stand_in::KeyState::PendingDeletion)
+        .unwrap();
+    // No image was judged: this is no refusal of one.
+    world
+        .countersign(&["verify", "--key", "alias/going", &image.tagged()])
+        .ends(2);
+    world
+        .countersign(&["verify", "--key", "alias/absent", &image.tagged()])
+        .ends(2)
+        .says("error[key-not-found]");
+}
+
+#[test]
+fn an_annotation_is_demanded_once() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a");
+    let (_, public) = world.key_files("team", "p256");
+    let arguments = [
+        "verify",
+        "--key",
+        &public,
+        "-a",
+        "env=prod",
+        "-a",
+        "env=test",
+        &image.tagged(),
+    ];
+    world
+        .countersign(&arguments)
+        .ends(2)
+        .says("error[annotation-repeated]");
+}

@@ -17,7 +17,7 @@ mod signer;
 pub use self::{
     connection::{Notice, Options},
     key_uri::{KeyReferenceInvalid, KeyUri},
-    signer::{Signer, public_key},
+    signer::Signer,
 };
 
 /// Every code of this package; those of [`countersign_common::signer`] come on top.

@@ -31,12 +31,6 @@ pub struct Signer {
     key: SigningKey,
 }
 
-/// Fetches the public half of a key, for its algorithm by default.
-pub async fn public_key(uri: &KeyUri) -> Result<PublicKey, Failure> {
-    let connection = Connection::from_environment(uri, Options::default()).await?;
-    Ok(fetch(&connection, uri, None).await?.public_key)
-}
-
 impl Signer {
     /// Fetches the key and checks that it can sign with the algorithm: its own by default.
     ///

@@ -10,7 +10,7 @@ use countersign_common::{
 use serde_json::json;
 
 use super::world::{
-    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, now, sign_with,
+    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, now, occasion, sign_with,
 };
 use crate::{Outcome, Request, SignError, plan, seal, sign, sign_image};
 
@@ -97,7 +97,7 @@ async fn a_signature_for_another_repository_is_no_equivalent() {
     let request = annotated(&[]);
     sign_with(&registry, &signer, &request).await.unwrap();
     let elsewhere = ImageRef::parse("registry.example/shop/copy:1").unwrap();
-    let outcome = sign_image(&elsewhere, &registry, &signer, &request, now()).await;
+    let outcome = sign_image(&elsewhere, &registry, &signer, &request, occasion()).await;
     assert!(matches!(outcome, Ok(Outcome::Signed(_))));
 }
 
@@ -348,6 +348,6 @@ async fn a_boxed_signer_signs_too() {
     let signer: Box<dyn countersign_common::Signer> = Box::new(TestSigner::new());
     let image = ImageRef::parse(IMAGE).unwrap();
     let wrapped = crate::SelfChecked::new(signer);
-    let outcome = sign_image(&image, &registry, &wrapped, &annotated(&[]), now()).await;
+    let outcome = sign_image(&image, &registry, &wrapped, &annotated(&[]), occasion()).await;
     assert!(matches!(outcome, Ok(Outcome::Signed(_))));
 }

@@ -18,7 +18,7 @@ use countersign_common::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Outcome, Request, SignError, file, sign_image};
+use crate::{Occasion, Outcome, Request, SignError, file, sign_image};
 
 pub(super) const IMAGE: &str = "registry.example/shop/api:1.4.2";
 
@@ -275,6 +275,13 @@ pub(super) fn now() -> Timestamp {
     Timestamp::parse("2026-11-24T10:00:00Z").unwrap()
 }
 
+pub(super) fn occasion() -> Occasion<'static> {
+    Occasion {
+        now: now(),
+        signed: &|_| {},
+    }
+}
+
 pub(super) fn annotated(annotations: &[(&str, &str)]) -> Request {
     let annotations = annotations
         .iter()
@@ -289,5 +296,5 @@ pub(super) async fn sign_with(
     request: &Request,
 ) -> Result<Outcome, SignError> {
     let image = ImageRef::parse(IMAGE).unwrap();
-    sign_image(&image, registry, signer, request, now()).await
+    sign_image(&image, registry, signer, request, occasion()).await
 }

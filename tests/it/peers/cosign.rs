@@ -303,3 +303,19 @@ fn a_key_file_of_ours_is_one_that_cosign_imports() {
         .countersign(&["verify", "--key", &public, &image.tagged()])
         .ends(0);
 }
+
+#[test]
+fn a_demonstration_key_is_known_by_its_account_where_no_annotation_tells() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    cosign_sign(&world, &World::kms_key(), &[], &image.pinned()).ends(0);
+    let verify = ["verify", "--key", &World::kms_key(), &image.tagged()];
+    world
+        .countersign_with(&verify, &[("COUNTERSIGN_ACCEPT_STAND_IN", "")])
+        .ends(1)
+        .says("refused[stand-in-key]");
+    world
+        .countersign(&verify)
+        .ends(0)
+        .says("A DEMONSTRATION KEY");
+}
