@@ -192,11 +192,9 @@ fn a_stand_in_whose_port_is_taken_says_so() {
 #[test]
 fn a_stand_in_that_cannot_say_where_it_is_ends() {
     let world = World::ecr();
+    world.write("file", "no folder");
     let mut command = alone(&world);
-    command.args(
-        ["stand-in", "--env-file", "absent/folder/\0"].map(|text| text.trim_end_matches('\0')),
-    );
-    fs::write(world.path("absent"), "a file, not a folder").unwrap();
+    command.args(["stand-in", "--env-file", "file/env"]);
     run(command).ends(3).says("error[file-unwritable]");
 }
 

@@ -26,7 +26,7 @@ fn generated_keys_are_private_and_match() {
         assert_eq!(mode & 0o777, 0o600, "{spec}");
         let pem = fs::read_to_string(&private).unwrap();
         assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{spec}");
-        // Its own openssl says which public key belongs to it.
+        // Another implementation says which public key belongs to it.
         let mut openssl = world.program("/usr/bin/openssl");
         openssl.args(["pkey", "-in", &private, "-pubout"]);
         let derived = run(openssl).ends(0).stdout;
@@ -44,8 +44,7 @@ fn two_generated_keys_differ() {
 #[test]
 fn a_key_is_never_overwritten() {
     let world = World::ecr();
-    for existing in ["one.key", "two.pub"] {
-        let name = &existing[..3];
+    for (name, existing) in [("one", "one.key"), ("two", "two.pub")] {
         let precious = world.write(existing, "precious");
         let path = world.path(name).display().to_string();
         misused(&world, &["key", "generate", &path])
@@ -129,9 +128,16 @@ fn a_file_that_holds_no_key_is_refused_with_what_to_do() {
             "file-too-large",
         ),
         (binary.display().to_string(), "key-file-invalid"),
+        (
+            world.write("padded.pem", &format!("{}\n{pem}", "#".repeat(1 << 16))),
+            "key-file-invalid",
+        ),
         (world.write("empty.pem", ""), "key-file-"),
         (world.write("text.pem", "no key"), "key-file-"),
-        (world.write("cut.pem", &pem[..pem.len() / 2]), "key-file-"),
+        (
+            world.write("cut.pem", pem.get(..pem.len() / 2).unwrap()),
+            "key-file-",
+        ),
         (
             world.write(
                 "other.pem",
@@ -152,11 +158,6 @@ fn a_file_that_holds_no_key_is_refused_with_what_to_do() {
                 .says(file);
         }
     }
-    // Something before the key is no harm, up to the limit.
-    let padding = "#".repeat((1 << 20) - pem.len() - 1);
-    let padded = world.write("padded.pem", &format!("{padding}\n{pem}"));
-    let run = world.countersign(&["key", "public", "--key", &padded]);
-    assert!([0, 2].contains(&run.code), "{run:?}");
     world
         .countersign(&["sign", "--key", &private, &image])
         .ends(0);

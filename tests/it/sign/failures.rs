@@ -238,13 +238,14 @@ fn an_answer_without_end_is_cut() {
 
 #[test]
 fn an_answer_that_cannot_be_read_is_no_signature() {
-    for body in ["", "{", "[]", "{}", "{\"Signature\": \"?\"}"] {
-        let scene = Scene::new();
-        let lie = Lie::Body(Bytes::from(body));
-        scene.world.stand_in.faults().push(Fault::on(SIGN, lie));
-        let code = scene.sign().code;
-        assert!([1, 3].contains(&code), "{body}: {code}");
-        assert_eq!(scene.world.writes(), [""; 0], "{body}");
+    for (body, exit, code) in [
+        ("", 1, "key-protocol"),
+        ("{}", 1, "key-protocol"),
+        ("{", 3, "key-unavailable"),
+        ("[]", 3, "key-unavailable"),
+        ("{\"Signature\": \"?\"}", 3, "key-unavailable"),
+    ] {
+        Scene::new().refuses_while(SIGN, Lie::Body(Bytes::from(body)), exit, code);
     }
 }
 
