@@ -1,0 +1,206 @@
+//! Writes signatures and finds them again, through the referrers API and through the fallback tag.
+
+use countersign_common::{
+    Descriptor, ImageRef, Registry, RegistryWriter,
+    bundle::MEDIA_TYPE,
+    manifest::{OCI_INDEX, OCI_MANIFEST},
+};
+use countersign_stand_in::{
+    Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
+};
+
+use crate::world::{World, is_error, is_refusal};
+
+#[tokio::test]
+async fn what_is_pushed_is_found_in_every_kind_of_registry() {
+    let tls = StandInOptions {
+        transport: Transport::Tls,
+        ..StandInOptions::default()
+    };
+    for world in [
+        World::ecr(),
+        World::with(tls),
+        World::oci(Login::Anonymous),
+        World::oci(Login::Basic),
+        World::oci(Login::Bearer),
+        World::no_referrers(),
+    ] {
+        let image = world.client.resolve(&world.image("1")).await.unwrap();
+        let repository = world.repository();
+        assert!(
+            world
+                .client
+                .referrers(&repository, image.digest())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        for content in ["one", "two"] {
+            let referrer = world.referrer(&image.manifest, content).await;
+            world
+                .client
+                .push_referrer(&repository, &referrer)
+                .await
+                .unwrap();
+            world
+                .client
+                .push_referrer(&repository, &referrer)
+                .await
+                .unwrap();
+            let found = world
+                .client
+                .manifest(&repository, referrer.descriptor())
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!(found.bytes(), referrer.bytes());
+        }
+        let listed = world
+            .client
+            .referrers(&repository, image.digest())
+            .await
+            .unwrap();
+        assert_eq!(listed.len(), 2);
+        let blob = Descriptor::of(MEDIA_TYPE, b"one");
+        assert_eq!(
+            &world
+                .client
+                .blob(&repository, &blob, 10)
+                .await
+                .unwrap()
+                .unwrap()[..],
+            b"one"
+        );
+        assert_eq!(
+            world.client.check_blob(&repository, &blob).await.unwrap(),
+            Some(3)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_where_it_cannot_be_followed_is_an_error() {
+    let world = World::oci(Login::Anonymous);
+    let pinned = world.client.resolve(&world.image("1")).await.unwrap();
+    for link in [
+        "<https://other.example/v2/app/referrers/x?last=1>; rel=\"next\"",
+        "<unclosed; rel=\"next\"",
+        "/v2/app; rel=next",
+    ] {
+        world.lie(
+            "GET /v2/*/referrers/*",
+            Lie::Header("Link".to_owned(), link.to_owned()),
+        );
+        is_error(
+            world
+                .client
+                .referrers(&world.repository(), pinned.digest())
+                .await,
+            "registry-unavailable",
+        );
+        world.stand_in.faults().clear();
+    }
+}
+
+#[tokio::test]
+async fn what_others_attach_does_not_stop_a_signer() {
+    let world = World::oci(Login::Anonymous);
+    let pinned = world.client.resolve(&world.image("1")).await.unwrap();
+    let referrer = world.referrer(&pinned.manifest, "one").await;
+    world.lie("GET /v2/*/referrers/*", Lie::JunkReferrers(1_001));
+    world
+        .client
+        .push_referrer(&world.repository(), &referrer)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn entries_of_others_at_the_fallback_tag_stay_as_they_are() {
+    let world = World::no_referrers();
+    let image = world.client.resolve(&world.image("1")).await.unwrap();
+    let tag = image.digest().to_string().replace(':', "-");
+    let theirs = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","annotations":{{"a":"b"}},"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{}","size":7,"urls":["https://x"],"unknown":{{"c":[1]}}}}]}}"#,
+        image.digest()
+    );
+    world
+        .stand_in
+        .place_manifest("app", &tag, OCI_INDEX, theirs.into_bytes().into());
+    let referrer = world.referrer(&image.manifest, "one").await;
+    world
+        .client
+        .push_referrer(&world.repository(), &referrer)
+        .await
+        .unwrap();
+    let index = world
+        .client
+        .resolve(&ImageRef::parse(&format!("{}:{tag}", world.repository())).unwrap())
+        .await
+        .unwrap();
+    let index: serde_json::Value = serde_json::from_slice(index.manifest.bytes()).unwrap();
+    assert_eq!(index["annotations"]["a"], "b");
+    assert_eq!(index["manifests"][0]["unknown"]["c"][0], 1);
+    assert_eq!(index["manifests"][0]["urls"][0], "https://x");
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_immutable_fallback_tag_is_named() {
+    let world = World::no_referrers();
+    let image = world.client.resolve(&world.image("1")).await.unwrap();
+    world.stand_in.set_repository("app", Mutability::Immutable);
+    let repository = world.repository();
+    let first = world.referrer(&image.manifest, "one").await;
+    world
+        .client
+        .push_referrer(&repository, &first)
+        .await
+        .unwrap();
+    let second = world.referrer(&image.manifest, "two").await;
+    is_refusal(
+        world.client.push_referrer(&repository, &second).await,
+        "tag-immutable",
+    );
+}
+
+#[tokio::test]
+async fn a_repository_that_must_exist_is_named_when_it_does_not() {
+    let world = World::with(StandInOptions {
+        repositories: Repositories::MustExist,
+        ..StandInOptions::default()
+    });
+    let repository = world.repository();
+    is_refusal(
+        world
+            .client
+            .push_blob(&repository, b"x".to_vec().into())
+            .await,
+        "push-rejected",
+    );
+}
+
+#[tokio::test]
+async fn eight_writers_at_once_all_end_at_a_fallback_tag() {
+    let world = World::no_referrers();
+    let image = world.client.resolve(&world.image("1")).await.unwrap();
+    let repository = world.repository();
+    let mut referrers = Vec::new();
+    for number in 0..8 {
+        referrers.push(world.referrer(&image.manifest, &number.to_string()).await);
+    }
+    let pushes = referrers
+        .iter()
+        .map(|referrer| world.client.push_referrer(&repository, referrer));
+    for pushed in futures_util::future::join_all(pushes).await {
+        pushed.unwrap();
+    }
+    let listed = world
+        .client
+        .referrers(&repository, image.digest())
+        .await
+        .unwrap();
+    // No registry lets a writer say "only if nobody else has": one may still be lost, most must not be.
+    assert!(listed.len() >= 4, "{}", listed.len());
+    assert!(!listed.iter().any(|entry| entry.media_type == OCI_INDEX));
+}
