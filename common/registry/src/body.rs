@@ -1,5 +1,7 @@
 //! Reads answers: never more than was allowed before, never anything compressed.
 
+use std::time::{Duration, Instant};
+
 use bytes::{Bytes, BytesMut};
 use countersign_common::registry::{Failure, Refusal};
 use futures_util::StreamExt;
@@ -56,6 +58,40 @@ pub(crate) async fn read(
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
+}
+
+/// How fast a body comes that is too long for a deadline.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    began: Instant,
+    bytes: u64,
+    window: Duration,
+}
+
+/// Bytes a second, at the least: whoever drips a layer holds what waits for it.
+const LEAST_RATE: u64 = 8 << 10;
+
+impl Pace {
+    pub(crate) fn new(now: Instant, window: Duration) -> Self {
+        Self {
+            began: now,
+            bytes: 0,
+            window,
+        }
+    }
+
+    /// Counts a piece. `false` if a whole window has brought too little.
+    pub(crate) fn keeps_up(&mut self, now: Instant, piece: usize) -> bool {
+        self.bytes += piece as u64;
+        let elapsed = now.saturating_duration_since(self.began);
+        if elapsed < self.window {
+            return true;
+        }
+        let is_enough =
+            u128::from(self.bytes) * 1_000 >= u128::from(LEAST_RATE) * elapsed.as_millis();
+        *self = Self::new(now, self.window);
+        is_enough
+    }
 }
 
 /// What an error's body says, for a message: OCI's JSON, or else its text, as far as it is read.
@@ -118,5 +154,28 @@ impl ErrorBody {
                 message: String::from_utf8_lossy(body).trim().to_owned(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_keeps_up_or_is_given_up_after_each_window() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let least = usize::try_from(LEAST_RATE).unwrap();
+        let pace = || Pace::new(start, Duration::from_secs(2));
+        assert!(pace().keeps_up(after(1), 0), "the window is not over");
+        assert!(pace().keeps_up(after(2), 2 * least));
+        assert!(!pace().keeps_up(after(2), 2 * least - 1));
+        let mut slowing = pace();
+        assert!(slowing.keeps_up(after(2), 100 * least));
+        assert!(slowing.keeps_up(after(3), 1));
+        assert!(
+            !slowing.keeps_up(after(4), 1),
+            "a fast start pays for nothing"
+        );
     }
 }

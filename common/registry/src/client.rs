@@ -1,6 +1,8 @@
 //! The registry's ports over HTTP: manifests, blobs and referrers, read and written
 //! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
@@ -16,12 +18,12 @@ use reqwest::{
 };
 
 use crate::{
-    body,
+    body::{self, Pace},
     credentials::Credentials,
     options::{ConfigError, Options},
     place::Place,
     session::Access,
-    transport::{Answer, Kind, Request, Transport},
+    transport::{Answer, Fetched, Kind, Request, Transport, Whole},
 };
 
 /// A client for any number of registries, with one pool of connections and one login for each.
@@ -65,10 +67,16 @@ impl Client {
     ) -> Result<Option<Manifest>, Failure> {
         let mut request = Self::get(repository, format!("manifests/{reference}"));
         request.headers.insert(ACCEPT, ACCEPTED);
-        let answer = self.transport.send(&request).await?;
+        match self.transport.fetch(&request, limits.manifest).await? {
+            Fetched::Whole(whole) => parse_manifest(whole, named, limits).map(Some),
+            Fetched::Other(answer) => self.absent(answer).await.map(|()| None),
+        }
+    }
+
+    /// An answer without success: absence if it is a 404, and nothing else.
+    async fn absent(&self, answer: Answer) -> Result<(), Failure> {
         match answer.response.status() {
-            StatusCode::OK => self.read_manifest(answer, named, limits).await.map(Some),
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND => Ok(()),
             _ => Err(self.transport.status(answer).await),
         }
     }
@@ -103,39 +111,6 @@ impl Client {
         }
     }
 
-    async fn read_manifest(
-        &self,
-        Answer { response, place }: Answer,
-        named: Option<&Digest>,
-        limits: &Limits,
-    ) -> Result<Manifest, Failure> {
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        let (content_type, announced) = (header("content-type"), header("docker-content-digest"));
-        let bytes = body::read(response, limits.manifest, &place).await?;
-        let manifest = Manifest::parse(bytes, content_type.as_deref(), named, limits)
-            .map_err(|source| malformed(&place, source))?;
-        // Some registries announce none; one that announces another contradicts itself.
-        if let Some(announced) = announced.and_then(|text| Digest::parse(&text).ok()) {
-            let actual = announced.recomputed(manifest.bytes());
-            if actual != announced {
-                return Err(malformed(
-                    &place,
-                    ManifestError::Digest {
-                        named: announced,
-                        actual,
-                    },
-                ));
-            }
-        }
-        Ok(manifest)
-    }
-
     async fn fetch_blob(
         &self,
         repository: &Repository,
@@ -145,15 +120,15 @@ impl Client {
         let request = Self::get(repository, format!("blobs/{}", descriptor.digest));
         // Refused before it is asked for: an honest descriptor of ten gigabytes costs nothing.
         check_limit(descriptor, limit as u64, &self.transport.place(&request))?;
-        let Some(Answer { response, place }) = self.found(&request).await? else {
-            return Ok(None);
-        };
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
-        let bytes = match body::read(response, most, &place).await {
+        let fetched = self.transport.fetch(&request, most).await;
+        let (bytes, place) = match fetched {
+            Ok(Fetched::Whole(whole)) => (whole.body, whole.place),
+            Ok(Fetched::Other(answer)) => return self.absent(answer).await.map(|()| None),
             Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
                 return Err(wrong_size(descriptor, repository));
             }
-            other => other?,
+            Err(failure) => return Err(failure),
         };
         check_content(
             repository,
@@ -174,15 +149,21 @@ impl Client {
             kind: Kind::Streamed,
             ..Self::get(repository, format!("blobs/{}", descriptor.digest))
         };
-        let Some(Answer { response, place }) = self.found(&request).await? else {
-            return Ok(None);
-        };
+        let answer = self.transport.send(&request).await?;
+        if answer.response.status() != StatusCode::OK {
+            return self.absent(answer).await.map(|()| None);
+        }
+        let Answer { response, place } = answer;
         body::check_encoding(&response, &place)?;
         let mut hasher = Hasher::new(descriptor.digest.algorithm());
         let mut size = 0_u64;
+        let mut pace = Pace::new(Instant::now(), place.timeout);
         let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;
+            if !pace.keeps_up(Instant::now(), piece.len()) {
+                return Err(Failure::Error(place.timed_out()));
+            }
             size += piece.len() as u64;
             if size > descriptor.size {
                 return Err(wrong_size(descriptor, repository));
@@ -191,15 +172,6 @@ impl Client {
         }
         check_content(repository, descriptor, size, hasher.finish(), &place)?;
         Ok(Some(size))
-    }
-
-    async fn found(&self, request: &Request<'_>) -> Result<Option<Answer>, Failure> {
-        let answer = self.transport.send(request).await?;
-        match answer.response.status() {
-            StatusCode::OK => Ok(Some(answer)),
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(self.transport.status(answer).await),
-        }
     }
 
     async fn upload(&self, repository: &Repository, bytes: Bytes) -> Result<Digest, Failure> {
@@ -277,12 +249,12 @@ impl Client {
         if !status.is_client_error() {
             return self.transport.status(Answer { response, place }).await;
         }
-        let body = body::message(response, self.limits().error_body).await;
+        let message = self.transport.message(response, &place).await;
         Failure::Refusal(Refusal::Rejected {
             registry: place.registry,
             path: place.path,
             status: status.as_u16(),
-            message: body.message,
+            message,
         })
     }
 }
@@ -382,6 +354,32 @@ fn check_limit(descriptor: &Descriptor, limit: u64, place: &Place) -> Result<(),
         path: place.path.clone(),
         limit,
     }))
+}
+
+fn parse_manifest(
+    whole: Whole,
+    named: Option<&Digest>,
+    limits: &Limits,
+) -> Result<Manifest, Failure> {
+    let header = |name: &str| whole.headers.get(name)?.to_str().ok();
+    let manifest = Manifest::parse(whole.body, header("content-type"), named, limits)
+        .map_err(|source| malformed(&whole.place, source))?;
+    // Some registries announce none; one that announces another contradicts itself.
+    if let Some(announced) =
+        header("docker-content-digest").and_then(|text| Digest::parse(text).ok())
+    {
+        let actual = announced.recomputed(manifest.bytes());
+        if actual != announced {
+            return Err(malformed(
+                &whole.place,
+                ManifestError::Digest {
+                    named: announced,
+                    actual,
+                },
+            ));
+        }
+    }
+    Ok(manifest)
 }
 
 fn wrong_size(descriptor: &Descriptor, repository: &Repository) -> Failure {

@@ -1,6 +1,6 @@
 //! What a request is about, for messages: a registry and a path, never a query.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_common::registry::{Error, Failure};
 
@@ -10,9 +10,15 @@ pub(crate) struct Place {
     pub(crate) registry: String,
     pub(crate) path: String,
     pub(crate) timeout: Duration,
+    /// When the answer must be whole, with all that it needs: logins, redirects and further attempts.
+    pub(crate) deadline: Instant,
 }
 
 impl Place {
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// A connection that failed or broke. The URL is left out: of a redirect it is a credential.
     pub(crate) fn broken(&self, error: reqwest::Error) -> Error {
         if error.is_timeout() {

@@ -14,9 +14,8 @@ use reqwest::{
 };
 
 use crate::{
-    body,
     client::{Client, malformed},
-    transport::Answer,
+    transport::{Fetched, Request, Whole},
 };
 
 /// Whether a registry answers its referrers API.
@@ -51,14 +50,21 @@ impl Client {
         let mut referrers = Vec::new();
         let mut path = format!("referrers/{subject}");
         for page in 0..limits.referrer_pages {
-            let answer = self.ask(repository, path).await?;
-            match answer.response.status() {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND if page == 0 => return Ok(Listed::NoApi),
-                _ => return Err(self.transport.status(answer).await),
-            }
-            let next = next_page(&answer)?;
-            referrers.extend(self.page(answer, &mut allowance).await?);
+            let request = Self::list(repository, path);
+            let whole = match self.transport.fetch(&request, allowance).await? {
+                Fetched::Whole(whole) => whole,
+                Fetched::Other(answer)
+                    if page == 0 && answer.response.status() == StatusCode::NOT_FOUND =>
+                {
+                    return Ok(Listed::NoApi);
+                }
+                Fetched::Other(answer) => return Err(self.transport.status(answer).await),
+            };
+            let next = next_page(&whole)?;
+            // Registries copy the annotations of whoever pushes into the list: bounded together, not page by page, a
+            // few long ones hide nothing.
+            allowance -= whole.body.len();
+            referrers.extend(self.page(&whole)?);
             if referrers.len() > limits.referrers {
                 return Err(too_many());
             }
@@ -70,21 +76,16 @@ impl Client {
         Err(too_many())
     }
 
-    async fn ask(&self, repository: &Repository, path: String) -> Result<Answer, Failure> {
+    fn list(repository: &Repository, path: String) -> Request<'_> {
         let mut request = Self::get(repository, path);
         request
             .headers
             .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
-        self.transport.send(&request).await
+        request
     }
 
-    /// Registries copy the annotations of whoever pushes into the list: bounded together, not page by page, a few long
-    /// ones hide nothing. They are hints, and are not kept.
-    async fn page(
-        &self,
-        answer: Answer,
-        allowance: &mut usize,
-    ) -> Result<Vec<Descriptor>, Failure> {
+    /// The entries of one page, without their annotations, which are hints.
+    fn page(&self, whole: &Whole) -> Result<Vec<Descriptor>, Failure> {
         #[derive(serde::Deserialize)]
         struct Page {
             manifests: Vec<Entry>,
@@ -98,11 +99,8 @@ impl Client {
             #[serde(default)]
             artifact_type: Option<String>,
         }
-        let Answer { response, place } = answer;
-        let bytes = body::read(response, *allowance, &place).await?;
-        *allowance -= bytes.len();
-        let page: Page = json::from_slice(&bytes, self.limits())
-            .map_err(|error| malformed(&place, error.into()))?;
+        let page: Page = json::from_slice(&whole.body, self.limits())
+            .map_err(|error| malformed(&whole.place, error.into()))?;
         let describe = |entry: Entry| Descriptor {
             media_type: entry.media_type,
             digest: entry.digest,
@@ -130,9 +128,8 @@ impl Client {
         };
         // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells. One page: what
         // others have attached must not stop a signer.
-        let answer = self
-            .ask(repository, format!("referrers/{}", subject.digest))
-            .await?;
+        let request = Self::list(repository, format!("referrers/{}", subject.digest));
+        let answer = self.transport.send(&request).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => {
@@ -155,22 +152,21 @@ pub(crate) fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
 
 /// The path of the next page. A list that goes on where it cannot be followed is not a list that ends: what is missing
 /// from it could be the signature.
-fn next_page(answer: &Answer) -> Result<Option<String>, Failure> {
-    let Answer { response, place } = answer;
+fn next_page(whole: &Whole) -> Result<Option<String>, Failure> {
+    let (here, place) = (&whole.url, &whole.place);
     let unusable = |target: &str| {
         Failure::Error(Error::Status {
             registry: place.registry.clone(),
             path: place.path.clone(),
-            status: response.status().as_u16(),
+            status: 200,
             message: format!("the list goes on at {target}, which cannot be followed"),
         })
     };
-    for link in response.headers().get_all(LINK) {
+    for link in whole.headers.get_all(LINK) {
         let link = link.to_str().map_err(|_| unusable("an unreadable place"))?;
         let Some(target) = next_link(link).map_err(|()| unusable("a malformed place"))? else {
             continue;
         };
-        let here = response.url();
         let target = here
             .join(target)
             .map_err(|_| unusable("a malformed place"))?;

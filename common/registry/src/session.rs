@@ -345,7 +345,7 @@ impl Caller<'_> {
             path: "its login realm".to_owned(),
             ..self.place.clone()
         };
-        let response = request.timeout(place.timeout).send().await;
+        let response = request.timeout(place.remaining()).send().await;
         let response = response.map_err(|error| Failure::Error(place.broken(error)))?;
         self.token(response, &place).await
     }
@@ -385,6 +385,34 @@ impl Caller<'_> {
         )
     }
 
+    /// What a realm says instead of giving a token. Only a refused login is a denial.
+    async fn no_token(&self, response: Response, place: &Place) -> Failure {
+        let status = response.status();
+        let (registry, path) = (place.registry.clone(), place.path.clone());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let attempts = 1;
+            return Failure::Error(Error::Throttled { registry, attempts });
+        }
+        let message = body::message(response, self.limits.error_body)
+            .await
+            .message;
+        let status = status.as_u16();
+        Failure::Error(match status {
+            400 | 401 | 403 => Error::Denied {
+                registry,
+                path,
+                status,
+                message,
+            },
+            _ => Error::Status {
+                registry,
+                path,
+                status,
+                message,
+            },
+        })
+    }
+
     async fn token(&self, response: Response, place: &Place) -> Result<Token, Failure> {
         #[derive(serde::Deserialize)]
         struct Document {
@@ -392,17 +420,8 @@ impl Caller<'_> {
             access_token: Option<String>,
             expires_in: Option<f64>,
         }
-        let status = response.status();
-        if !status.is_success() {
-            let message = body::message(response, self.limits.error_body)
-                .await
-                .message;
-            return Err(Failure::Error(Error::Denied {
-                registry: place.registry.clone(),
-                path: place.path.clone(),
-                status: status.as_u16(),
-                message,
-            }));
+        if !response.status().is_success() {
+            return Err(self.no_token(response, place).await);
         }
         let answer = body::read(response, self.limits.error_body, place).await?;
         let document: Document = json::from_slice(&answer, self.limits).map_err(|_| {

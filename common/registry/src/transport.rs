@@ -70,6 +70,20 @@ pub(crate) struct Answer {
     pub(crate) place: Place,
 }
 
+/// A success whose body was read, or another answer.
+pub(crate) enum Fetched {
+    Other(Answer),
+    Whole(Whole),
+}
+
+/// A successful answer, read to its end.
+pub(crate) struct Whole {
+    pub(crate) headers: HeaderMap,
+    pub(crate) url: Url,
+    pub(crate) body: Bytes,
+    pub(crate) place: Place,
+}
+
 impl Transport {
     pub(crate) fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
@@ -100,33 +114,60 @@ impl Transport {
             registry: request.repository.registry(),
             path: format!("{}/{path}", request.repository.path()),
             timeout: self.options.timeout,
+            deadline: Instant::now() + self.options.timeout,
         }
     }
 
     /// Sends a request and follows its redirects. Success, 404 and refusals of the request itself come back; a refused
     /// login, throttling and failures of the server are errors.
     pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        self.send_by(request, &self.place(request)).await
+    }
+
+    /// Sends a request and reads what a success says, again if the connection breaks in the middle of it.
+    pub(crate) async fn fetch(
+        &self,
+        request: &Request<'_>,
+        limit: usize,
+    ) -> Result<Fetched, Failure> {
         let place = self.place(request);
-        let deadline = Instant::now() + self.options.timeout;
+        let mut is_first = true;
+        loop {
+            let Answer { response, place } = self.send_by(request, &place).await?;
+            if response.status() != StatusCode::OK {
+                return Ok(Fetched::Other(Answer { response, place }));
+            }
+            let (headers, url) = (response.headers().clone(), response.url().clone());
+            match body::read(response, limit, &place).await {
+                Err(Failure::Error(Error::Unreachable { .. })) if is_first => is_first = false,
+                body => {
+                    return Ok(Fetched::Whole(Whole {
+                        headers,
+                        url,
+                        body: body?,
+                        place,
+                    }));
+                }
+            }
+        }
+    }
+
+    async fn send_by(&self, request: &Request<'_>, place: &Place) -> Result<Answer, Failure> {
         let mut attempt = 1;
         loop {
-            let outcome = self.attempt(request, &place).await;
-            let wait = match &outcome {
-                Ok(answer) if may_pass(answer.response.status(), &request.method) => {
-                    retry_after(&answer.response)
-                }
-                // Only what changes nothing is sent again after a connection that broke.
-                Err(Failure::Error(Error::Unreachable { .. })) if request.method.is_safe() => None,
-                _ => return self.judge(outcome?, attempt).await,
+            let outcome = tokio::time::timeout(place.remaining(), self.attempt(request, place))
+                .await
+                .unwrap_or_else(|_| Err(Failure::Error(place.timed_out())));
+            let asked = match &outcome {
+                Ok(answer) => retry_after(&answer.response),
+                Err(_) => None,
             };
-            let wait = wait.unwrap_or_else(|| jitter(FIRST_WAIT * 2_u32.pow(attempt - 1)));
+            let wait = asked.unwrap_or_else(|| jitter(FIRST_WAIT * 2_u32.pow(attempt - 1)));
             // A registry may ask for a wait of a century.
-            if attempt == ATTEMPTS
-                || Instant::now()
-                    .checked_add(wait)
-                    .is_none_or(|then| then >= deadline)
-            {
-                return self.judge(outcome?, attempt).await;
+            let is_last = attempt == ATTEMPTS || wait >= place.remaining();
+            if is_last || !may_pass(&outcome, &request.method) {
+                let answer = outcome.map_err(|failure| counted(failure, attempt))?;
+                return self.judge(answer, attempt).await;
             }
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -142,9 +183,7 @@ impl Transport {
                 attempts,
             },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let message = body::message(response, self.options.limits.error_body)
-                    .await
-                    .message;
+                let message = self.message(response, &place).await;
                 Error::Denied {
                     registry: place.registry,
                     path: place.path,
@@ -164,13 +203,20 @@ impl Transport {
     pub(crate) async fn status(&self, answer: Answer) -> Failure {
         let Answer { response, place } = answer;
         let status = response.status().as_u16();
-        let body = body::message(response, self.options.limits.error_body).await;
+        let message = self.message(response, &place).await;
         Failure::Error(Error::Status {
             registry: place.registry,
             path: place.path,
             status,
-            message: body.message,
+            message,
         })
+    }
+
+    /// What an error's body says, as far as it comes in time.
+    pub(crate) async fn message(&self, response: Response, place: &Place) -> String {
+        let body = body::message(response, self.options.limits.error_body);
+        let body = tokio::time::timeout(place.remaining(), body).await;
+        body.unwrap_or_default().message
     }
 
     /// Sends it once; after a refused login, once more.
@@ -230,7 +276,7 @@ impl Transport {
             let client = self
                 .clients
                 .get(Towards::registry(request.repository), place)?;
-            let mut outgoing = self.outgoing(client, request, url);
+            let mut outgoing = outgoing(client, request, url, place);
             if let Some(header) = &authorization.header {
                 outgoing = outgoing.header("Authorization", header.clone());
             }
@@ -249,23 +295,6 @@ impl Transport {
             Some(error) => Failure::Error(place.broken(error)),
             None => Failure::Error(place.timed_out()),
         })
-    }
-
-    fn outgoing(
-        &self,
-        client: &Client,
-        request: &Request<'_>,
-        url: Url,
-    ) -> reqwest::RequestBuilder {
-        let outgoing = client
-            .request(request.method.clone(), url)
-            .headers(request.headers.clone())
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .body(request.body.clone());
-        match request.kind {
-            Kind::Bounded => outgoing.timeout(self.options.timeout),
-            Kind::Streamed => outgoing,
-        }
     }
 
     fn url(&self, request: &Request<'_>, scheme: &str, place: &Place) -> Result<Url, Failure> {
@@ -300,7 +329,7 @@ impl Transport {
         })
     }
 
-    /// Follows redirects of reading requests, without the credential unless they stay where they are.
+    /// Follows redirects of reading requests, without the credential.
     async fn follow(
         &self,
         request: &Request<'_>,
@@ -336,6 +365,7 @@ impl Transport {
                         egress::objection(&target).unwrap_or(egress::PRIVATE),
                     )
                 })?;
+            check_headers(&response, self.options.limits.headers, place)?;
         }
         Ok(response)
     }
@@ -350,7 +380,8 @@ impl Transport {
     ) -> Result<Option<Response>, Failure> {
         if egress::objection(target).is_none() {
             let client = self.clients.get(Towards::Stranger, place)?;
-            match self.outgoing(client, request, target.clone()).send().await {
+            let sent = outgoing(client, request, target.clone(), place).send();
+            match sent.await {
                 Ok(response) => return Ok(Some(response)),
                 // The name leads to private addresses only.
                 Err(error) if is_permission(&error) => {}
@@ -363,10 +394,29 @@ impl Transport {
         let client = self
             .clients
             .get(Towards::neighbour(request.repository), place)?;
-        let response = self.outgoing(client, request, target.clone()).send().await;
+        let response = outgoing(client, request, target.clone(), place)
+            .send()
+            .await;
         response
             .map(Some)
             .map_err(|error| Failure::Error(place.broken(error)))
+    }
+}
+
+fn outgoing(
+    client: &Client,
+    request: &Request<'_>,
+    url: Url,
+    place: &Place,
+) -> reqwest::RequestBuilder {
+    let outgoing = client
+        .request(request.method.clone(), url)
+        .headers(request.headers.clone())
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .body(request.body.clone());
+    match request.kind {
+        Kind::Bounded => outgoing.timeout(place.remaining()),
+        Kind::Streamed => outgoing,
     }
 }
 
@@ -387,13 +437,28 @@ fn check_headers(response: &Response, limit: usize, place: &Place) -> Result<(),
     }))
 }
 
-/// Statuses after which the same request may succeed. A write that a gateway lost sight of may have been done, and
-/// others may have written since: it is sent again only where the server says that it did nothing.
-fn may_pass(status: StatusCode, method: &Method) -> bool {
-    match status.as_u16() {
-        429 | 503 => true,
-        500 | 502 | 504 => method.is_safe(),
-        _ => false,
+/// Whether the same request may succeed later. A write that a gateway lost sight of may have been done, and others may
+/// have written since: it is sent again only where the server says that it did nothing.
+fn may_pass(outcome: &Result<Answer, Failure>, method: &Method) -> bool {
+    match outcome {
+        Ok(answer) => match answer.response.status().as_u16() {
+            429 | 503 => true,
+            500 | 502 | 504 => method.is_safe(),
+            _ => false,
+        },
+        Err(Failure::Error(Error::Unreachable { .. })) => method.is_safe(),
+        // Of the login realm: the registry itself was not asked yet.
+        Err(Failure::Error(Error::Throttled { .. } | Error::Status { status: 500.., .. })) => true,
+        Err(_) => false,
+    }
+}
+
+fn counted(failure: Failure, attempts: u32) -> Failure {
+    match failure {
+        Failure::Error(Error::Throttled { registry, .. }) => {
+            Failure::Error(Error::Throttled { registry, attempts })
+        }
+        other => other,
     }
 }
 

@@ -1,9 +1,11 @@
 //! What ends a transfer: size, time, attempts.
 
-use countersign_common::{Descriptor, Registry};
-use countersign_stand_in::{Fault, Lie, Login};
+use std::time::Duration;
 
-use crate::world::{World, is_error, is_refusal};
+use countersign_common::{Descriptor, Registry};
+use countersign_stand_in::{Fault, Lie, Login, Options as StandInOptions, Part, RegistryMode};
+
+use crate::world::{World, hurried, is_error, is_refusal};
 
 #[tokio::test]
 async fn endless_and_oversized_answers_end_at_the_limit() {
@@ -118,5 +120,94 @@ async fn throttling_is_waited_for_within_bounds_and_never_absence() {
             .referrers(&world.repository(), pinned.digest())
             .await,
         "registry-throttled",
+    );
+}
+
+#[tokio::test]
+async fn a_blob_that_drips_is_given_up() {
+    let world = World::oci(Login::Anonymous);
+    let hurried = hurried(&world.stand_in);
+    world.image("1");
+    let bytes = vec![b'x'; 4 << 10];
+    let blob = Descriptor::of("c", &bytes);
+    world.stand_in.place_blob("app", bytes.into());
+    assert_eq!(
+        hurried
+            .check_blob(&world.repository(), &blob)
+            .await
+            .unwrap(),
+        Some(4 << 10)
+    );
+    world.lie(
+        "GET /v2/*/blobs/*",
+        Lie::Drip {
+            every: Duration::from_millis(20),
+            part: Part::Body,
+        },
+    );
+    is_error(
+        hurried.check_blob(&world.repository(), &blob).await,
+        "fetch-timeout",
+    );
+}
+
+#[tokio::test]
+async fn all_that_one_answer_needs_ends_at_its_deadline() {
+    // Three requests: refused, the login realm, and again with its token.
+    for (delay, in_time) in [(600, false), (20, true)] {
+        let world = World::with(StandInOptions {
+            registry: RegistryMode::PlainOci(Login::Bearer),
+            delay: Duration::from_millis(delay),
+            ..StandInOptions::default()
+        });
+        let image = world.image("1");
+        let resolved = hurried(&world.stand_in).resolve(&image).await;
+        if in_time {
+            resolved.unwrap();
+        } else {
+            is_error(resolved, "fetch-timeout");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_tried_again_once() {
+    let world = World::oci(Login::Anonymous);
+    let image = world.image("1");
+    let repository = world.repository();
+    let pinned = world.client.resolve(&image).await.unwrap();
+    let blob = Descriptor::of("c", b"{}");
+    for bytes in [0, 1] {
+        let once = || Fault::on("GET /v2/*", Lie::ResetAfter(bytes)).times(1);
+        world.stand_in.faults().push(once());
+        world.client.resolve(&image).await.unwrap();
+        world.stand_in.faults().push(once());
+        assert!(
+            world
+                .client
+                .blob(&repository, &blob, 10)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        world.stand_in.faults().push(once());
+        world
+            .client
+            .referrers(&repository, pinned.digest())
+            .await
+            .unwrap();
+        world.stand_in.faults().clear();
+    }
+    world.lie("GET /v2/*", Lie::ResetAfter(1));
+    world.stand_in.forget_calls();
+    is_error(world.client.resolve(&image).await, "registry-unavailable");
+    is_error(
+        world.client.blob(&repository, &blob, 10).await,
+        "registry-unavailable",
+    );
+    assert!(
+        world.stand_in.calls().len() <= 6,
+        "{:?}",
+        world.stand_in.calls()
     );
 }

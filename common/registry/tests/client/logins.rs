@@ -2,9 +2,9 @@
 
 use countersign_common::{Explain, ImageRef, Registry, manifest::OCI_MANIFEST, registry::Failure};
 use countersign_registry::Credentials;
-use countersign_stand_in::{Elsewhere, Lie, Login, Options as StandInOptions, RegistryMode};
+use countersign_stand_in::{Elsewhere, Fault, Lie, Login, Options as StandInOptions, RegistryMode};
 
-use crate::world::{World, client, is_error};
+use crate::world::{World, client, credentials, is_error};
 
 #[tokio::test]
 async fn a_login_is_learnt_once_and_sent_to_the_registry_alone() {
@@ -118,4 +118,35 @@ async fn tokens_of_two_repositories_that_end_at_once_are_both_renewed() {
         futures_util::future::join(world.client.resolve(&one), world.client.resolve(&two)).await;
     one.unwrap();
     two.unwrap();
+}
+
+#[tokio::test]
+async fn a_realm_that_fails_is_no_denial() {
+    let world = World::oci(Login::Bearer);
+    let image = world.image("1");
+    let at_realm = |lie| world.lie("GET /token*", lie);
+    for (lie, code) in [
+        (Lie::throttled("0"), "registry-throttled"),
+        (Lie::status(500), "registry-unavailable"),
+        (Lie::status(503), "registry-unavailable"),
+        (Lie::status(404), "registry-unavailable"),
+        (Lie::status(401), "registry-denied"),
+        (Lie::status(403), "registry-denied"),
+    ] {
+        world.stand_in.forget_calls();
+        at_realm(lie);
+        is_error(world.client.resolve(&image).await, code);
+        assert!(world.stand_in.calls().len() <= 6);
+        world.stand_in.faults().clear();
+    }
+    for lie in [Lie::throttled("0"), Lie::status(503)] {
+        world
+            .stand_in
+            .faults()
+            .push(Fault::on("GET /token*", lie).times(1));
+        client(&world.stand_in, credentials(&world.stand_in))
+            .resolve(&image)
+            .await
+            .unwrap();
+    }
 }

@@ -100,13 +100,25 @@ pub(crate) fn credentials(stand_in: &StandIn) -> Credentials {
 }
 
 pub(crate) fn client(stand_in: &StandIn, credentials: Credentials) -> Client {
+    Client::new(options(stand_in), credentials).unwrap()
+}
+
+/// A client that has one second for an answer.
+pub(crate) fn hurried(stand_in: &StandIn) -> Client {
     let options = Options {
+        timeout: Duration::from_secs(1),
+        ..options(stand_in)
+    };
+    Client::new(options, credentials(stand_in)).unwrap()
+}
+
+fn options(stand_in: &StandIn) -> Options {
+    Options {
         certificate_authorities: stand_in.authority_pem().map(|pem| pem.as_bytes().to_vec()),
         plain_http: PlainHttp::Loopback,
         timeout: Duration::from_secs(3),
         limits: Limits::TABLE,
-    };
-    Client::new(options, credentials).unwrap()
+    }
 }
 
 #[track_caller]
