@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp, registry};
+use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_trust_roots::document::{StandIn, Unbound};
 use countersign_verify::{
-    Demand, Outcome, Verdict, Verifier,
+    Deadline, Demand, Outcome, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -27,12 +27,9 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
     let registry = network::client(&arguments.network, arguments.timeout)?;
     let progress = Progress::of(images.len(), common);
     let judge = async |image: &ImageRef| {
-        let limit = Duration::from_secs(arguments.timeout);
-        let verdict =
-            match tokio::time::timeout(limit, verifier.verify(image, &registry, now)).await {
-                Ok(verdict) => verdict,
-                Err(_) => Verdict::undecided(image, now, &timed_out(image, arguments.timeout)),
-            };
+        let elapsed = tokio::time::sleep(Duration::from_secs(arguments.timeout));
+        let deadline = Deadline::new(Box::pin(elapsed), arguments.timeout);
+        let verdict = verifier.verify(image, &registry, now, &deadline).await;
         progress.step();
         verdict
     };
@@ -75,15 +72,6 @@ async fn verifier(arguments: &Verify) -> Result<Verifier, Stop> {
         demand,
         limits: Limits::TABLE,
     })
-}
-
-fn timed_out(image: &ImageRef, seconds: u64) -> registry::Error {
-    let registry = image.repository().registry();
-    registry::Error::TimedOut {
-        registry,
-        path: image.repository().path().to_owned(),
-        seconds,
-    }
 }
 
 fn exit(verdict: &Verdict) -> Exit {

@@ -8,39 +8,53 @@ use std::{collections::HashSet, ops::ControlFlow};
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, PinnedImage, Registry, Repository,
-    manifest::{Body, DOCKER_MANIFEST, OCI_MANIFEST, Platform},
+    manifest::{Body, DOCKER_MANIFEST, EMPTY_CONFIG, OCI_MANIFEST, Platform},
     registry::{Error, Failure},
 };
 use countersign_trust_roots::format::{self, Fetched, ReadError, Reader};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    Refusal,
+    Deadline, Refusal,
     evidence::{Artifact, Content, ContentFault, Evidence, ImageContent},
 };
 
 /// Requests for one image at a time.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 32;
+/// Artifacts fetched before it is asked whether they are enough.
+const BATCH: usize = 128;
+/// Every version of a bundle begins so.
+const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+/// A blob longer than any signature of ours: such wait until the others were looked at.
+const LARGE: u64 = 64 << 10;
+
+/// Whether what was found so far decides, so that more would only cost time.
+pub(crate) type Enough<'a> = dyn Fn(&[Digest], &[Artifact]) -> bool + Sync + 'a;
 
 /// Collects the evidence about an image that was resolved.
-pub async fn collect(
+pub(crate) async fn collect(
     image: PinnedImage,
     platform: Option<&Platform>,
     registry: &dyn Registry,
-    limits: &Limits,
+    (limits, deadline): (&Limits, &Deadline<'_>),
+    enough: &Enough<'_>,
 ) -> Evidence {
+    let repository = image.repository();
     let source = Source {
         registry,
-        repository: image.repository(),
+        repository,
         limits,
+        deadline,
     };
     let child = select_child(&image, platform);
     let mut subjects = vec![image.digest().clone()];
     if let Ok(Some(child)) = &child {
         subjects.push(child.digest.clone());
     }
+    let content = deadline.within(source.content(&image, child));
     let (content, (artifacts, listings, left_out)) =
-        future::join(source.content(&image, child), source.artifacts(&subjects)).await;
+        future::join(content, source.artifacts(&subjects, enough)).await;
+    let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
     Evidence {
         platform: platform.cloned(),
         content,
@@ -90,10 +104,11 @@ fn select_child(
 
 /// Where evidence about one image comes from.
 #[derive(Clone, Copy)]
-struct Source<'a> {
+struct Source<'a, 'd> {
     registry: &'a dyn Registry,
     repository: &'a Repository,
     limits: &'a Limits,
+    deadline: &'a Deadline<'d>,
 }
 
 /// Artifacts, failed listings, and how many artifacts were left out.
@@ -102,7 +117,7 @@ type Found = (Vec<Artifact>, Vec<Failure>, usize);
 /// What was listed, and for which subject.
 type Referrer = (Digest, Descriptor);
 
-impl Source<'_> {
+impl Source<'_, '_> {
     async fn content(
         self,
         image: &PinnedImage,
@@ -148,39 +163,81 @@ impl Source<'_> {
         }
     }
 
-    async fn artifacts(self, subjects: &[Digest]) -> Found {
+    /// In batches, until they are enough: whoever may push can list a thousand artifacts, and must not thereby make the
+    /// time run out.
+    async fn artifacts(self, subjects: &[Digest], enough: &Enough<'_>) -> Found {
         let (referrers, failures) = self.list(subjects).await;
         let mut allowance = self.limits.image_bytes;
-        let (referrers, unopened) = affordable(
+        let (referrers, mut left_out) = affordable(
             referrers,
-            |(_, artifact)| (artifact.size, &artifact.digest),
+            |(_, artifact)| (likelihood(artifact), artifact.size, &artifact.digest),
+            |(_, artifact)| artifact.size,
             &mut allowance,
         );
-        let open = |(subject, descriptor)| self.open(subject, descriptor);
+        let mut artifacts = Vec::new();
+        let mut large = Vec::new();
+        let mut batches = referrers.chunks(BATCH).peekable();
+        let mut decided = false;
+        while let (Some(batch), false) = (batches.next(), decided) {
+            let (mut found, pending) = self.open_all(batch).await;
+            artifacts.append(&mut found);
+            let (small, mut rest): (Vec<_>, Vec<_>) =
+                pending.into_iter().partition(|one| one.blob.size <= LARGE);
+            large.append(&mut rest);
+            left_out += self.read_all(small, &mut allowance, &mut artifacts).await;
+            let more = batches.peek().is_some() || !large.is_empty();
+            decided = more && enough(subjects, &artifacts);
+        }
+        if !decided {
+            left_out += self.read_all(large, &mut allowance, &mut artifacts).await;
+        }
+        artifacts.sort_by(|one, other| {
+            (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
+        });
+        (artifacts, failures, left_out)
+    }
+
+    async fn open_all(self, batch: &[Referrer]) -> (Vec<Artifact>, Vec<Pending>) {
+        let open =
+            |(subject, descriptor): &Referrer| self.open(subject.clone(), descriptor.clone());
         let mut artifacts = Vec::new();
         let mut pending = Vec::new();
-        for opened in in_parallel(referrers.into_iter().map(open)).await {
+        for opened in in_parallel(batch.iter().map(open)).await {
             match opened {
                 ControlFlow::Continue(one) => pending.push(one),
                 ControlFlow::Break(artifact) => artifacts.push(artifact),
             }
         }
+        (artifacts, pending)
+    }
+
+    /// How many are left out.
+    async fn read_all(
+        self,
+        pending: Vec<Pending>,
+        allowance: &mut u64,
+        artifacts: &mut Vec<Artifact>,
+    ) -> usize {
         let (pending, unread) = affordable(
             pending,
-            |one| (one.blob.size, &one.blob.digest),
-            &mut allowance,
+            |one| (Likelihood::Hinted, one.blob.size, &one.blob.digest),
+            |one| one.blob.size,
+            allowance,
         );
         artifacts.extend(in_parallel(pending.into_iter().map(|one| self.read(one))).await);
-        artifacts.sort_by(|one, other| {
-            (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
-        });
-        (artifacts, failures, unopened + unread)
+        unread
     }
 
     /// What is listed for each subject, each entry once: a list that repeats one bad signature must not use up the tries
     /// of the good ones.
     async fn list(self, subjects: &[Digest]) -> (Vec<Referrer>, Vec<Failure>) {
-        let list = |subject| self.registry.referrers(self.repository, subject);
+        let list = |subject| async move {
+            let listed = self
+                .deadline
+                .within(self.registry.referrers(self.repository, subject))
+                .await;
+            listed.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
+        };
         let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
         for (subject, listed) in subjects
@@ -204,7 +261,13 @@ impl Source<'_> {
     /// Fetches an artifact's manifest. Continues if its blob is needed to know what it says.
     async fn open(self, subject: Digest, descriptor: Descriptor) -> ControlFlow<Artifact, Pending> {
         let digest = descriptor.digest.clone();
-        let content = match self.registry.manifest(self.repository, &descriptor).await {
+        let manifest = self
+            .deadline
+            .within(self.registry.manifest(self.repository, &descriptor))
+            .await;
+        let manifest =
+            manifest.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()));
+        let content = match manifest {
             Ok(Some(manifest)) => match recognise(&subject, &manifest) {
                 Ok((reader, blob)) => {
                     return ControlFlow::Continue(Pending {
@@ -235,7 +298,12 @@ impl Source<'_> {
             blob,
         } = pending;
         let digest = manifest.digest().clone();
-        let content = match self.blob(&blob, self.limits.attestation).await {
+        let blob = self
+            .deadline
+            .within(self.blob(&blob, self.limits.bundle))
+            .await;
+        let blob = blob.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()));
+        let content = match blob {
             Ok(blob) => claims(reader, &manifest, &blob, self.limits),
             Err(failure) => transfer_failed(&digest, failure),
         };
@@ -305,16 +373,34 @@ async fn in_parallel<F: Future>(requests: impl Iterator<Item = F>) -> Vec<F::Out
     stream::iter(requests).buffered(PARALLEL).collect().await
 }
 
-/// The smallest first, while they are affordable together: large junk must not push a signature out. Sizes are those of
-/// the descriptors, which the registry's client holds every transfer to. Also says how many are left out.
+/// How likely a listed artifact is a signature. By a hint: it orders, and leaves nothing out.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Likelihood {
+    /// It is listed as one, or as what listings in the field call one.
+    Hinted,
+    /// It is listed as something else.
+    Unlikely,
+}
+
+fn likelihood(listed: &Descriptor) -> Likelihood {
+    match listed.artifact_type.as_deref() {
+        None | Some(EMPTY_CONFIG) => Likelihood::Hinted,
+        Some(artifact_type) if artifact_type.starts_with(BUNDLE_PREFIX) => Likelihood::Hinted,
+        Some(_) => Likelihood::Unlikely,
+    }
+}
+
+/// The likeliest and smallest first, while they are affordable together: large junk must not push a signature out. Sizes
+/// are those of the descriptors, which the registry's client holds every transfer to. Also says how many are left out.
 fn affordable<T>(
     mut wanted: Vec<T>,
-    key: impl for<'a> Fn(&'a T) -> (u64, &'a Digest),
+    order: impl for<'a> Fn(&'a T) -> (Likelihood, u64, &'a Digest),
+    size: impl Fn(&T) -> u64,
     allowance: &mut u64,
 ) -> (Vec<T>, usize) {
-    wanted.sort_by(|one, other| key(one).cmp(&key(other)));
+    wanted.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut count = 0;
-    for size in wanted.iter().map(|one| key(one).0) {
+    for size in wanted.iter().map(size) {
         let Some(left) = allowance.checked_sub(size) else {
             break;
         };

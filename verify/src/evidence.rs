@@ -10,7 +10,7 @@ use countersign_trust_roots::format::Claim;
 
 use crate::Refusal;
 
-/// What [`collect`](crate::collect()) found. All bytes hash to their names; nobody has vouched for any yet.
+/// What collecting found. All bytes hash to their names; nobody has vouched for any yet.
 #[derive(Debug)]
 pub struct Evidence {
     /// The reference, resolved once.

@@ -11,7 +11,7 @@ use countersign_trust_roots::{
     document::{Expected, StandIn, Unbound},
 };
 
-use crate::{Evidence, Verdict, check, collect};
+use crate::{Artifact, Deadline, Evidence, Verdict, check, collect::collect};
 
 /// Judges images: trusted keys, and what is demanded of an image.
 ///
@@ -44,27 +44,36 @@ pub struct Demand {
 impl Verifier {
     /// Resolves a reference, collects what vouches for it, and judges.
     ///
-    /// Whatever happens becomes a verdict: what could not be found out is undecided, never refused.
+    /// Whatever happens becomes a verdict: what could not be found out, also for lack of time, is undecided, never
+    /// refused.
     pub async fn verify(
         &self,
         image: &ImageRef,
         registry: &dyn Registry,
         now: Timestamp,
+        deadline: &Deadline<'_>,
     ) -> Verdict {
-        match registry.resolve(image).await {
-            Ok(pinned) => {
-                let evidence = collect(
-                    pinned,
-                    self.demand.platform.as_ref(),
-                    registry,
-                    &self.limits,
-                )
-                .await;
-                self.check(&evidence, now)
+        let pinned = match deadline.within(registry.resolve(image)).await {
+            Some(Ok(pinned)) => pinned,
+            Some(Err(Failure::Error(error))) => return Verdict::undecided(image, now, &error),
+            Some(Err(Failure::Refusal(refusal))) => {
+                return Verdict::refused(image, now, &refusal.into());
             }
-            Err(Failure::Error(error)) => Verdict::undecided(image, now, &error),
-            Err(Failure::Refusal(refusal)) => Verdict::refused(image, now, &refusal.into()),
-        }
+            None => return Verdict::undecided(image, now, &deadline.missed(image.repository())),
+        };
+        let enough = |subjects: &[Digest], artifacts: &[Artifact]| {
+            check::is_enough(self, image.repository(), subjects, artifacts)
+        };
+        let bounds = (&self.limits, deadline);
+        let evidence = collect(
+            pinned,
+            self.demand.platform.as_ref(),
+            registry,
+            bounds,
+            &enough,
+        )
+        .await;
+        self.check(&evidence, now)
     }
 
     /// Judges what was collected. Total, deterministic, without I/O.

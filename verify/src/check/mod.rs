@@ -10,7 +10,7 @@ mod shortfall;
 
 use std::cmp::Reverse;
 
-use countersign_common::Timestamp;
+use countersign_common::{Digest, Repository, Timestamp};
 use countersign_trust_roots::{
     document::{Budget, Case, authenticity, binding, judge},
     format::Claim,
@@ -34,7 +34,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
         let mut budget = Budget::of(verifier.limits.signatures);
         let attempt = judge(&expected, &verifier.authorities, |case| {
             let mut found = Findings::of_collecting(evidence, &verifier.limits);
-            let bound = signatures(case, evidence, &mut budget, &mut found);
+            let bound = signatures(case, &evidence.artifacts, &mut budget, &mut found);
             let integrity = integrity::check(case, evidence);
             let quorum = quorum::check(case, verifier.demand.threshold, bound);
             match (integrity, quorum) {
@@ -55,15 +55,35 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
     shortfall::verdict(shortfalls, evidence, now)
 }
 
+/// Whether a quorum is there already, so that nothing more needs to be fetched. Decides nothing else.
+pub(crate) fn is_enough(
+    verifier: &Verifier,
+    repository: &Repository,
+    subjects: &[Digest],
+    artifacts: &[Artifact],
+) -> bool {
+    subjects.iter().any(|subject| {
+        let mut budget = Budget::of(verifier.limits.signatures);
+        judge(
+            &verifier.expected(repository, subject),
+            &verifier.authorities,
+            |case| {
+                let bound = signatures(case, artifacts, &mut budget, &mut Findings::default());
+                quorum::check(case, verifier.demand.threshold, bound).is_ok()
+            },
+        )
+    })
+}
+
 /// The image signatures that count. What was found instead, or does not count, goes to the findings.
 fn signatures<'id, 'e>(
     case: Case<'id, 'e>,
-    evidence: &'e Evidence,
+    artifacts: &'e [Artifact],
     budget: &mut Budget,
     found: &mut Findings,
 ) -> Vec<binding::Bound<'id, 'e>> {
     let about_subject = |artifact: &&Artifact| artifact.subject == case.expected().subject;
-    let mut artifacts: Vec<_> = evidence.artifacts.iter().filter(about_subject).collect();
+    let mut artifacts: Vec<_> = artifacts.iter().filter(about_subject).collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
     let mut claims = Vec::new();

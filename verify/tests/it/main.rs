@@ -15,6 +15,7 @@
 mod cases;
 mod codes;
 mod collecting;
+mod deadlines;
 mod fixtures;
 mod properties;
 mod schema;

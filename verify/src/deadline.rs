@@ -1,0 +1,48 @@
+//! When to stop looking: judged is then what was found.
+//!
+//! The binary brings the clock. What was not fetched in time is unknown, and never absent.
+
+use std::future::{self, Future};
+
+use countersign_common::{Repository, Task, registry::Error};
+use futures_util::future::{Either, FutureExt, Shared, select};
+
+/// The end of the time for one image.
+#[derive(Clone)]
+pub struct Deadline<'a> {
+    elapsed: Shared<Task<'a, ()>>,
+    seconds: u64,
+}
+
+impl<'a> Deadline<'a> {
+    /// Ends when `elapsed` does, after this many seconds.
+    pub fn new(elapsed: Task<'a, ()>, seconds: u64) -> Self {
+        Self {
+            elapsed: elapsed.shared(),
+            seconds,
+        }
+    }
+
+    /// Never ends: for registries that always answer, such as those of tests.
+    pub fn never() -> Self {
+        Self::new(Box::pin(future::pending()), u64::MAX)
+    }
+
+    /// What the work gives in time.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        // The clock first: what has not begun when it ends must not begin.
+        match select(self.elapsed.clone(), Box::pin(work)).await {
+            Either::Left(_) => None,
+            Either::Right((result, _)) => Some(result),
+        }
+    }
+
+    /// What is to be said of whatever was not fetched in time.
+    pub(crate) fn missed(&self, repository: &Repository) -> Error {
+        Error::TimedOut {
+            registry: repository.registry(),
+            path: repository.path().to_owned(),
+            seconds: self.seconds,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What becomes of a judgement whose time ends.
+
+use std::{
+    future::{self, poll_fn},
+    task::Poll,
+};
+
+use bytes::Bytes;
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
+    registry::Failure,
+};
+use countersign_verify::{Deadline, Verdict};
+
+use crate::{
+    fixtures::{decisive_codes, outcome},
+    signing::{Key, Signing},
+    story::Story,
+    world::{Request, World, block_on},
+};
+
+/// A world in which some requests are never answered.
+struct Stalling<'w> {
+    world: &'w World,
+    silent: Vec<Request>,
+}
+
+impl Stalling<'_> {
+    fn or_silence<'a, T: Send + 'a>(&self, request: &Request, answer: Task<'a, T>) -> Task<'a, T> {
+        if self.silent.contains(request) {
+            Box::pin(future::pending())
+        } else {
+            answer
+        }
+    }
+}
+
+impl Registry for Stalling<'_> {
+    fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
+        self.or_silence(&Request::Resolve, self.world.resolve(image))
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+    ) -> Task<'a, Result<Option<Manifest>, Failure>> {
+        let request = Request::Manifest(descriptor.digest.clone());
+        self.or_silence(&request, self.world.manifest(repository, descriptor))
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        self.or_silence(
+            &Request::Referrers(subject.clone()),
+            self.world.referrers(repository, subject),
+        )
+    }
+
+    fn blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+        limit: usize,
+    ) -> Task<'a, Result<Option<Bytes>, Failure>> {
+        let request = Request::Blob(descriptor.digest.clone());
+        self.or_silence(&request, self.world.blob(repository, descriptor, limit))
+    }
+
+    fn check_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+    ) -> Task<'a, Result<Option<u64>, Failure>> {
+        self.world.check_blob(repository, descriptor)
+    }
+}
+
+/// Ends when it was asked so often: no clock.
+async fn ticks(mut left: usize) {
+    poll_fn(|context| {
+        left = left.saturating_sub(1);
+        context.waker().wake_by_ref();
+        if left == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+fn verify(story: &Story, silent: &[&str]) -> Verdict {
+    let world = story.world();
+    let stalling = Stalling {
+        world: &world,
+        silent: silent.iter().map(|text| story.request(text)).collect(),
+    };
+    let image = ImageRef::parse(&story.case.image).unwrap();
+    let deadline = Deadline::new(Box::pin(ticks(5_000)), 10);
+    block_on(
+        story
+            .verifier()
+            .verify(&image, &stalling, story.now(), &deadline),
+    )
+}
+
+fn signed_by_both() -> Story {
+    Story::new("", "")
+        .signed(&Signing::by(Key::Release))
+        .signed(&Signing::by(Key::Stranger))
+}
+
+#[test]
+fn what_was_found_in_time_is_judged() {
+    let verdict = verify(&signed_by_both(), &["blob stranger-signature.blob.json"]);
+    assert_eq!(outcome(&verdict), "verified", "{verdict}");
+    let remarks: Vec<_> = verdict
+        .remarks()
+        .iter()
+        .map(|remark| remark.code.as_str())
+        .collect();
+    assert_eq!(remarks, ["fetch-timeout"]);
+}
+
+#[test]
+fn what_is_missing_may_have_been_the_signature() {
+    for silent in [
+        "resolve",
+        "referrers image.manifest.json",
+        "manifest release-signature.manifest.json",
+        "blob release-signature.blob.json",
+        "blob image-config.blob.json",
+    ] {
+        let verdict = verify(&signed_by_both(), &[silent]);
+        assert_eq!(outcome(&verdict), "undecided", "{silent}: {verdict}");
+        assert_eq!(decisive_codes(&verdict), ["fetch-timeout"], "{silent}");
+    }
+}
+
+#[test]
+fn a_thousand_neighbours_cost_only_as_many_requests_as_decide() {
+    let mut story = Story::new("", "").signed(&Signing::by(Key::Release));
+    for number in 0..600 {
+        story = story.signed(&Signing {
+            edit_manifest: |manifest| manifest["annotations"]["padding"] = "x".repeat(500).into(),
+            ..Signing::by(Key::Stranger).named(&format!("stranger-{number}"))
+        });
+    }
+    let world = story.world();
+    assert_eq!(outcome(&story.verify_in(&world)), "verified");
+    assert!(world.requests().len() < 300, "{}", world.requests().len());
+}
