@@ -86,7 +86,7 @@ impl Clients {
             ),
             Towards::Stranger => (
                 &self.strangers,
-                self.builder().dns_resolver(Arc::new(Only::PUBLIC)),
+                self.builder().dns_resolver(Arc::new(Only::public())),
             ),
             Towards::ThisMachine => (
                 &self.this_machine,

@@ -6,9 +6,11 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::LazyLock,
 };
 
 use countersign_common::Repository;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -87,7 +89,10 @@ pub(crate) fn objection(url: &Url) -> Option<&'static str> {
         return Some("it carries credentials");
     }
     // Behind a proxy it is the proxy that looks names up: those that only a private network knows are refused by form.
-    if url.domain().is_some_and(is_local_name) {
+    if url
+        .domain()
+        .is_some_and(|name| is_local_name(name) || PROXY.as_deref() == Some(name))
+    {
         return Some(PRIVATE);
     }
     let literal = match url.host() {
@@ -112,17 +117,44 @@ pub(crate) const PRIVATE: &str = "it is a private address or name";
 /// Looks names up and hands over the addresses of one kind only: checked on the very addresses that are connected to,
 /// so that a name that changes its answer in between gains nothing.
 #[derive(Debug)]
-pub(crate) struct Only(fn(IpAddr) -> bool);
+pub(crate) struct Only {
+    allowed: fn(IpAddr) -> bool,
+    /// A name that a person gave, and so may be anywhere.
+    except: Option<String>,
+}
 
 impl Only {
-    pub(crate) const LOOPBACK: Self = Self(is_loopback);
-    pub(crate) const PRIVATE: Self = Self(is_private);
-    pub(crate) const PUBLIC: Self = Self(is_public);
+    pub(crate) const LOOPBACK: Self = Self::those(is_loopback);
+    pub(crate) const PRIVATE: Self = Self::those(is_private);
+
+    const fn those(allowed: fn(IpAddr) -> bool) -> Self {
+        Self {
+            allowed,
+            except: None,
+        }
+    }
+
+    /// Public addresses, and the proxy, through which they may have to be reached.
+    pub(crate) fn public() -> Self {
+        Self {
+            allowed: is_public,
+            except: PROXY.clone(),
+        }
+    }
 }
+
+/// The name of the proxy in use, which is mostly at a private address. No redirect may name it.
+static PROXY: LazyLock<Option<String>> = LazyLock::new(|| {
+    let somewhere = "https://proxied.invalid/".parse().ok()?;
+    let proxy = Matcher::from_system().intercept(&somewhere)?;
+    Some(proxy.uri().host()?.to_ascii_lowercase())
+});
 
 impl Resolve for Only {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.0;
+        let is_excepted = (self.except.as_deref())
+            .is_some_and(|except| name.as_str().eq_ignore_ascii_case(except));
+        let allowed = if is_excepted { |_| true } else { self.allowed };
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let kept: Vec<SocketAddr> = found.filter(|address| allowed(address.ip())).collect();
@@ -237,6 +269,23 @@ mod tests {
         ] {
             assert!(!is_private(text.parse().unwrap()), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_only_to_addresses_of_its_kind_unless_it_is_the_proxys() {
+        let leads = async |only: Only| {
+            let name = "localhost".parse().unwrap();
+            only.resolve(name).await.is_ok()
+        };
+        let public_except = |except: &str| Only {
+            allowed: is_public,
+            except: Some(except.to_owned()),
+        };
+        assert!(leads(Only::LOOPBACK).await);
+        assert!(!leads(Only::PRIVATE).await);
+        assert!(!leads(Only::those(is_public)).await);
+        assert!(!leads(public_except("localhost.example")).await);
+        assert!(leads(public_except("localhost")).await);
     }
 
     #[test]
