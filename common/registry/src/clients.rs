@@ -58,8 +58,11 @@ impl Clients {
         // Ignored if one is there: this program links only one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let certificates = match &options.certificate_authorities {
-            Some(pem) => Certificate::from_pem_bundle(pem)
-                .map_err(|source| ConfigError::Client { source })?,
+            Some(pem) => {
+                Certificate::from_pem_bundle(pem).map_err(|error| ConfigError::Client {
+                    source: error.into(),
+                })?
+            }
             None => Vec::new(),
         };
         if options.certificate_authorities.is_some() && certificates.is_empty() {

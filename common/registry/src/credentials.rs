@@ -112,7 +112,7 @@ pub(crate) fn header(value: &str) -> Result<HeaderValue, NoCredential> {
 }
 
 /// No credential can be had, though one is configured.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct NoCredential {
     reason: String,

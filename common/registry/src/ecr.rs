@@ -9,7 +9,10 @@ use aws_config::{BehaviorVersion, Region};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::Repository;
 
-use crate::credentials::{Credential, NoCredential};
+use crate::{
+    credentials::{Credential, NoCredential},
+    place::sentence,
+};
 
 /// A private registry in Amazon ECR.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -65,6 +68,12 @@ impl Ecr {
 
     /// Exchanges AWS credentials for a registry login, good for some hours.
     pub(crate) async fn login(&self) -> Result<Credential, NoCredential> {
+        // The SDK itself waits without end for an endpoint that is silent.
+        let exchange = tokio::time::timeout(EXCHANGE_TIME, self.exchange()).await;
+        exchange.unwrap_or_else(|_| Err(NoCredential::aws("it did not answer within 8 s")))
+    }
+
+    async fn exchange(&self) -> Result<Credential, NoCredential> {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .use_fips(self.fips)
@@ -75,9 +84,7 @@ impl Ecr {
             .get_authorization_token()
             .send()
             .await;
-        let answer = answer.map_err(|error| {
-            NoCredential::aws(&aws_sdk_ecr::error::DisplayErrorContext(&error).to_string())
-        })?;
+        let answer = answer.map_err(|error| NoCredential::aws(&sentence(&error)))?;
         let token = answer
             .authorization_data()
             .first()
@@ -107,6 +114,10 @@ fn renewed_at(end: SystemTime) -> SystemTime {
     let margin = RENEWED_BEFORE.min(life / 5);
     end.checked_sub(margin).unwrap_or(end)
 }
+
+/// How long the exchange may take, with all that AWS credentials may need before it. Shorter than the time for one image,
+/// so that it is named and not the registry.
+const EXCHANGE_TIME: Duration = Duration::from_secs(8);
 
 /// How long before its end a login is renewed.
 const RENEWED_BEFORE: Duration = Duration::from_mins(30);

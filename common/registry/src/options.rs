@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_common::{Code, Explain, Limits};
+use countersign_common::{Code, Explain, Limits, registry::Cause};
 
 /// How registries are reached.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub enum ConfigError {
     #[error("the HTTP client cannot be set up: {source}")]
     Client {
         /// What it says.
-        source: reqwest::Error,
+        source: Cause,
     },
 }
 

@@ -26,7 +26,7 @@ impl Place {
         }
         Error::Unreachable {
             registry: self.registry.clone(),
-            source: Box::new(Told::of(&error.without_url())),
+            source: Box::new(Told(sentence(&error.without_url()))),
         }
     }
 
@@ -54,15 +54,15 @@ impl Place {
 #[error("{0}")]
 struct Told(String);
 
-impl Told {
-    fn of(error: &dyn std::error::Error) -> Self {
-        let mut causes = vec![error.to_string()];
-        let mut next = error.source();
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        causes.dedup();
-        Self(causes.join(": "))
+/// An error and its causes, on one line.
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
     }
+    causes.dedup();
+    let causes = causes.join(": ");
+    causes.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -62,9 +62,23 @@ enum Known {
     /// There is none.
     Anonymous,
     Credential(Credential, Origin),
+    /// It could not be had when it was last looked for.
+    Unavailable(NoCredential, Instant),
     /// It was not looked for yet.
     #[default]
     Unknown,
+}
+
+impl Known {
+    /// Why it is not worth looking for again.
+    fn unavailable(&self, now: Instant) -> Option<NoCredential> {
+        match self {
+            Self::Unavailable(error, looked) if now.duration_since(*looked) < LOOKED => {
+                Some(error.clone())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<Option<(Credential, Origin)>> for Known {
@@ -87,6 +101,9 @@ pub(crate) struct Authorization {
     pub(crate) header: Option<HeaderValue>,
     generation: u64,
 }
+
+/// How long a credential that could not be had is not looked for again: each look may start a program that hangs.
+const LOOKED: Duration = Duration::from_secs(30);
 
 /// How long a login is surely not expired.
 const FRESH: Duration = Duration::from_mins(1);
@@ -198,7 +215,8 @@ impl Login {
         if status == StatusCode::FORBIDDEN && origin == Origin::Aws && is_fresh {
             return Ok(false);
         }
-        let newer = caller.find(Some(origin)).await?;
+        let newer = caller.find(Some(origin)).await;
+        let newer = newer.map_err(|error| caller.no_credential(error))?;
         let found = newer.is_some();
         if found {
             self.know(newer);
@@ -213,17 +231,31 @@ impl Login {
     }
 
     async fn credential(&mut self, caller: &Caller<'_>) -> Result<Option<Credential>, Failure> {
-        let spent =
-            matches!(&self.credential, Known::Credential(credential, _) if credential.is_spent());
-        if spent || matches!(self.credential, Known::Unknown) {
-            let rejected = if spent { Some(Origin::Aws) } else { None };
-            let found = caller.find(rejected).await?;
-            self.know(found);
+        if let Some(error) = self.credential.unavailable(Instant::now()) {
+            return Err(caller.no_credential(error));
         }
-        Ok(match &self.credential {
-            Known::Credential(credential, _) => Some(credential.clone()),
-            Known::Anonymous | Known::Unknown => None,
-        })
+        let rejected = match &self.credential {
+            Known::Anonymous => return Ok(None),
+            Known::Credential(credential, _) if !credential.is_spent() => {
+                return Ok(Some(credential.clone()));
+            }
+            Known::Credential(..) => Some(Origin::Aws),
+            Known::Unavailable(..) | Known::Unknown => None,
+        };
+        match caller.find(rejected).await {
+            Ok(found) => {
+                let credential = found.as_ref().map(|(credential, _)| credential.clone());
+                self.know(found);
+                Ok(credential)
+            }
+            Err(error) => {
+                // One that is about to end may still be tried again in a moment.
+                if rejected.is_none() {
+                    self.credential = Known::Unavailable(error.clone(), Instant::now());
+                }
+                Err(caller.no_credential(error))
+            }
+        }
     }
 
     async fn basic(&mut self, caller: &Caller<'_>) -> Result<Option<HeaderValue>, Failure> {
@@ -274,11 +306,8 @@ impl Caller<'_> {
     async fn find(
         &self,
         rejected: Option<Origin>,
-    ) -> Result<Option<(Credential, Origin)>, Failure> {
-        self.credentials
-            .find(self.repository, rejected)
-            .await
-            .map_err(|error| self.no_credential(error))
+    ) -> Result<Option<(Credential, Origin)>, NoCredential> {
+        self.credentials.find(self.repository, rejected).await
     }
 
     fn no_credential(&self, source: NoCredential) -> Failure {
@@ -466,4 +495,43 @@ fn is_known_realm(registry: &str, realm: &Url) -> bool {
             || host
                 .strip_suffix(parent)
                 .is_some_and(|sub| sub.ends_with('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_could_not_be_had_is_not_looked_for_at_once() {
+        let looked = Instant::now();
+        let known = Known::Unavailable(NoCredential::new("it hangs"), looked);
+        assert!(known.unavailable(looked).is_some());
+        assert!(known.unavailable(looked + LOOKED).is_none());
+        assert!(Known::Unknown.unavailable(looked).is_none());
+        assert!(Known::Anonymous.unavailable(looked).is_none());
+    }
+
+    #[test]
+    fn a_realm_elsewhere_is_known_only_near_its_registry() {
+        let known = |registry, realm: &str| is_known_realm(registry, &Url::parse(realm).unwrap());
+        for (registry, realm) in [
+            ("docker.io", "https://auth.docker.io/token"),
+            ("registry.gitlab.com", "https://gitlab.com/jwt/auth"),
+            ("registry.example.com", "https://auth.example.com/token"),
+        ] {
+            assert!(known(registry, realm), "{registry} {realm}");
+        }
+        for (registry, realm) in [
+            ("docker.io", "https://docker.io.evil.example/token"),
+            ("docker.io", "https://auth.docker.io.evil.example/token"),
+            ("registry.example.com", "https://evil.example/token"),
+            ("registry.example.com", "https://notexample.com/token"),
+            ("registry.example.com", "https://example.com.evil.example/"),
+            ("example.com", "https://evil.com/token"),
+            ("example.co.uk", "https://evil.co.uk/token"),
+            ("localhost", "https://evil.localhost/token"),
+        ] {
+            assert!(!known(registry, realm), "{registry} {realm}");
+        }
+    }
 }
