@@ -389,19 +389,45 @@ fn an_entry_that_lies_about_a_size_hides_no_honest_one() {
     }
 }
 
-#[test]
-fn strangers_that_name_themselves_use_up_no_tries() {
-    let mut story = signed().with(|case| {
+/// With one try, and the good signature the last by its digest.
+#[track_caller]
+fn assert_uses_up_no_try(junk: &Signing) {
+    let crowd = (0..5).fold(Story::new("", ""), |story, number| {
+        story.signed(&junk.clone().named(&format!("bad-{number}")))
+    });
+    let story = good(&crowd, true).with(|case| {
         case.limits.insert("signatures".to_owned(), 1);
     });
-    for number in 0..5 {
-        story = story
-            .signed(&Signing::by(Key::Stranger).named(&format!("stranger-{number}")))
-            .signed(&Signing {
-                hint: Some(String::new()),
-                ..Signing::by(Key::Stranger).named(&format!("nameless-{number}"))
-            });
-    }
+    assert_outcome(&story.verify(), "verified");
+}
+
+#[test]
+fn strangers_and_signatures_of_other_images_use_up_no_tries() {
+    let stranger = Signing::by(Key::Stranger);
+    assert_uses_up_no_try(&stranger);
+    assert_uses_up_no_try(&Signing {
+        hint: Some(String::new()),
+        ..stranger
+    });
+    // Copied from beside another image: genuine, and about something else.
+    assert_uses_up_no_try(&Signing {
+        about: Some(Digest::sha256(b"another")),
+        ..Signing::by(Key::Release)
+    });
+}
+
+#[test]
+fn junk_beside_a_child_uses_up_no_try_of_its_index() {
+    let bad = Signing {
+        edit_signature: |signature| *signature.last_mut().unwrap() ^= 1,
+        ..Signing::by(Key::Release).named("bad")
+    };
+    let story = indexed()
+        .signed(&bad)
+        .signed_for("index.manifest.json", &Signing::by(Key::Release))
+        .with(|case| {
+            case.limits.insert("signatures".to_owned(), 1);
+        });
     assert_outcome(&story.verify(), "verified");
 }
 
