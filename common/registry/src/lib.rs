@@ -19,6 +19,7 @@ mod egress;
 mod fallback;
 mod options;
 mod place;
+mod realm;
 mod referrers;
 mod session;
 mod transport;
