@@ -504,3 +504,38 @@ fn the_tag_is_read_once_and_the_verdict_pins_what_it_named() {
     );
     assert_eq!(verdict.image().to_string(), IMAGE);
 }
+
+#[test]
+fn the_nearest_miss_is_told_first() {
+    let several = |story: Story, name: &str, signing: &Signing| {
+        (0..4).fold(story, |story, number| {
+            story.signed(&signing.clone().named(&format!("{name}-{number}")))
+        })
+    };
+    let release = Signing::by(Key::Release);
+    let bad = Signing {
+        edit_signature: |signature| *signature.last_mut().unwrap() ^= 1,
+        ..release.clone()
+    };
+    let damaged = Signing {
+        edit_blob: |_| "{".to_owned(),
+        ..release.clone()
+    };
+    let mut story = several(Story::new("", ""), "stranger", &Signing::by(Key::Stranger));
+    story = several(story, "damaged", &damaged);
+    story = several(story, "bad", &bad);
+    story = several(story, "unannotated", &release);
+    let story = story.with(|case| {
+        case.demand
+            .annotations
+            .insert("env".to_owned(), "prod".to_owned());
+    });
+    let codes: Vec<_> = decisive_codes(&story.verify());
+    let expected = [
+        "annotation-mismatch",
+        "signature-invalid",
+        "malformed",
+        "key-unknown",
+    ];
+    assert_eq!(codes, expected.map(|code| [code; 4]).concat());
+}
