@@ -174,3 +174,47 @@ fn a_look_alike_host_gets_no_token() {
     }
     assert_eq!(exchanges(&world), 0);
 }
+
+#[test]
+fn a_proxy_with_a_name_of_this_network_leads_to_the_blobs() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    let folder = world.path("no-login").display().to_string();
+    let port = world.stand_in.proxy().unwrap().port().unwrap();
+    let proxy = format!("http://localhost:{port}");
+    let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    let mut environment: Vec<(&str, &str)> = names.map(|name| (name, proxy.as_str())).into();
+    environment.push(("DOCKER_CONFIG", &folder));
+    for command in ["sign", "verify"] {
+        world
+            .countersign_with(
+                &[command, "--key", &World::kms_key(), &image.tagged()],
+                &environment,
+            )
+            .ends(0);
+    }
+}
+
+#[test]
+fn an_exchange_that_is_silent_ends_and_is_named() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("*GetAuthorizationToken*", Lie::Silence));
+    run(
+        &world,
+        &[
+            "verify",
+            "--timeout",
+            "20",
+            "--key",
+            &World::kms_key(),
+            &image.tagged(),
+        ],
+    )
+    .ends(3)
+    .says("error[credentials-unavailable]")
+    .says("did not answer within 8 s");
+}

@@ -2,7 +2,7 @@
 
 use countersign_stand_in::{Elsewhere, Fault, Lie, Login, Options, RegistryMode, Service};
 
-use crate::world::{Image, Run, World};
+use crate::world::{Image, Run, World, run};
 
 fn verify(world: &World, key: &str, more: &[&str], image: &Image) -> Run {
     let arguments: Vec<&str> = ["verify", "--key", key]
@@ -254,4 +254,38 @@ fn verifying_by_digest_asks_for_no_more_than_it_needs() {
         .collect();
     // The image, its configuration, the list, the signature's manifest and its bundle; no ping.
     assert_eq!(lines.len(), 5, "{lines:#?}");
+}
+
+#[test]
+fn a_credential_helper_that_fails_is_run_once() {
+    let world = World::with(Options {
+        registry: RegistryMode::PlainOci(Login::Basic),
+        ..Options::default()
+    });
+    let (image, public) = signed(&world);
+    let folder = world.path("helper");
+    std::fs::create_dir(&folder).unwrap();
+    let log = folder.join("log");
+    // Written by a program of its own: a file that this process writes may still be open in a child of another test, and
+    // then cannot be run.
+    let mut write = world.program("/bin/sh");
+    write.args([
+        "-c",
+        "printf '#!/bin/sh\necho run >> %s\nexit 1\n' \"$1\" > \"$0\"; chmod 755 \"$0\"",
+    ]);
+    write.arg(folder.join("docker-credential-broken")).arg(&log);
+    run(write).ends(0);
+    std::fs::write(folder.join("config.json"), r#"{"credsStore":"broken"}"#).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let folder = folder.display().to_string();
+    let tagged = image.tagged();
+    let pinned = image.pinned();
+    world
+        .countersign_with(
+            &["verify", "--key", &public, &tagged, &pinned, &tagged],
+            &[("DOCKER_CONFIG", &folder), ("PATH", &path)],
+        )
+        .ends(3)
+        .says("error[credentials-unavailable]");
+    assert_eq!(std::fs::read_to_string(log).unwrap(), "run\n");
 }
