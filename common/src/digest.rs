@@ -229,6 +229,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_short_form_is_the_beginning() {
+        assert_eq!(Digest::sha256(b"").short(), "sha256:e3b0c44298fc…");
+        assert_eq!(format!("{:?}", Digest::sha256(b"")), EMPTY);
+    }
+
     proptest! {
         #[test]
         fn pieces_hash_like_the_whole(pieces: Vec<Vec<u8>>) {
