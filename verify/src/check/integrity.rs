@@ -1,6 +1,5 @@
 //! Is the image whole: do its manifest and configuration hash to their names, and is it for the platform asked for?
 
-use bytes::Bytes;
 use countersign_common::{Limits, Manifest, json, manifest::Platform};
 use countersign_trust_roots::document::Case;
 
@@ -46,7 +45,7 @@ pub fn check<'id, 'e>(
 ) -> Result<Whole<'id, 'e>, Broken> {
     match &evidence.content {
         Ok(content) => {
-            check_platform(evidence.platform.as_ref(), content.config.as_ref())?;
+            check_platform(evidence, content)?;
             Ok(Whole { case, content })
         }
         Err(ContentFault::Error(error)) => Err(Broken::Fault(error.into())),
@@ -55,17 +54,24 @@ pub fn check<'id, 'e>(
 }
 
 /// An image without an index says in its configuration what it runs on; one with an index must not say otherwise.
-fn check_platform(wanted: Option<&Platform>, config: Option<&Bytes>) -> Result<(), Broken> {
-    let (Some(wanted), Some(config)) = (wanted, config) else {
+fn check_platform(evidence: &Evidence, content: &ImageContent) -> Result<(), Broken> {
+    let (Some(wanted), Some(config)) = (&evidence.platform, &content.config) else {
         return Ok(());
     };
     let found = json::from_slice::<Platform>(config, &Limits::TABLE)
         .ok()
         .filter(|found| !found.os.is_empty());
-    if found
-        .as_ref()
-        .is_some_and(|found| does_not_contradict(found, wanted))
-    {
+    // Builders leave the variant out; the index that the image was picked from has said it then.
+    let picked = evidence.image.digest() != content.manifest.digest();
+    let fits = |found: &Platform| {
+        let said_by_index = found.variant.is_none() && picked;
+        let variant = wanted.variant.clone().filter(|_| !said_by_index);
+        found.satisfies(&Platform {
+            variant,
+            ..wanted.clone()
+        })
+    };
+    if found.as_ref().is_some_and(fits) {
         return Ok(());
     }
     let refusal = Refusal::PlatformMissing {
@@ -73,13 +79,4 @@ fn check_platform(wanted: Option<&Platform>, config: Option<&Bytes>) -> Result<(
         available: found.into_iter().collect(),
     };
     Err(Broken::Reason((&refusal).into()))
-}
-
-/// Builders leave the variant out, and then the index that it was picked from has said it.
-fn does_not_contradict(found: &Platform, wanted: &Platform) -> bool {
-    let without_variant = Platform {
-        variant: None,
-        ..wanted.clone()
-    };
-    found.satisfies(wanted) || (found.variant.is_none() && found.satisfies(&without_variant))
 }

@@ -539,3 +539,13 @@ fn the_nearest_miss_is_told_first() {
     ];
     assert_eq!(codes, expected.map(|code| [code; 4]).concat());
 }
+
+#[test]
+fn a_variant_that_nobody_has_said_is_not_there() {
+    let asked = |platform: &str| {
+        let story = signed().with(|case| case.demand.platform = Some(platform.to_owned()));
+        outcome(&story.verify()).to_owned()
+    };
+    assert_eq!(asked("linux/amd64"), "verified");
+    assert_eq!(asked("linux/amd64/v3"), "refused");
+}
