@@ -50,12 +50,16 @@ impl Stop {
             explanation("error", self.code, &self.message, &self.remedy)
         );
         if output == Output::Json {
-            let error = ErrorDocument {
-                code: self.code,
-                message: &self.message,
-                remedy: &self.remedy,
-            };
-            let _ = print_json(&serde_json::json!({ "error": error }));
+            let _ = print_json(&serde_json::json!({ "error": self.document() }));
+        }
+    }
+
+    /// It in JSON.
+    pub(crate) fn document(&self) -> ErrorDocument<'_> {
+        ErrorDocument {
+            code: self.code,
+            message: &self.message,
+            remedy: &self.remedy,
         }
     }
 }

@@ -15,8 +15,6 @@ pub struct Limits {
     pub config: usize,
     /// A Sigstore bundle.
     pub bundle: usize,
-    /// An attestation's bundle.
-    pub attestation: usize,
     /// The body of an error or of a token answer.
     pub error_body: usize,
     /// All headers of one answer.
@@ -55,7 +53,6 @@ impl Limits {
         manifest: 4 * MIB,
         config: 16 * MIB,
         bundle: 4 * MIB,
-        attestation: 16 * MIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,
         referrer_pages: 16,

@@ -152,9 +152,9 @@ fn failed(image: &ImageRef, error: &SignError, common: &Common) -> Result<Exit, 
         .trim_end(),
     );
     if common.output == Output::Json {
-        let error = serde_json::json!({ "code": error.code(), "message": error.to_string(), "remedy": error.remedy() });
+        let stop = Stop::new(exit, error);
         output::print_json(
-            &serde_json::json!({ "outcome": "failed", "image": image, "error": error }),
+            &serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
         )?;
     }
     Ok(exit)

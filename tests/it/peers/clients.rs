@@ -1,7 +1,13 @@
 //! oras and crane: they list and copy what we attach.
 
 use super::{cosign_verify, peer};
-use crate::world::{World, run};
+use crate::world::{Run, World, run};
+
+fn crane(world: &World, arguments: &[&str]) -> Run {
+    let mut command = peer(world, "crane");
+    command.args(arguments);
+    run(command).ends(0)
+}
 
 #[test]
 fn oras_lists_and_copies_our_signature_with_its_image() {
@@ -75,11 +81,7 @@ fn crane_reads_and_copies_our_signature() {
         image.repository,
         signed.json()["manifest"].as_str().unwrap()
     );
-    let crane = |arguments: &[&str]| {
-        let mut command = peer(&world, "crane");
-        command.args(arguments);
-        run(command).ends(0)
-    };
+    let crane = |arguments: &[&str]| crane(&world, arguments);
     let manifest = crane(&["manifest", "--insecure", &signature]).json();
     assert_eq!(manifest["subject"]["digest"], image.digest);
     let copy = format!("{}/copies/api", world.stand_in.registry_host());
@@ -107,11 +109,7 @@ fn an_image_that_crane_pushes_and_moves_is_judged_by_its_digest() {
     tar.args(["cf", &layer.display().to_string(), "-C", "/etc", "hostname"]);
     run(tar).ends(0);
     let reference = format!("{}/shop/built", world.stand_in.registry_host());
-    let crane = |arguments: &[&str]| {
-        let mut command = peer(&world, "crane");
-        command.args(arguments);
-        run(command).ends(0)
-    };
+    let crane = |arguments: &[&str]| crane(&world, arguments);
     // crane writes Docker's manifest types.
     crane(&[
         "append",
