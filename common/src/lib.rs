@@ -21,6 +21,7 @@ pub mod manifest;
 mod objects_only;
 pub mod reference;
 pub mod registry;
+pub mod rfc3161;
 pub mod signer;
 pub mod statement;
 pub mod timestamp;

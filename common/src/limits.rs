@@ -37,8 +37,14 @@ pub struct Limits {
     pub subject_digests: usize,
     /// Transparency-log entries in a bundle.
     pub log_entries: usize,
-    /// Time stamps in a bundle.
+    /// Time stamps in a bundle, and in a payload.
     pub time_stamps: usize,
+    /// One time stamp.
+    pub time_stamp: usize,
+    /// Certificates in a chain, and in a time stamp.
+    pub certificates: usize,
+    /// One certificate.
+    pub certificate: usize,
     /// Children of an index.
     pub children: usize,
     /// All bytes fetched for one image.
@@ -65,6 +71,9 @@ impl Limits {
         subject_digests: 16,
         log_entries: 8,
         time_stamps: 8,
+        time_stamp: 64 * KIB,
+        certificates: 10,
+        certificate: 16 * KIB,
         children: 256,
         image_bytes: 64 * MIB as u64,
         image_time: Duration::from_secs(10),

@@ -2,7 +2,7 @@
 //!
 //! Pure code takes a [`Timestamp`] called `now`; only binaries sample a clock.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
@@ -27,6 +27,28 @@ impl Timestamp {
     /// Seconds since 1970-01-01T00:00:00Z, fractions cut.
     pub fn unix_seconds(self) -> i64 {
         self.0.timestamp()
+    }
+
+    /// So much later, or `None` beyond the years that can be written.
+    pub fn plus(self, duration: Duration) -> Option<Self> {
+        let duration = chrono::TimeDelta::from_std(duration).ok()?;
+        self.0.checked_add_signed(duration).map(Self)
+    }
+
+    /// So much earlier, or `None` before the years that can be written.
+    pub fn minus(self, duration: Duration) -> Option<Self> {
+        let duration = chrono::TimeDelta::from_std(duration).ok()?;
+        self.0.checked_sub_signed(duration).map(Self)
+    }
+
+    /// How much later it is than another moment; zero if it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).to_std().unwrap_or_default()
+    }
+
+    /// RFC 3339 in UTC with `Z`, with as many digits of a second as it has.
+    pub fn to_rfc3339(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     }
 }
 
