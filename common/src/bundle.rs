@@ -25,6 +25,7 @@ pub struct Bundle {
     payload: Vec<u8>,
     signature: Signature,
     signer: ClaimedSigner,
+    stamps: Vec<String>,
 }
 
 /// Whom a bundle names as its signer. Never trusted.
@@ -59,8 +60,9 @@ impl Bundle {
         }
         let stamps = material
             .timestamp_verification_data
-            .and_then(|stamps| stamps.rfc3161_timestamps);
-        if stamps.is_some_and(|stamps| stamps.len() > limits.time_stamps) {
+            .and_then(|stamps| stamps.rfc3161_timestamps)
+            .unwrap_or_default();
+        if stamps.len() > limits.time_stamps {
             return Err(BundleError::TooManyTimeStamps {
                 limit: limits.time_stamps,
             });
@@ -94,6 +96,10 @@ impl Bundle {
                 .map_err(BundleError::Base64)?
                 .into(),
             signer,
+            stamps: stamps
+                .into_iter()
+                .map(|stamp| stamp.signed_timestamp)
+                .collect(),
         })
     }
 
@@ -116,19 +122,34 @@ impl Bundle {
     pub fn signer(&self) -> &ClaimedSigner {
         &self.signer
     }
+
+    /// Time stamps of the signature, in base64: standing beside what was signed, they are anybody's to add.
+    pub fn stamps(&self) -> &[String] {
+        &self.stamps
+    }
 }
 
-/// Joins what was signed, its signature and its key to the JSON of a bundle, as cosign writes it for a managed key.
+/// Joins what was signed, its signature, its key and the time stamps of the signature to the JSON of a bundle, as cosign
+/// writes it for a managed key.
 pub fn seal(
-    payload_type: &str,
-    payload: &[u8],
+    (payload_type, payload): (&str, &[u8]),
     signature: &Signature,
     key: &PublicKey,
+    stamps: &[Vec<u8>],
 ) -> Result<Vec<u8>, JsonError> {
+    let stamps: Vec<_> = stamps
+        .iter()
+        .map(|stamp| StampDocument {
+            signed_timestamp: BASE64_STANDARD.encode(stamp),
+        })
+        .collect();
     json::to_vec(&WrittenBundle {
         media_type: MEDIA_TYPE,
         verification_material: WrittenMaterial {
             public_key: KeyDocument { hint: key.hint() },
+            timestamp_verification_data: (!stamps.is_empty()).then_some(StampsDocument {
+                rfc3161_timestamps: Some(stamps),
+            }),
         },
         dsse_envelope: EnvelopeDocument {
             payload: BASE64_STANDARD.encode(payload),
@@ -219,10 +240,17 @@ struct MaterialDocument {
     timestamp_verification_data: Option<StampsDocument>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct StampsDocument {
     #[serde(default, rename = "rfc3161Timestamps")]
-    rfc3161_timestamps: Option<Ignored>,
+    rfc3161_timestamps: Option<Vec<StampDocument>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StampDocument {
+    #[serde(default)]
+    signed_timestamp: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -258,6 +286,8 @@ struct WrittenBundle {
 #[serde(rename_all = "camelCase")]
 struct WrittenMaterial {
     public_key: KeyDocument,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_verification_data: Option<StampsDocument>,
 }
 
 #[cfg(test)]

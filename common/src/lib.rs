@@ -19,11 +19,14 @@ pub mod key;
 pub mod limits;
 pub mod manifest;
 mod objects_only;
+pub mod predicate;
+pub mod publication;
 pub mod reference;
 pub mod registry;
 pub mod rfc3161;
 pub mod signer;
 pub mod statement;
+pub mod time_authority;
 pub mod timestamp;
 
 use std::{future::Future, pin::Pin};
@@ -41,6 +44,7 @@ pub use self::{
     registry::{Registry, RegistryWriter},
     signer::Signer,
     statement::Statement,
+    time_authority::TimestampAuthority,
     timestamp::Timestamp,
 };
 

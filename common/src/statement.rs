@@ -12,6 +12,8 @@ use crate::{
     Digest, Limits, Repository,
     digest::HashAlgorithm,
     json::{self, JsonError},
+    predicate::BEFORE_STAMP_ANNOTATION,
+    publication::{PUBLICATION, Publication, PublicationDate, PublicationError},
 };
 
 /// The `_type` of the statements that we write, and that an image signature must have.
@@ -34,6 +36,8 @@ pub struct Statement {
     kind: String,
     predicate_type: String,
     subjects: Vec<Subject>,
+    publication: Option<Publication>,
+    before_stamps: Vec<String>,
 }
 
 /// One thing that a statement is about.
@@ -67,11 +71,30 @@ impl Statement {
                 limit: limits.subject_digests,
             });
         }
-        let subjects = document.subject.into_iter().map(Subject::from).collect();
+        let subjects: Vec<_> = document.subject.into_iter().map(Subject::from).collect();
+        let publication = (document.predicate_type == PUBLICATION)
+            .then(|| Publication::parse(payload, limits))
+            .transpose()?;
+        let before_stamps = match publication.as_ref().map(|publication| &publication.date) {
+            Some(PublicationDate::Stamped(stamps)) => stamps.clone(),
+            Some(PublicationDate::Claimed(_)) => Vec::new(),
+            None => subjects
+                .first()
+                .map(Subject::before_stamps)
+                .unwrap_or_default(),
+        };
+        if before_stamps.len() > limits.time_stamps {
+            return Err(PublicationError::TooManyTimeStamps {
+                limit: limits.time_stamps,
+            }
+            .into());
+        }
         Ok(Self {
             kind: document.kind,
             predicate_type: document.predicate_type,
             subjects,
+            publication,
+            before_stamps,
         })
     }
 
@@ -88,6 +111,16 @@ impl Statement {
     /// What it is about.
     pub fn subjects(&self) -> &[Subject] {
         &self.subjects
+    }
+
+    /// What it says as a publication, if it is one.
+    pub fn publication(&self) -> Option<&Publication> {
+        self.publication.as_ref()
+    }
+
+    /// The time stamps inside it, each in base64: whoever signed it had them before.
+    pub fn before_stamps(&self) -> &[String] {
+        &self.before_stamps
     }
 
     /// The subjects that name this content; a statement may name it for several repositories.
@@ -121,6 +154,17 @@ impl Subject {
         &self.annotations
     }
 
+    /// The time stamps that an attestation holds in its subject. What is no text is no stamp, and counts as a bad one.
+    fn before_stamps(&self) -> Vec<String> {
+        let Some(Value::Array(stamps)) = self.annotations.get(BEFORE_STAMP_ANNOTATION) else {
+            return Vec::new();
+        };
+        stamps
+            .iter()
+            .map(|stamp| stamp.as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     /// The digests that can be put in our canonical form, for messages.
     pub fn digests(&self) -> impl Iterator<Item = Digest> {
         [HashAlgorithm::Sha256, HashAlgorithm::Sha512]
@@ -143,19 +187,15 @@ pub fn image_signature(
         .iter()
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
         .collect();
-    let subject = SubjectDocument {
-        name: Some(repository.to_string()),
-        digest: BTreeMap::from([(
-            digest.algorithm().name().to_owned(),
-            digest.hex().to_owned(),
-        )]),
-        annotations,
-    };
     json::to_vec(&WrittenStatement {
         kind: STATEMENT_V1,
-        subject: [subject],
+        subject: [SubjectDocument::of(
+            Some(repository.to_string()),
+            digest,
+            annotations,
+        )],
         predicate_type: IMAGE_SIGNATURE,
-        predicate: BTreeMap::new(),
+        predicate: BTreeMap::<String, String>::new(),
     })
 }
 
@@ -175,6 +215,9 @@ pub enum StatementError {
     /// Not JSON, ambiguous JSON, or members missing.
     #[error("the payload is not a strict in-toto statement: {0}")]
     Malformed(#[from] JsonError),
+    /// It says that it is a publication, and is none.
+    #[error(transparent)]
+    Publication(#[from] PublicationError),
     /// A subject with too many digests.
     #[error("a subject of the statement has more than {limit} digests")]
     TooManyDigests {
@@ -198,24 +241,42 @@ struct StatementDocument {
     predicate_type: String,
 }
 
+/// A statement of ours.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WrittenStatement {
+pub(crate) struct WrittenStatement<'a, P> {
     #[serde(rename = "_type")]
-    kind: &'static str,
-    subject: [SubjectDocument; 1],
-    predicate_type: &'static str,
-    predicate: BTreeMap<String, String>,
+    pub(crate) kind: &'static str,
+    pub(crate) subject: [SubjectDocument; 1],
+    pub(crate) predicate_type: &'a str,
+    pub(crate) predicate: P,
 }
 
 #[derive(Deserialize, Serialize)]
-struct SubjectDocument {
+pub(crate) struct SubjectDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(default)]
     digest: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     annotations: BTreeMap<String, Value>,
+}
+
+impl SubjectDocument {
+    pub(crate) fn of(
+        name: Option<String>,
+        digest: &Digest,
+        annotations: BTreeMap<String, Value>,
+    ) -> Self {
+        Self {
+            name,
+            digest: BTreeMap::from([(
+                digest.algorithm().name().to_owned(),
+                digest.hex().to_owned(),
+            )]),
+            annotations,
+        }
+    }
 }
 
 impl From<SubjectDocument> for Subject {

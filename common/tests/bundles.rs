@@ -45,7 +45,7 @@ fn sealed() -> Sealed {
     let signed: EcdsaSignature =
         signing.sign(&pre_authentication_encoding(IN_TOTO_PAYLOAD_TYPE, &payload));
     let signature = Signature::from(signed.to_der().as_bytes().to_vec());
-    let json = bundle::seal(IN_TOTO_PAYLOAD_TYPE, &payload, &signature, &key).unwrap();
+    let json = bundle::seal((IN_TOTO_PAYLOAD_TYPE, &payload), &signature, &key, &[]).unwrap();
     Sealed {
         json: String::from_utf8(json).unwrap(),
         key,

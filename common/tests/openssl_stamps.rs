@@ -117,7 +117,7 @@ fn stamps_of_every_kind_of_key_and_hash_count() {
             );
             // 1.5001 s on either side, and one millisecond that the clock stood in (or more: trailing zeros are cut).
             let width = latest.since(earliest);
-            let units = width - Duration::from_micros(3_000_200);
+            let units = width.saturating_sub(Duration::from_micros(3_000_200));
             assert!(
                 [1, 10, 100, 1_000]
                     .map(Duration::from_millis)

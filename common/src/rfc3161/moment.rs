@@ -135,7 +135,7 @@ mod tests {
             unit,
             accuracy,
         };
-        let default = Duration::from_secs(60);
+        let default = Duration::from_mins(1);
         let exact = |time: Option<Timestamp>| time.unwrap().to_rfc3339();
         (
             exact(moment.earliest(default)),
