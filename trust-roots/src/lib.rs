@@ -6,5 +6,9 @@
 pub mod authority;
 pub mod document;
 pub mod format;
+pub mod time;
 
-pub use self::authority::{Authorities, Authority};
+pub use self::{
+    authority::{Authorities, Authority},
+    time::{TimeAuthority, TimeRules},
+};

@@ -22,7 +22,7 @@ use countersign_common::{
 use countersign_trust_roots::{
     Authorities, Authority,
     authority::NoAuthority,
-    document::{Budget, Expected, Refusal, StandIn, Unbound, authenticity, binding, judge},
+    document::{Budget, Expected, Kind, Refusal, StandIn, Unbound, authenticity, binding, judge},
     format::{self, Claim, Fetched, ReadError},
 };
 use p256::{
@@ -137,9 +137,8 @@ fn says(edit: impl FnOnce(&mut Value)) -> Claim {
 
 fn expected() -> Expected {
     Expected {
-        subject: image(),
+        subject: Descriptor::of(OCI_MANIFEST, b"image"),
         repository: ImageRef::parse(REPOSITORY).unwrap().repository().clone(),
-        predicate_type: IMAGE_SIGNATURE.to_owned(),
         annotations: BTreeMap::new(),
         unbound: Unbound::Refused,
         stand_in: StandIn::Refused,
@@ -151,15 +150,19 @@ fn authentic(claim: &Claim, authorities: &Authorities, tries: usize) -> Result<S
     judge(&expected(), authorities, |case| {
         let mut budget = Budget::of(tries);
         authenticity::check(case, claim, &mut budget)
-            .and_then(binding::check)
+            .and_then(|authentic| binding::check(authentic, &Kind::ImageSignature))
             .map(|bound| bound.authority().name.clone())
     })
 }
 
 fn bound(claim: &Claim, expected: &Expected) -> Result<(), Refusal> {
+    bound_as(&Kind::ImageSignature, claim, expected)
+}
+
+fn bound_as(kind: &Kind, claim: &Claim, expected: &Expected) -> Result<(), Refusal> {
     judge(expected, &trusting(&[1]), |case| {
         let authentic = authenticity::check(case, claim, &mut Budget::of(1))?;
-        binding::check(authentic).map(|_| ())
+        binding::check(authentic, kind).map(|_| ())
     })
 }
 
@@ -267,14 +270,21 @@ fn a_statement_of_another_kind_is_no_signature() {
     let attestation =
         says(|statement| statement["predicateType"] = "https://spdx.dev/Document".into());
     assert_eq!(code(bound(&attestation, &expected())), "type-mismatch");
-    let attested = Expected {
-        predicate_type: "https://spdx.dev/Document".to_owned(),
-        ..expected()
-    };
-    bound(&attestation, &attested).unwrap();
-    assert_eq!(code(bound(&says(|_| ()), &attested)), "type-mismatch");
+    let spdx = Kind::Attestation("spdx".parse().unwrap());
+    bound_as(&spdx, &attestation, &expected()).unwrap();
+    for kind in [&spdx, &Kind::Publication] {
+        assert_eq!(
+            code(bound_as(kind, &says(|_| ()), &expected())),
+            "type-mismatch"
+        );
+    }
     let older = says(|statement| statement["_type"] = STATEMENT_V0_1.into());
     assert_eq!(code(bound(&older, &expected())), "type-mismatch");
+    let older = says(|statement| {
+        statement["_type"] = STATEMENT_V0_1.into();
+        statement["predicateType"] = "https://spdx.dev/Document".into();
+    });
+    bound_as(&spdx, &older, &expected()).unwrap();
 }
 
 #[test]
@@ -365,7 +375,10 @@ fn a_demonstration_key_is_one_whatever_it_signs() {
     for (expected, accepted) in [(&refusing, false), (&accepting, true)] {
         judge(expected, &known, |case| {
             let authentic = authenticity::check(case, &silent, &mut Budget::of(1)).unwrap();
-            assert_eq!(binding::check(authentic).is_ok(), accepted);
+            assert_eq!(
+                binding::check(authentic, &Kind::ImageSignature).is_ok(),
+                accepted
+            );
         });
     }
     let beside = says(|statement| {

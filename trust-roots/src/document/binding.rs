@@ -8,7 +8,7 @@ use countersign_common::{
     statement::{STAND_IN_ANNOTATION, STATEMENT_V1, Subject},
 };
 
-use super::{Case, Expected, Refusal, StandIn, Unbound, authenticity::Authentic};
+use super::{Case, Expected, Kind, Refusal, StandIn, Unbound, authenticity::Authentic};
 use crate::{Authority, format::Claim};
 
 /// A trusted signer's claim about exactly what was asked.
@@ -17,6 +17,7 @@ use crate::{Authority, format::Claim};
 pub struct Bound<'id, 'e> {
     case: Case<'id, 'e>,
     claim: &'e Claim,
+    kind: &'e Kind,
     authority: &'e Authority,
     subject: &'e Subject,
 }
@@ -32,6 +33,11 @@ impl<'id, 'e> Bound<'id, 'e> {
         self.claim
     }
 
+    /// What kind of claim it was found to be.
+    pub fn kind(&self) -> &'e Kind {
+        self.kind
+    }
+
     /// Who signed it.
     pub fn authority(&self) -> &'e Authority {
         self.authority
@@ -43,60 +49,104 @@ impl<'id, 'e> Bound<'id, 'e> {
     }
 }
 
-/// Checks what an authentic claim says against what is expected.
-pub fn check<'id, 'e>(authentic: Authentic<'id, 'e>) -> Result<Bound<'id, 'e>, Refusal> {
+/// Checks what an authentic claim says against what is expected of its kind.
+pub fn check<'id, 'e>(
+    authentic: Authentic<'id, 'e>,
+    kind: &'e Kind,
+) -> Result<Bound<'id, 'e>, Refusal> {
     let (case, claim, authority) = authentic.into_parts();
     let expected = case.expected();
+    let wrong_type = |expected: &str, found: &str| Refusal::TypeMismatch {
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    };
     // An attestation by a trusted key is not a signature of the image: it may even say "do not run this".
-    if claim.statement.predicate_type() != expected.predicate_type {
-        return Err(Refusal::TypeMismatch {
-            expected: expected.predicate_type.clone(),
-            found: claim.statement.predicate_type().to_owned(),
-        });
+    if !kind.is_of(&claim.statement) {
+        return Err(wrong_type(
+            kind.predicate_type(),
+            claim.statement.predicate_type(),
+        ));
     }
-    // Attestations of the older version are in the field; image signatures of it are not.
-    if claim.statement.kind() != STATEMENT_V1 {
-        return Err(Refusal::TypeMismatch {
-            expected: STATEMENT_V1.to_owned(),
-            found: claim.statement.kind().to_owned(),
-        });
+    // Attestations of the older version are in the field; signatures and publications of it are not.
+    let is_attestation = matches!(kind, Kind::Attestation(_));
+    if claim.statement.kind() != STATEMENT_V1 && !is_attestation {
+        return Err(wrong_type(STATEMENT_V1, claim.statement.kind()));
     }
     check_stand_in(expected, claim, authority)?;
-    let subject = find_subject(expected, claim)?;
+    let subject = match kind {
+        Kind::Publication => published(expected, claim)?,
+        Kind::Attestation(_) => find_subject(expected, claim, &BTreeMap::new())?,
+        Kind::ImageSignature => find_subject(expected, claim, &expected.annotations)?,
+    };
     Ok(Bound {
         case,
         claim,
+        kind,
         authority,
         subject,
     })
 }
 
+/// The subject of a publication: this content and nothing else, for the repository that the predicate names, and with the
+/// size and type that the content has.
+fn published<'e>(expected: &Expected, claim: &'e Claim) -> Result<&'e Subject, Refusal> {
+    let mismatch = || Refusal::SubjectMismatch {
+        expected: expected.subject.digest.clone(),
+        found: first_digest(claim),
+    };
+    let [subject] = claim.statement.subjects() else {
+        return Err(mismatch());
+    };
+    let publication = claim.statement.publication().ok_or_else(mismatch)?;
+    if publication.repository != expected.repository.to_string() {
+        return Err(Refusal::RepositoryMismatch {
+            expected: expected.repository.clone(),
+            named: publication.repository.clone(),
+        });
+    }
+    if !subject.is(&expected.subject.digest) {
+        return Err(mismatch());
+    }
+    let image = &expected.subject;
+    if (publication.size, &publication.media_type) == (image.size, &image.media_type) {
+        Ok(subject)
+    } else {
+        Err(Refusal::DescriptorMismatch {
+            expected: (image.media_type.clone(), image.size),
+            found: (publication.media_type.clone(), publication.size),
+        })
+    }
+}
+
 /// The subject that is what was asked about: this content, for this repository, with these annotations. If none is, the
 /// first that is this content says why.
-fn find_subject<'e>(expected: &Expected, claim: &'e Claim) -> Result<&'e Subject, Refusal> {
+fn find_subject<'e>(
+    expected: &'e Expected,
+    claim: &'e Claim,
+    annotations: &BTreeMap<String, String>,
+) -> Result<&'e Subject, Refusal> {
     let mut first = None;
-    for subject in claim
-        .statement
-        .subjects()
-        .iter()
-        .filter(|subject| subject.is(&expected.subject))
-    {
+    for subject in claim.statement.subjects_naming(&expected.subject.digest) {
         let checked = check_repository(expected, subject)
-            .and_then(|()| check_annotations(&expected.annotations, subject));
+            .and_then(|()| check_annotations(annotations, subject));
         match checked {
             Ok(()) => return Ok(subject),
             Err(refusal) => first = first.or(Some(refusal)),
         }
     }
     Err(first.unwrap_or_else(|| Refusal::SubjectMismatch {
-        expected: expected.subject.clone(),
-        found: claim
-            .statement
-            .subjects()
-            .iter()
-            .flat_map(Subject::digests)
-            .next(),
+        expected: expected.subject.digest.clone(),
+        found: first_digest(claim),
     }))
+}
+
+fn first_digest(claim: &Claim) -> Option<Digest> {
+    claim
+        .statement
+        .subjects()
+        .iter()
+        .flat_map(Subject::digests)
+        .next()
 }
 
 /// A signature of the same content for another repository was made under other rules, perhaps by another team.

@@ -1,4 +1,4 @@
-//! The verification of one signed document: `authentic → bound`.
+//! The verification of one signed document: `authentic → bound → dated`.
 //!
 //! Each step takes the token of the step before and is the only one to make its own, so that no step can be left out,
 //! taken twice, or borrowed from another judgement. This folder holds the steps and nothing else.
@@ -9,10 +9,11 @@
 //! fn check(claims: &[Claim], expected: &Expected, authorities: &Authorities) -> usize {
 //!     judge(expected, authorities, |case| {
 //!         let mut budget = Budget::of(100);
-//!         claims
-//!             .iter()
-//!             .filter_map(|claim| authenticity::check(case, claim, &mut budget).and_then(binding::check).ok())
-//!             .count()
+//!         let mut bound = |claim| {
+//!             let authentic = authenticity::check(case, claim, &mut budget)?;
+//!             binding::check(authentic, &Kind::ImageSignature)
+//!         };
+//!         claims.iter().filter_map(|claim| bound(claim).ok()).count()
 //!     })
 //! }
 //! ```
@@ -28,15 +29,23 @@
 //! ```compile_fail,E0308
 //! # use countersign_trust_roots::{document::*, format::Claim};
 //! fn cheat<'id, 'e>(claim: &'e Claim) {
-//!     let _ = binding::check(claim);
+//!     let _ = binding::check(claim, &Kind::ImageSignature);
+//! }
+//! ```
+//! A date is proven of nothing that was not bound:
+//! ```compile_fail,E0308
+//! # use countersign_common::Timestamp;
+//! # use countersign_trust_roots::{document::*, time::TimeRules};
+//! fn cheat(authentic: authenticity::Authentic<'_, '_>, rules: &TimeRules, now: Timestamp) {
+//!     let _ = dating::check(&authentic, rules, now);
 //! }
 //! ```
 //! A token is spent by the step after it:
 //! ```compile_fail,E0382
 //! # use countersign_trust_roots::document::*;
 //! fn cheat(authentic: authenticity::Authentic<'_, '_>) {
-//!     let _ = binding::check(authentic);
-//!     let _ = binding::check(authentic);
+//!     let _ = binding::check(authentic, &Kind::ImageSignature);
+//!     let _ = binding::check(authentic, &Kind::ImageSignature);
 //! }
 //! ```
 //! A token cannot be copied, so that one signature does not count twice:
@@ -76,11 +85,17 @@
 pub mod authenticity;
 pub mod binding;
 mod budget;
+pub mod dating;
 mod refusal;
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
-use countersign_common::{Digest, Repository};
+use countersign_common::{
+    Descriptor, Repository,
+    predicate::PredicateType,
+    publication::PUBLICATION,
+    statement::{IMAGE_SIGNATURE, Statement},
+};
 
 pub use self::{
     budget::Budget,
@@ -92,17 +107,42 @@ use crate::Authorities;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Expected {
     /// The content that it must be about.
-    pub subject: Digest,
+    pub subject: Descriptor,
     /// The repository that it must be for.
     pub repository: Repository,
-    /// The kind of claim.
-    pub predicate_type: String,
-    /// Signed annotations that must be there with these values.
+    /// Annotations that a signature of an image must have with these values.
     pub annotations: BTreeMap<String, String>,
     /// What becomes of a document that names no repository.
     pub unbound: Unbound,
     /// What becomes of a document signed with a demonstration key.
     pub stand_in: StandIn,
+}
+
+/// The kinds of claims that are judged. A claim of one kind is never taken for another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Something else about the image.
+    Attestation(PredicateType),
+    /// A signature of the image, as cosign writes it.
+    ImageSignature,
+    /// That the image is published in a repository, with the evidence of when.
+    Publication,
+}
+
+impl Kind {
+    /// The predicate type that says so.
+    pub fn predicate_type(&self) -> &str {
+        match self {
+            Self::Attestation(kind) => kind.as_str(),
+            Self::ImageSignature => IMAGE_SIGNATURE,
+            Self::Publication => PUBLICATION,
+        }
+    }
+
+    /// Whether a statement says that it is of this kind.
+    pub fn is_of(&self, statement: &Statement) -> bool {
+        statement.predicate_type() == self.predicate_type()
+    }
 }
 
 /// What becomes of a document that names no repository, as cosign writes it.

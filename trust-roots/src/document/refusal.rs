@@ -1,8 +1,11 @@
 //! Why a document does not count.
 
-use countersign_common::{Code, Digest, Escaped, Explain, Repository};
+use std::time::Duration;
 
-use super::binding::shown;
+use countersign_common::{Code, Digest, Escaped, Explain, Repository, Timestamp, rfc3161::Invalid};
+
+use super::{binding::shown, dating::Side};
+use crate::time::Interval;
 
 /// A document was read and does not count.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -17,6 +20,44 @@ pub enum Refusal {
         wanted: String,
         /// What it is.
         found: Option<String>,
+    },
+    /// A stamp from the future, as far as the clock here can tell.
+    #[error(
+        "its time stamps say that it was signed after {not_before}, and the clock here says {now}"
+    )]
+    ClockBehind {
+        /// The proven lower end.
+        not_before: Timestamp,
+        /// What the clock here says.
+        now: Timestamp,
+    },
+    /// An interval so wide that it says nothing.
+    #[error(
+        "its time stamps only show that it was signed between {} and {}, which is {} s; at most {} s are accepted",
+        interval.not_before(), interval.not_after(), interval.width().as_secs(), limit.as_secs()
+    )]
+    DateTooImprecise {
+        /// What they show.
+        interval: Interval,
+        /// How much is accepted.
+        limit: Duration,
+    },
+    /// A date that nothing but the publisher's word is for.
+    #[error("its date, {claimed}, is claimed by its publisher and not proven by time stamps")]
+    DateUnproven {
+        /// What is claimed.
+        claimed: Timestamp,
+    },
+    /// A publication of something of another size or type.
+    #[error(
+        "it publishes {} of {} bytes, and this is {} of {} bytes",
+        Escaped(&found.0), found.1, Escaped(&expected.0), expected.1
+    )]
+    DescriptorMismatch {
+        /// The media type and size in bytes of the content.
+        expected: (String, u64),
+        /// What the publication says.
+        found: (String, u64),
     },
     /// Signed by nobody who is trusted.
     #[error(
@@ -61,6 +102,27 @@ pub enum Refusal {
         /// How many are tried.
         limit: usize,
     },
+    /// A time stamp that does not count.
+    #[error("the time stamp {side} {source}")]
+    StampInvalid {
+        /// Which.
+        side: Side,
+        /// Why not.
+        source: Invalid,
+    },
+    /// A time stamp from when its authority was not trusted, not yet or no longer.
+    #[error(
+        "the time stamp {side} is of {time}, when its authority {} was not trusted",
+        Escaped(operator)
+    )]
+    StampOutsideValidity {
+        /// Which.
+        side: Side,
+        /// Who made it.
+        operator: String,
+        /// When it says it was made.
+        time: Timestamp,
+    },
     /// A key of the stand-in.
     #[error(
         "it is signed with the demonstration key {}, whose private half anybody may have",
@@ -77,6 +139,45 @@ pub enum Refusal {
         expected: Digest,
         /// What it is about.
         found: Option<Digest>,
+    },
+    /// Too few witnesses of its time.
+    #[error(
+        "{found} of {threshold} required operators of time-stamp authorities gave a stamp {side}"
+    )]
+    TimeEvidenceInsufficient {
+        /// On which side.
+        side: Side,
+        /// How many did.
+        found: usize,
+        /// How many are required.
+        threshold: usize,
+    },
+    /// Stamps that contradict each other.
+    #[error(
+        "its time stamps contradict each other: signed after {not_before} and before {not_after}"
+    )]
+    TimeIntervalEmpty {
+        /// What the stamps inside show.
+        not_before: Timestamp,
+        /// What the stamps of the signature show.
+        not_after: Timestamp,
+    },
+    /// A stamp by an authority that is no longer believed.
+    #[error(
+        "the time stamp {side} is by {}, which was compromised: all its stamps are void",
+        Escaped(operator)
+    )]
+    TsaCompromised {
+        /// Which.
+        side: Side,
+        /// Who made it.
+        operator: String,
+    },
+    /// A stamp by an authority that is not trusted.
+    #[error("the time stamp {side} is by no authority that is trusted here")]
+    TsaUntrusted {
+        /// Which.
+        side: Side,
     },
     /// Another kind of claim.
     #[error("it is a statement of type {}, not {expected}", Escaped(found))]
@@ -111,13 +212,22 @@ fn names(keys: &[String]) -> String {
 /// Every code of this module.
 pub const CODES: &[Code] = &[
     Code::new("annotation-mismatch"),
+    Code::new("clock-behind"),
+    Code::new("date-too-imprecise"),
+    Code::new("date-unproven"),
+    Code::new("descriptor-mismatch"),
     Code::new("key-unknown"),
     Code::new("repository-mismatch"),
     Code::new("repository-unbound"),
     Code::new("signature-invalid"),
     Code::new("signatures-too-many"),
+    Code::new("stamp-invalid"),
     Code::new("stand-in-key"),
     Code::new("subject-mismatch"),
+    Code::new("time-evidence-insufficient"),
+    Code::new("time-interval-empty"),
+    Code::new("tsa-compromised"),
+    Code::new("tsa-untrusted"),
     Code::new("type-mismatch"),
 ];
 
@@ -125,13 +235,22 @@ impl Explain for Refusal {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::AnnotationMismatch { .. } => "annotation-mismatch",
+            Self::ClockBehind { .. } => "clock-behind",
+            Self::DateTooImprecise { .. } => "date-too-imprecise",
+            Self::DateUnproven { .. } => "date-unproven",
+            Self::DescriptorMismatch { .. } => "descriptor-mismatch",
             Self::KeyUnknown { .. } => "key-unknown",
             Self::RepositoryMismatch { .. } => "repository-mismatch",
             Self::RepositoryUnbound { .. } => "repository-unbound",
             Self::SignatureInvalid { .. } => "signature-invalid",
             Self::SignaturesTooMany { .. } => "signatures-too-many",
+            Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => "stamp-invalid",
             Self::StandInKey { .. } => "stand-in-key",
             Self::SubjectMismatch { .. } => "subject-mismatch",
+            Self::TimeEvidenceInsufficient { .. } => "time-evidence-insufficient",
+            Self::TimeIntervalEmpty { .. } => "time-interval-empty",
+            Self::TsaCompromised { .. } => "tsa-compromised",
+            Self::TsaUntrusted { .. } => "tsa-untrusted",
             Self::TypeMismatch { .. } => "type-mismatch",
         })
     }
@@ -140,6 +259,18 @@ impl Explain for Refusal {
         match self {
             Self::AnnotationMismatch { key, wanted, .. } => {
                 format!("sign with `countersign sign -a {}={} …`, or do not demand it", Escaped(key), Escaped(wanted))
+            }
+            Self::ClockBehind { .. } => {
+                "set the clock of this machine; if it is right, suspect the time-stamp authority".to_owned()
+            }
+            Self::DateTooImprecise { .. } => {
+                "sign again: the signature must follow its first time stamp at once, and be stamped at once".to_owned()
+            }
+            Self::DateUnproven { .. } => {
+                "publish it with a proven date: `countersign sign --tsa URL …` instead of `--no-tsa`".to_owned()
+            }
+            Self::DescriptorMismatch { .. } => {
+                "publish it again: `countersign sign --key … --tsa URL …`; and find out who wrote this publication".to_owned()
             }
             Self::KeyUnknown { .. } => {
                 "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, verify with its `--key`"
@@ -153,11 +284,25 @@ impl Explain for Refusal {
                     .to_owned()
             }
             Self::SignaturesTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
+            Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => {
+                "sign again, with another time-stamp authority if its stamps stay so".to_owned()
+            }
             Self::StandInKey { .. } => {
                 "sign with a real key; only to try a pipeline against the stand-in, use `--accept-stand-in`".to_owned()
             }
             Self::SubjectMismatch { expected, .. } => {
                 format!("sign this image: `countersign sign --key … …@{expected}`")
+            }
+            Self::TimeEvidenceInsufficient { .. } => {
+                "sign again with more time-stamp authorities: `--tsa URL` for each".to_owned()
+            }
+            Self::TimeIntervalEmpty { .. } => {
+                "suspect one of the time-stamp authorities: find out which clock is wrong, then sign again".to_owned()
+            }
+            Self::TsaCompromised { .. } => "publish again, stamped by another authority".to_owned(),
+            Self::TsaUntrusted { .. } => {
+                "sign with a time-stamp authority that is trusted; or, if this one is to be, verify with its `--tsa-chain`"
+                    .to_owned()
             }
             Self::TypeMismatch { .. } => "sign the image itself with `countersign sign`".to_owned(),
         }
@@ -176,6 +321,7 @@ mod tests {
 
     fn refusals() -> Vec<Refusal> {
         let hostile = || HOSTILE.to_owned();
+        let time = |seconds| Timestamp::from_unix_seconds(seconds).unwrap();
         let expected = || {
             ImageRef::parse("registry.example/app")
                 .unwrap()
@@ -187,6 +333,19 @@ mod tests {
                 key: hostile(),
                 wanted: hostile(),
                 found: Some(hostile()),
+            },
+            Refusal::ClockBehind {
+                not_before: time(400),
+                now: time(0),
+            },
+            Refusal::DateTooImprecise {
+                interval: Interval::new(time(0), time(601)).unwrap(),
+                limit: Duration::from_mins(10),
+            },
+            Refusal::DateUnproven { claimed: time(0) },
+            Refusal::DescriptorMismatch {
+                expected: (hostile(), 1),
+                found: (hostile(), 2),
             },
             Refusal::KeyUnknown {
                 signer: hostile(),
@@ -201,11 +360,37 @@ mod tests {
             },
             Refusal::SignatureInvalid { key: hostile() },
             Refusal::SignaturesTooMany { limit: 100 },
+            Refusal::StampInvalid {
+                side: Side::Before,
+                source: Invalid::NotGranted {
+                    status: 2,
+                    text: hostile(),
+                },
+            },
+            Refusal::StampOutsideValidity {
+                side: Side::After,
+                operator: hostile(),
+                time: time(0),
+            },
             Refusal::StandInKey { key: hostile() },
             Refusal::SubjectMismatch {
                 expected: Digest::sha256(b""),
                 found: None,
             },
+            Refusal::TimeEvidenceInsufficient {
+                side: Side::After,
+                found: 1,
+                threshold: 2,
+            },
+            Refusal::TimeIntervalEmpty {
+                not_before: time(1),
+                not_after: time(0),
+            },
+            Refusal::TsaCompromised {
+                side: Side::Before,
+                operator: hostile(),
+            },
+            Refusal::TsaUntrusted { side: Side::After },
             Refusal::TypeMismatch {
                 expected: "expected".to_owned(),
                 found: hostile(),
@@ -217,21 +402,31 @@ mod tests {
     fn position(refusal: &Refusal) -> usize {
         match refusal {
             Refusal::AnnotationMismatch { .. } => 0,
-            Refusal::KeyUnknown { .. } => 1,
-            Refusal::RepositoryMismatch { .. } => 2,
-            Refusal::RepositoryUnbound { .. } => 3,
-            Refusal::SignatureInvalid { .. } => 4,
-            Refusal::SignaturesTooMany { .. } => 5,
-            Refusal::StandInKey { .. } => 6,
-            Refusal::SubjectMismatch { .. } => 7,
-            Refusal::TypeMismatch { .. } => 8,
+            Refusal::ClockBehind { .. } => 1,
+            Refusal::DateTooImprecise { .. } => 2,
+            Refusal::DateUnproven { .. } => 3,
+            Refusal::DescriptorMismatch { .. } => 4,
+            Refusal::KeyUnknown { .. } => 5,
+            Refusal::RepositoryMismatch { .. } => 6,
+            Refusal::RepositoryUnbound { .. } => 7,
+            Refusal::SignatureInvalid { .. } => 8,
+            Refusal::SignaturesTooMany { .. } => 9,
+            Refusal::StampInvalid { .. } => 10,
+            Refusal::StampOutsideValidity { .. } => 11,
+            Refusal::StandInKey { .. } => 12,
+            Refusal::SubjectMismatch { .. } => 13,
+            Refusal::TimeEvidenceInsufficient { .. } => 14,
+            Refusal::TimeIntervalEmpty { .. } => 15,
+            Refusal::TsaCompromised { .. } => 16,
+            Refusal::TsaUntrusted { .. } => 17,
+            Refusal::TypeMismatch { .. } => 18,
         }
     }
 
     #[test]
-    fn every_refusal_is_explained_by_a_code_of_its_own_and_shows_no_hostile_text() {
+    fn every_refusal_is_explained_by_a_listed_code_and_shows_no_hostile_text() {
         let refusals = refusals();
-        assert!(refusals.iter().map(position).eq(0..9));
+        assert!(refusals.iter().map(position).eq(0..19));
         let codes: BTreeSet<_> = refusals.iter().map(Explain::code).collect();
         assert!(codes.iter().eq(CODES), "{codes:?}");
         for refusal in refusals {

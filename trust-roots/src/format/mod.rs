@@ -11,6 +11,7 @@ use countersign_common::{
     bundle::{BundleError, ClaimedSigner},
     dsse,
     manifest::ImageBody,
+    publication::PublicationError,
     statement::StatementError,
 };
 
@@ -70,6 +71,8 @@ pub struct Claim {
     pub statement: Statement,
     /// Whom it names as its signer.
     pub signer: ClaimedSigner,
+    /// Time stamps of its signature, each in base64: anybody's to add.
+    pub after_stamps: Vec<String>,
     payload_type: String,
     payload: Vec<u8>,
     signature: Signature,
@@ -84,6 +87,11 @@ impl Claim {
     /// The signature.
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// What names the statement wherever it is stored: SHA-256 over the payload as it was signed.
+    pub fn payload_digest(&self) -> Digest {
+        Digest::sha256(&self.payload)
     }
 }
 
@@ -126,12 +134,17 @@ impl Explain for ReadError {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Bundle(BundleError::MediaType { .. } | BundleError::NoEnvelope)
-            | Self::PayloadType { .. } => "format-not-allowed",
+            | Self::PayloadType { .. }
+            | Self::Statement(StatementError::Publication(PublicationError::CriticalMember {
+                ..
+            })) => "format-not-allowed",
             Self::Bundle(
                 BundleError::TooManyLogEntries { .. } | BundleError::TooManyTimeStamps { .. },
             )
             | Self::Statement(
-                StatementError::TooManyDigests { .. } | StatementError::TooManySubjects { .. },
+                StatementError::Publication(PublicationError::TooManyTimeStamps { .. })
+                | StatementError::TooManyDigests { .. }
+                | StatementError::TooManySubjects { .. },
             ) => "too-large",
             Self::Statement(StatementError::Kind { .. }) => "type-mismatch",
             Self::Bundle(_) | Self::LayerCount { .. } | Self::Statement(_) => "malformed",

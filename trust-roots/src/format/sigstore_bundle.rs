@@ -46,6 +46,7 @@ fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError>
         format: Format::SigstoreBundle,
         statement: Statement::parse(bundle.payload(), limits)?,
         signer: bundle.signer().clone(),
+        after_stamps: bundle.stamps().to_vec(),
         payload_type: bundle.payload_type().to_owned(),
         payload: bundle.payload().to_vec(),
         signature: bundle.signature().clone(),

@@ -1,0 +1,255 @@
+//! The third step: when was the document signed?
+//!
+//! Stamps inside what was signed are older than the signature, stamps of the signature are younger. Each counts only if an
+//! authority that is trusted here made it, and only as one witness an operator.
+
+use std::{fmt, time::Duration};
+
+use countersign_common::{
+    Limits, Timestamp,
+    publication::PublicationDate,
+    rfc3161::{self, Invalid, Moment, Response, Stamped},
+};
+
+use super::{Refusal, binding::Bound};
+use crate::{
+    format::Claim,
+    time::{Interval, Standing, TimeAuthority, TimeRules, not_after, not_before},
+};
+
+/// On which side of the signature a stamp was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// Of the signature: it was made after it.
+    After,
+    /// Inside what was signed: it was made before it.
+    Before,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::After => "after the signature",
+            Self::Before => "before the signature",
+        })
+    }
+}
+
+/// A document, and the proven interval in which it was signed.
+///
+/// It borrows the token of the step before, since the same publication also counts as a signature.
+#[derive(Debug)]
+#[must_use]
+pub struct Dated<'b, 'id, 'e> {
+    bound: &'b Bound<'id, 'e>,
+    interval: Interval,
+    before: Witnesses,
+    after: Witnesses,
+}
+
+impl<'b, 'id, 'e> Dated<'b, 'id, 'e> {
+    /// The document.
+    pub fn bound(&self) -> &'b Bound<'id, 'e> {
+        self.bound
+    }
+
+    /// When it was signed.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// Who stamped what was signed.
+    pub fn before(&self) -> &Witnesses {
+        &self.before
+    }
+
+    /// Who stamped the signature.
+    pub fn after(&self) -> &Witnesses {
+        &self.after
+    }
+}
+
+/// Whose stamps count on one side, and why others do not.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Witnesses {
+    /// The distinct operators, sorted.
+    pub operators: Vec<String>,
+    /// The stamps that count for nothing.
+    pub refused: Vec<Refusal>,
+}
+
+/// Proves when a document was signed.
+///
+/// Each operator's best bound counts once; of these the `threshold`-th best decides, so that fewer lying operators than
+/// that cannot exclude the truth.
+pub fn check<'b, 'id, 'e>(
+    bound: &'b Bound<'id, 'e>,
+    rules: &TimeRules,
+    now: Timestamp,
+) -> Result<Dated<'b, 'id, 'e>, Refusal> {
+    let claim = bound.claim();
+    if let Some(PublicationDate::Claimed(claimed)) = claim
+        .statement
+        .publication()
+        .map(|publication| &publication.date)
+    {
+        return Err(Refusal::DateUnproven { claimed: *claimed });
+    }
+    let before = Stamps::read(claim, rules, Side::Before);
+    let (not_before, before) = before.decide(rules, not_before)?;
+    let after = Stamps::read(claim, rules, Side::After);
+    let (not_after, after) = after.decide(rules, not_after)?;
+    let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
+        not_before,
+        not_after,
+    })?;
+    if interval.width() > rules.max_interval() {
+        return Err(Refusal::DateTooImprecise {
+            interval,
+            limit: rules.max_interval(),
+        });
+    }
+    // A year that cannot be written is not behind any.
+    if now
+        .plus(TimeRules::SKEW)
+        .is_some_and(|latest| not_before > latest)
+    {
+        return Err(Refusal::ClockBehind { not_before, now });
+    }
+    Ok(Dated {
+        bound,
+        interval,
+        before,
+        after,
+    })
+}
+
+/// Proves by when a document was signed at the latest: all that a signature without a stamp inside can show.
+pub fn latest(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<(Timestamp, Witnesses), Refusal> {
+    Stamps::read(bound.claim(), rules, Side::After).decide(rules, not_after)
+}
+
+/// What the stamps on one side come to.
+struct Stamps<'r> {
+    side: Side,
+    bounds: Vec<(&'r str, Timestamp)>,
+    refused: Vec<Refusal>,
+}
+
+/// Picks the decisive bound.
+type Select = fn(&[(&str, Timestamp)], std::num::NonZeroUsize) -> Option<Timestamp>;
+
+impl<'r> Stamps<'r> {
+    fn read(claim: &Claim, rules: &'r TimeRules, side: Side) -> Self {
+        let (stamps, stamped) = match side {
+            Side::Before => (claim.statement.before_stamps(), Stamped::Before),
+            Side::After => (
+                claim.after_stamps.as_slice(),
+                Stamped::Signature(claim.signature()),
+            ),
+        };
+        let mut read = Self {
+            side,
+            bounds: Vec::new(),
+            refused: Vec::new(),
+        };
+        for stamp in stamps {
+            match witness(stamp, stamped, rules, side) {
+                Ok(bound) => read.bounds.push(bound),
+                Err(refusal) => read.refused.push(refusal),
+            }
+        }
+        read
+    }
+
+    fn decide(self, rules: &TimeRules, select: Select) -> Result<(Timestamp, Witnesses), Refusal> {
+        let mut operators: Vec<String> = self
+            .bounds
+            .iter()
+            .map(|(operator, _)| (*operator).to_owned())
+            .collect();
+        operators.sort();
+        operators.dedup();
+        match select(&self.bounds, rules.threshold()) {
+            Some(decisive) => Ok((
+                decisive,
+                Witnesses {
+                    operators,
+                    refused: self.refused,
+                },
+            )),
+            // A stamp that was refused says more than a count.
+            None => {
+                Err(self
+                    .refused
+                    .into_iter()
+                    .next()
+                    .unwrap_or(Refusal::TimeEvidenceInsufficient {
+                        side: self.side,
+                        found: operators.len(),
+                        threshold: rules.threshold().get(),
+                    }))
+            }
+        }
+    }
+}
+
+/// Whose stamp it is, and the bound that it proves.
+fn witness<'r>(
+    stamp: &str,
+    stamped: Stamped<'_>,
+    rules: &'r TimeRules,
+    side: Side,
+) -> Result<(&'r str, Timestamp), Refusal> {
+    let invalid = |source| Refusal::StampInvalid { side, source };
+    let der = rfc3161::decode(stamp, &Limits::TABLE).map_err(invalid)?;
+    let response = Response::parse(&der, &Limits::TABLE).map_err(invalid)?;
+    let mut nearest = Refusal::TsaUntrusted { side };
+    for authority in rules.authorities() {
+        match response.verify(stamped, &authority.anchor) {
+            Ok(stamp) => match vouched(authority, stamp.moment(), side) {
+                Ok(bound) => return Ok((&authority.operator, bound)),
+                // Another entry with the same root may be for this time.
+                Err(refusal) => nearest = refusal,
+            },
+            Err(Invalid::Untrusted | Invalid::CertificateMissing) => {}
+            Err(source) if matches!(nearest, Refusal::TsaUntrusted { .. }) => {
+                nearest = invalid(source);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(nearest)
+}
+
+/// What an authority's own stamp proves, if the authority was to be believed then.
+fn vouched(authority: &TimeAuthority, moment: &Moment, side: Side) -> Result<Timestamp, Refusal> {
+    let operator = authority.operator.clone();
+    if authority.standing == Standing::Compromised {
+        return Err(Refusal::TsaCompromised { side, operator });
+    }
+    let time = moment.time();
+    if !authority.valid.contains(time) {
+        return Err(Refusal::StampOutsideValidity {
+            side,
+            operator,
+            time,
+        });
+    }
+    let bound = match side {
+        Side::Before => moment.earliest(authority.accuracy),
+        Side::After => moment.latest(authority.accuracy),
+    };
+    bound.ok_or(Refusal::StampInvalid {
+        side,
+        source: Invalid::Accuracy,
+    })
+}
+
+/// How long ago something was signed: at least, and at most.
+pub fn age(interval: Interval, now: Timestamp) -> (Duration, Duration) {
+    (
+        now.since(interval.not_after()),
+        now.since(interval.not_before()),
+    )
+}
