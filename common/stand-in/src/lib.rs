@@ -39,6 +39,7 @@ mod server;
 mod services;
 mod stand_in;
 mod tls;
+pub mod tsa;
 mod wildcard;
 mod wire;
 
