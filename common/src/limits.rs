@@ -15,6 +15,8 @@ pub struct Limits {
     pub config: usize,
     /// A Sigstore bundle.
     pub bundle: usize,
+    /// A bundle with an attestation, where one is asked for.
+    pub attestation: usize,
     /// The body of an error or of a token answer.
     pub error_body: usize,
     /// All headers of one answer.
@@ -23,7 +25,7 @@ pub struct Limits {
     pub referrer_pages: usize,
     /// Descriptors in a listing of referrers.
     pub referrers: usize,
-    /// Signatures tried for one image.
+    /// Signatures tried for one image, of each kind of claim that is asked for.
     pub signatures: usize,
     /// Redirects followed for one request.
     pub redirects: usize,
@@ -59,6 +61,7 @@ impl Limits {
         manifest: 4 * MIB,
         config: 16 * MIB,
         bundle: 4 * MIB,
+        attestation: 16 * MIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,
         referrer_pages: 16,

@@ -29,7 +29,7 @@ const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 const LARGE: u64 = 64 << 10;
 
 /// Whether what was found so far decides, so that more would only cost time.
-pub(crate) type Enough<'a> = dyn Fn(&[Digest], &[Artifact]) -> bool + Sync + 'a;
+pub(crate) type Enough<'a> = dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync + 'a;
 
 /// Collects the evidence about an image that was resolved.
 pub(crate) async fn collect(
@@ -47,9 +47,9 @@ pub(crate) async fn collect(
         deadline,
     };
     let child = select_child(&image, platform);
-    let mut subjects = vec![image.digest().clone()];
+    let mut subjects = vec![image.manifest.descriptor().clone()];
     if let Ok(Some(child)) = &child {
-        subjects.push(child.digest.clone());
+        subjects.push(child.clone());
     }
     let content = deadline.within(source.content(&image, child));
     let (content, (artifacts, listings, left_out)) =
@@ -165,7 +165,7 @@ impl Source<'_, '_> {
 
     /// In batches, until they are enough: whoever may push can list a thousand artifacts, and must not thereby make the
     /// time run out.
-    async fn artifacts(self, subjects: &[Digest], enough: &Enough<'_>) -> Found {
+    async fn artifacts(self, subjects: &[Descriptor], enough: &Enough<'_>) -> Found {
         let (referrers, failures) = self.list(subjects).await;
         let mut allowance = self.limits.image_bytes;
         let (referrers, mut left_out) = affordable(
@@ -230,27 +230,26 @@ impl Source<'_, '_> {
 
     /// What is listed for each subject, each entry once: a list that repeats one bad signature must not use up the tries
     /// of the good ones.
-    async fn list(self, subjects: &[Digest]) -> (Vec<Referrer>, Vec<Failure>) {
-        let list = |subject| async move {
+    async fn list(self, subjects: &[Descriptor]) -> (Vec<Referrer>, Vec<Failure>) {
+        let list = |subject: Digest| async move {
             let listed = self
                 .deadline
-                .within(self.registry.referrers(self.repository, subject))
+                .within(self.registry.referrers(self.repository, &subject))
                 .await;
             listed.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
         };
         let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
-        for (subject, listed) in subjects
-            .iter()
-            .zip(future::join_all(subjects.iter().map(list)).await)
-        {
+        for (subject, listed) in subjects.iter().zip(
+            future::join_all(subjects.iter().map(|subject| list(subject.digest.clone()))).await,
+        ) {
             let mut seen = HashSet::new();
             match listed {
                 Ok(listed) => referrers.extend(
                     listed
                         .into_iter()
                         .filter(|one| seen.insert((one.digest.clone(), one.size)))
-                        .map(|descriptor| (subject.clone(), descriptor)),
+                        .map(|descriptor| (subject.digest.clone(), descriptor)),
                 ),
                 Err(failure) => failures.push(failure),
             }

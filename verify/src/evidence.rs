@@ -1,12 +1,15 @@
 //! Everything that was found about an image, undecided.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use countersign_common::{
-    Digest, Manifest, PinnedImage,
+    Descriptor, Digest, Limits, Manifest, PinnedImage, json,
     manifest::Platform,
     registry::{self, Failure},
 };
 use countersign_trust_roots::format::Claim;
+use serde::Deserialize;
 
 use crate::Refusal;
 
@@ -30,14 +33,65 @@ pub struct Evidence {
 impl Evidence {
     /// What may vouch for the image: a signature of the image that is judged, or of the index that it was reached
     /// through.
-    pub(crate) fn subjects(&self) -> Vec<&Digest> {
+    pub(crate) fn subjects(&self) -> Vec<&Descriptor> {
+        let resolved = self.image.manifest.descriptor();
         match &self.content {
             Ok(content) if content.manifest.digest() != self.image.digest() => {
-                vec![content.manifest.digest(), self.image.digest()]
+                vec![content.manifest.descriptor(), resolved]
             }
-            _ => vec![self.image.digest()],
+            _ => vec![resolved],
         }
     }
+
+    /// When its builder says that it was built.
+    pub(crate) fn builder_claims(&self) -> Option<String> {
+        let claim = created(self.content.as_ref().ok()?)?;
+        Some(claim.chars().take(CREATED_SHOWN).collect())
+    }
+}
+
+/// The annotation and label that say when an image was built.
+const CREATED: &str = "org.opencontainers.image.created";
+
+/// What is shown of it; a time is never longer.
+const CREATED_SHOWN: usize = 64;
+
+#[derive(Deserialize)]
+struct ConfigDocument {
+    #[serde(default)]
+    config: Option<LabelsDocument>,
+    #[serde(default)]
+    created: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LabelsDocument {
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// What an image says of its making: the annotation of its manifest, or else the label or the date of its configuration.
+fn created(content: &ImageContent) -> Option<String> {
+    #[derive(Deserialize)]
+    struct ManifestDocument {
+        #[serde(default)]
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    let manifest: Option<ManifestDocument> =
+        json::from_slice(content.manifest.bytes(), &Limits::TABLE).ok();
+    let annotation = manifest
+        .and_then(|manifest| manifest.annotations)
+        .and_then(|mut annotations| annotations.remove(CREATED));
+    annotation.or_else(|| {
+        let config = content.config.as_ref()?;
+        let config: ConfigDocument = json::from_slice(config, &Limits::TABLE).ok()?;
+        let label = config
+            .config
+            .and_then(|config| config.labels)
+            .and_then(|mut labels| labels.remove(CREATED));
+        label.or(config.created)
+    })
 }
 
 /// The manifest that is judged, and what it needs to be whole.

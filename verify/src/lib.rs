@@ -8,13 +8,15 @@ mod collect;
 mod deadline;
 mod evidence;
 mod refusal;
+mod shown;
 pub mod verdict;
 mod verifier;
 
 pub use self::{
+    check::freshness::DateDemand,
     deadline::Deadline,
     evidence::{Artifact, Content, Evidence},
-    refusal::{CODES, Refusal},
+    refusal::{CODES, DateLimit, Refusal},
     verdict::{Level, Outcome, Verdict},
     verifier::{Demand, Verifier},
 };

@@ -1,12 +1,30 @@
 //! Why an image is refused.
 
-use countersign_common::{Code, Digest, Escaped, Explain, manifest::Platform, registry};
-use countersign_trust_roots::{document, format::ReadError};
+use std::time::Duration;
+
+use countersign_common::{
+    Code, Digest, Escaped, Explain, Timestamp, manifest::Platform, predicate::PredicateType,
+    registry,
+};
+use countersign_trust_roots::{
+    document::{self, Kind},
+    format::ReadError,
+};
+
+use crate::shown::Age;
 
 /// Found out, and the answer is no.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// A demanded attestation is not there.
+    #[error("{subject} has no attestation of type {} by a trusted key", Escaped(kind.as_str()))]
+    AttestationMissing {
+        /// The content.
+        subject: Digest,
+        /// What was demanded.
+        kind: PredicateType,
+    },
     /// A child that is no image.
     #[error("the child {child} is of type {}, not an image", Escaped(media_type))]
     ChildNotImage {
@@ -29,11 +47,13 @@ pub enum Refusal {
         /// The child.
         child: Digest,
     },
-    /// A signature was found that does not count.
-    #[error("the signature {} does not count: {source}", artifact.short())]
+    /// A signed document was found that does not count.
+    #[error("the {} {} does not count: {source}", noun(kind), artifact.short())]
     Document {
         /// The artifact's manifest.
         artifact: Digest,
+        /// What it says that it is.
+        kind: Kind,
         /// Why not.
         source: document::Refusal,
     },
@@ -46,6 +66,40 @@ pub enum Refusal {
         left_out: usize,
         /// How much is fetched.
         limit: u64,
+    },
+    /// The publisher's support is over.
+    #[error("its publisher supported it until {until}, which was {} ago", Age(*past))]
+    ImageEndOfLife {
+        /// Until when.
+        until: Timestamp,
+        /// How long that is over.
+        past: Duration,
+    },
+    /// Published later than is accepted.
+    #[error(
+        "it may have been published as late as {not_after}, {} ago; {limit}",
+        Age(*age)
+    )]
+    ImageTooNew {
+        /// The latest that it can have been published.
+        not_after: Timestamp,
+        /// How long ago that is.
+        age: Duration,
+        /// What is accepted.
+        limit: DateLimit,
+    },
+    /// Published earlier than is accepted.
+    #[error(
+        "it may have been published as early as {not_before}, {} ago; {limit}",
+        Age(*age)
+    )]
+    ImageTooOld {
+        /// The earliest that it can have been published.
+        not_before: Timestamp,
+        /// How long ago that is.
+        age: Duration,
+        /// What is accepted.
+        limit: DateLimit,
     },
     /// Something was listed for the image that refers to something else.
     #[error("the artifact {} is listed for the image but refers to something else", artifact.short())]
@@ -61,6 +115,12 @@ pub enum Refusal {
         /// What there is.
         available: Vec<Platform>,
     },
+    /// A proven date is demanded, and there is nothing that could prove one.
+    #[error("{subject} has no publication, so nothing says when it was published")]
+    PublicationMissing {
+        /// The content.
+        subject: Digest,
+    },
     /// What the registry delivered is refused.
     #[error(transparent)]
     Registry(#[from] registry::Refusal),
@@ -71,6 +131,16 @@ pub enum Refusal {
         subject: Digest,
         /// What is there instead.
         found: Vec<String>,
+    },
+    /// A time stamp proves nothing, where nothing depends on it.
+    #[error("a time stamp of the {} {} proves nothing: {source}", noun(kind), artifact.short())]
+    Stamp {
+        /// The artifact's manifest.
+        artifact: Digest,
+        /// What was stamped.
+        kind: Kind,
+        /// Why not.
+        source: document::Refusal,
     },
     /// A signature was found whose bytes are refused.
     #[error("the artifact {} cannot be used: {source}", artifact.short())]
@@ -95,6 +165,32 @@ pub enum Refusal {
         /// Who did.
         signers: Vec<String>,
     },
+}
+
+/// What is demanded of a date.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DateLimit {
+    /// Not published before this.
+    #[error("only what was published at {0} or later is accepted")]
+    After(Timestamp),
+    /// Not published after this.
+    #[error("only what was published at {0} or earlier is accepted")]
+    Before(Timestamp),
+    /// No older than this.
+    #[error("at most {} is accepted", Age(*.0))]
+    MaxAge(Duration),
+    /// No younger than this.
+    #[error("at least {} is demanded", Age(*.0))]
+    MinAge(Duration),
+}
+
+/// What people call it.
+fn noun(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Attestation(_) => "attestation",
+        Kind::ImageSignature => "signature",
+        Kind::Publication => "publication",
+    }
 }
 
 fn platforms(available: &[Platform]) -> String {
@@ -125,36 +221,54 @@ fn list(texts: &[String]) -> String {
 /// Every code that a verdict may carry as a refusal, of this package and of those below it.
 pub const CODES: &[Code] = &[
     Code::new("annotation-mismatch"),
+    Code::new("attestation-missing"),
+    Code::new("clock-behind"),
+    Code::new("date-too-imprecise"),
+    Code::new("date-unproven"),
     Code::new("descriptor-mismatch"),
     Code::new("digest-mismatch"),
     Code::new("format-not-allowed"),
+    Code::new("image-end-of-life"),
     Code::new("image-not-found"),
+    Code::new("image-too-new"),
+    Code::new("image-too-old"),
     Code::new("key-unknown"),
     Code::new("malformed"),
     Code::new("platform-missing"),
+    Code::new("publication-missing"),
     Code::new("referrers-too-many"),
     Code::new("repository-mismatch"),
     Code::new("repository-unbound"),
     Code::new("signature-invalid"),
     Code::new("signature-missing"),
     Code::new("signatures-too-many"),
+    Code::new("stamp-invalid"),
     Code::new("stand-in-key"),
     Code::new("subject-mismatch"),
     Code::new("threshold-not-met"),
+    Code::new("time-evidence-insufficient"),
+    Code::new("time-interval-empty"),
     Code::new("too-large"),
+    Code::new("tsa-compromised"),
+    Code::new("tsa-untrusted"),
     Code::new("type-mismatch"),
 ];
 
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
+            Self::AttestationMissing { .. } => Code::new("attestation-missing"),
             Self::ChildNotImage { .. } => Code::new("format-not-allowed"),
             Self::Damaged { source, .. } => source.code(),
             Self::DescriptorMismatch { .. } => Code::new("descriptor-mismatch"),
-            Self::Document { source, .. } => source.code(),
+            Self::Document { source, .. } | Self::Stamp { source, .. } => source.code(),
             Self::EvidenceTooLarge { .. } => Code::new("too-large"),
+            Self::ImageEndOfLife { .. } => Code::new("image-end-of-life"),
+            Self::ImageTooNew { .. } => Code::new("image-too-new"),
+            Self::ImageTooOld { .. } => Code::new("image-too-old"),
             Self::Misplaced { .. } => Code::new("subject-mismatch"),
             Self::PlatformMissing { .. } => Code::new("platform-missing"),
+            Self::PublicationMissing { .. } => Code::new("publication-missing"),
             Self::Registry(source) | Self::Transfer { source, .. } => source.code(),
             Self::SignatureMissing { .. } => Code::new("signature-missing"),
             Self::ThresholdNotMet { .. } => Code::new("threshold-not-met"),
@@ -163,14 +277,24 @@ impl Explain for Refusal {
 
     fn remedy(&self) -> String {
         match self {
+            Self::AttestationMissing { subject, kind } => format!(
+                "attest it: `countersign attest --key … --type {} --predicate FILE …@{subject}`",
+                Escaped(kind.as_str())
+            ),
             Self::ChildNotImage { .. } => "name the image itself, by its digest".to_owned(),
             Self::Damaged { source, .. } => source.remedy(),
             Self::DescriptorMismatch { .. } => "push the index again with a tool that writes true descriptors".to_owned(),
-            Self::Document { source, .. } => source.remedy(),
+            Self::Document { source, .. } | Self::Stamp { source, .. } => source.remedy(),
             Self::EvidenceTooLarge { .. } => "remove what should not refer to this image".to_owned(),
+            Self::ImageEndOfLife { .. } => "move to a release that is supported".to_owned(),
+            Self::ImageTooNew { .. } => "wait, or use a release that is older".to_owned(),
+            Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),
             Self::Misplaced { .. } => "suspect the registry, or remove the artifact from its fallback tag".to_owned(),
             Self::PlatformMissing { .. } => "ask for a platform that there is, with `--platform`".to_owned(),
             Self::Registry(source) | Self::Transfer { source, .. } => source.remedy(),
+            Self::PublicationMissing { subject } => format!(
+                "publish it with a proven date: `countersign sign --key … --tsa URL …@{subject}`"
+            ),
             Self::SignatureMissing { subject, .. } => {
                 format!("sign it: `countersign sign --key … …@{subject}`; or find out who pushed it")
             }

@@ -1,25 +1,34 @@
 //! Who is trusted and what is demanded, and the whole flow from a reference to a verdict.
 
-use std::{collections::BTreeMap, num::NonZeroUsize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+};
 
 use countersign_common::{
-    Digest, ImageRef, Limits, Registry, Repository, Timestamp, manifest::Platform,
-    registry::Failure, statement::IMAGE_SIGNATURE,
+    Descriptor, ImageRef, Limits, Registry, Repository, Timestamp, manifest::Platform,
+    predicate::PredicateType, registry::Failure,
 };
 use countersign_trust_roots::{
-    Authorities,
-    document::{Expected, StandIn, Unbound},
+    Authorities, TimeRules,
+    document::{Expected, Kind, StandIn, Unbound},
 };
 
-use crate::{Artifact, Deadline, Evidence, Verdict, check, collect::collect};
+use crate::{
+    Artifact, Deadline, Evidence, Level, Verdict,
+    check::{self, freshness::DateDemand},
+    collect::collect,
+};
 
-/// Judges images: trusted keys, and what is demanded of an image.
+/// Judges images: trusted keys, trusted time-stamp authorities, and what is demanded of an image.
 ///
 /// There is no default: whoever verifies says whom they trust.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     /// Who may sign.
     pub authorities: Authorities,
+    /// Who is believed about time.
+    pub time: TimeRules,
     /// What an image must show.
     pub demand: Demand,
     /// Bounds on evidence.
@@ -29,16 +38,42 @@ pub struct Verifier {
 /// What an image must show.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Demand {
-    /// Signatures by how many distinct keys.
+    /// Signatures of the image by how many distinct keys. Of one key, a publication will do too.
     pub threshold: NonZeroUsize,
     /// Signed annotations, with their values.
     pub annotations: BTreeMap<String, String>,
+    /// Attestations that must be there, each by a trusted key.
+    pub attestations: BTreeSet<PredicateType>,
+    /// How much must be proven.
+    pub level: Level,
+    /// What the proven date must be like. Any such demand also demands [`Level::Dated`].
+    pub dates: Vec<DateDemand>,
     /// The child of an index that is judged instead of the index.
     pub platform: Option<Platform>,
     /// What becomes of signatures that name no repository.
     pub unbound: Unbound,
     /// What becomes of signatures by demonstration keys.
     pub stand_in: StandIn,
+}
+
+impl Demand {
+    /// How much must be proven, with what the other demands imply.
+    pub(crate) fn level(&self) -> Level {
+        if self.dates.is_empty() {
+            self.level
+        } else {
+            self.level.max(Level::Dated)
+        }
+    }
+
+    /// The kinds of attestations that are demanded.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.attestations
+            .iter()
+            .cloned()
+            .map(Kind::Attestation)
+            .collect()
+    }
 }
 
 impl Verifier {
@@ -61,10 +96,14 @@ impl Verifier {
             }
             None => return Verdict::undecided(image, now, &deadline.missed(image.repository())),
         };
-        let enough = |subjects: &[Digest], artifacts: &[Artifact]| {
+        let enough = |subjects: &[Descriptor], artifacts: &[Artifact]| {
             check::is_enough(self, image.repository(), subjects, artifacts)
         };
-        let bounds = (&self.limits, deadline);
+        let limits = Limits {
+            bundle: self.blob_limit(),
+            ..self.limits
+        };
+        let bounds = (&limits, deadline);
         let evidence = collect(
             pinned,
             self.demand.platform.as_ref(),
@@ -81,11 +120,19 @@ impl Verifier {
         check::check(self, evidence, now)
     }
 
-    pub(crate) fn expected(&self, repository: &Repository, subject: &Digest) -> Expected {
+    /// How long a blob may be that vouches for an image.
+    pub(crate) fn blob_limit(&self) -> usize {
+        if self.demand.attestations.is_empty() {
+            self.limits.bundle
+        } else {
+            self.limits.attestation
+        }
+    }
+
+    pub(crate) fn expected(&self, repository: &Repository, subject: &Descriptor) -> Expected {
         Expected {
             subject: subject.clone(),
             repository: repository.clone(),
-            predicate_type: IMAGE_SIGNATURE.to_owned(),
             annotations: self.demand.annotations.clone(),
             unbound: self.demand.unbound,
             stand_in: self.demand.stand_in,

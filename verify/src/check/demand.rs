@@ -1,57 +1,89 @@
 //! The last step: everything that is demanded is there.
 //!
 //! ```compile_fail,E0451
-//! # use countersign_verify::check::{demand, integrity, quorum};
-//! fn cheat<'id, 'e>(whole: integrity::Whole<'id, 'e>, quorum: quorum::Quorum<'id, 'e>) -> demand::Trusted<'id, 'e> {
-//!     demand::Trusted { whole, quorum }
+//! # use countersign_verify::check::{attested, demand, freshness, integrity, quorum};
+//! fn cheat<'b, 'id, 'e>(
+//!     whole: integrity::Whole<'id, 'e>,
+//!     quorum: quorum::Quorum<'b, 'id, 'e>,
+//!     attested: attested::Attested<'b, 'id, 'e>,
+//!     fresh: freshness::Fresh<'b, 'id, 'e>,
+//! ) -> demand::Trusted<'b, 'id, 'e> {
+//!     demand::Trusted { whole, quorum, attested, fresh }
 //! }
 //! ```
-//! Trust needs both, an image that is whole and a quorum:
+//! Trust needs all of them: an image that is whole, a quorum, attestations, freshness:
 //! ```compile_fail,E0061
 //! # use countersign_verify::check::{demand, integrity};
 //! fn cheat(whole: integrity::Whole<'_, '_>) {
 //!     let _ = demand::check(whole);
 //! }
 //! ```
-//! and both of one judgement:
+//! and all of one judgement:
 //! ```compile_fail
-//! # use countersign_verify::check::{demand, integrity, quorum};
-//! fn cheat<'one, 'other, 'e>(whole: integrity::Whole<'one, 'e>, quorum: quorum::Quorum<'other, 'e>) {
-//!     let _ = demand::check(whole, quorum);
+//! # use countersign_verify::check::{attested, demand, freshness, integrity, quorum};
+//! fn cheat<'b, 'one, 'other, 'e>(
+//!     whole: integrity::Whole<'one, 'e>,
+//!     quorum: quorum::Quorum<'b, 'other, 'e>,
+//!     attested: attested::Attested<'b, 'one, 'e>,
+//!     fresh: freshness::Fresh<'b, 'one, 'e>,
+//! ) {
+//!     let _ = demand::check(whole, quorum, attested, fresh);
 //! }
 //! ```
 //! A quorum is no list that somebody fills:
 //! ```compile_fail,E0451
 //! # use countersign_trust_roots::document::Case;
 //! # use countersign_verify::check::quorum;
-//! fn cheat<'id, 'e>(case: Case<'id, 'e>) -> quorum::Quorum<'id, 'e> {
+//! fn cheat<'b, 'id, 'e>(case: Case<'id, 'e>) -> quorum::Quorum<'b, 'id, 'e> {
 //!     quorum::Quorum { case, threshold: std::num::NonZeroUsize::MIN, signatures: Vec::new() }
 //! }
 //! ```
 
-use super::{integrity::Whole, quorum::Quorum};
+use super::{attested::Attested, freshness::Fresh, integrity::Whole, quorum::Quorum};
 
-/// An image that may be trusted: whole, and signed by enough of those who may sign it.
+/// An image that may be trusted: whole, signed by enough of those who may sign it, attested and fresh as is demanded.
 #[derive(Debug)]
 #[must_use]
-pub struct Trusted<'id, 'e> {
+pub struct Trusted<'b, 'id, 'e> {
     whole: Whole<'id, 'e>,
-    quorum: Quorum<'id, 'e>,
+    quorum: Quorum<'b, 'id, 'e>,
+    attested: Attested<'b, 'id, 'e>,
+    fresh: Fresh<'b, 'id, 'e>,
 }
 
-impl<'id, 'e> Trusted<'id, 'e> {
+impl<'b, 'id, 'e> Trusted<'b, 'id, 'e> {
     /// The image.
     pub fn whole(&self) -> &Whole<'id, 'e> {
         &self.whole
     }
 
     /// Who signed it.
-    pub fn quorum(&self) -> &Quorum<'id, 'e> {
+    pub fn quorum(&self) -> &Quorum<'b, 'id, 'e> {
         &self.quorum
+    }
+
+    /// What else is said of it, as far as it was demanded.
+    pub fn attested(&self) -> &Attested<'b, 'id, 'e> {
+        &self.attested
+    }
+
+    /// When it was published.
+    pub fn fresh(&self) -> &Fresh<'b, 'id, 'e> {
+        &self.fresh
     }
 }
 
 /// The only way to [`Trusted`].
-pub fn check<'id, 'e>(whole: Whole<'id, 'e>, quorum: Quorum<'id, 'e>) -> Trusted<'id, 'e> {
-    Trusted { whole, quorum }
+pub fn check<'b, 'id, 'e>(
+    whole: Whole<'id, 'e>,
+    quorum: Quorum<'b, 'id, 'e>,
+    attested: Attested<'b, 'id, 'e>,
+    fresh: Fresh<'b, 'id, 'e>,
+) -> Trusted<'b, 'id, 'e> {
+    Trusted {
+        whole,
+        quorum,
+        attested,
+        fresh,
+    }
 }

@@ -1,50 +1,66 @@
 //! The judgement itself: pure, total, deterministic and bounded.
 //!
-//! Every claim goes `authentic → bound`; distinct keys make a quorum; a whole image with a quorum is trusted, and
-//! nothing else is. A claim that fails on the way becomes a reason or a remark, never silence.
+//! Every claim goes `authentic → bound`, a publication also `→ dated`; distinct keys make a quorum; a whole image with a
+//! quorum and with the attestations and the date that are demanded is trusted, and nothing else is. A claim that fails on
+//! the way becomes a reason or a remark, never silence.
 
+pub mod attested;
+mod claims;
 pub mod demand;
+pub mod freshness;
 pub mod integrity;
 pub mod quorum;
 mod shortfall;
 
-use std::cmp::Reverse;
+use countersign_common::{Descriptor, Repository, Timestamp};
+use countersign_trust_roots::document::{Case, Kind, binding::Bound, dating, judge};
 
-use countersign_common::{Digest, Repository, Timestamp};
-use countersign_trust_roots::{
-    document::{Budget, Case, authenticity, binding, judge},
-    format::Claim,
-};
-
-use self::shortfall::Shortfall;
+pub(crate) use self::shortfall::Parts;
+use self::{claims::Claims, shortfall::Shortfall};
 use crate::{
-    Refusal, Verdict, Verifier,
-    evidence::{Artifact, Content, Evidence},
+    Level, Refusal, Verdict, Verifier,
+    evidence::{Artifact, Evidence},
     verdict::Findings,
 };
 
 /// Judges an image by what was found: by its own signatures, or by those of the index it was reached through.
 ///
-/// A quorum is met on one of them: two signers of two different things did not agree on anything.
+/// All that is demanded is met on one of them: two signers of two different things did not agree on anything.
 pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
+    let demanded = verifier.demand.kinds();
     let mut shortfalls = Vec::new();
     for subject in evidence.subjects() {
         let expected = verifier.expected(evidence.image.repository(), subject);
-        // Each has its own: junk beside a child must not use up the tries of the index's signature.
-        let mut budget = Budget::of(verifier.limits.signatures);
         let attempt = judge(&expected, &verifier.authorities, |case| {
-            let mut found = Findings::of_collecting(evidence, &verifier.limits);
-            let bound = signatures(case, &evidence.artifacts, &mut budget, &mut found);
+            let mut found = Found::of(verifier, case, (&evidence.artifacts, &demanded));
+            found.signed.collecting(evidence, &verifier.limits);
             let integrity = integrity::check(case, evidence);
-            let quorum = quorum::check(case, verifier.demand.threshold, bound);
-            match (integrity, quorum) {
-                (Ok(whole), Ok(quorum)) => Ok(Verdict::verified(
-                    &demand::check(whole, quorum),
-                    evidence,
-                    now,
-                    shortfall::remarks(&shortfalls, found),
+            let quorum = quorum::check(
+                case,
+                verifier.demand.threshold,
+                (&found.signatures, &found.publications),
+            );
+            let attested = attested::check(case, &demanded, &found.attestations);
+            let dated = dated(verifier, &found.publications, now, &mut found.published);
+            let fresh = freshness::check(case, (&found.publications, dated), &verifier.demand, now);
+            match (integrity, quorum, attested, fresh) {
+                (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
+                    let trusted = demand::check(whole, quorum, attested, fresh);
+                    let noticed = shortfall::remarks(&shortfalls, found.signed, found.published);
+                    Ok(Verdict::verified(
+                        &trusted,
+                        (evidence, &verifier.time),
+                        now,
+                        noticed,
+                    ))
+                }
+                (integrity, quorum, attested, fresh) => Err(Shortfall::of(
+                    integrity.err(),
+                    (quorum, attested, fresh),
+                    (found.signed, found.published),
+                    &subject.digest,
+                    (&verifier.time, now),
                 )),
-                (integrity, quorum) => Err(Shortfall::of(integrity.err(), quorum, found, subject)),
             }
         });
         match attempt {
@@ -55,74 +71,83 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
     shortfall::verdict(shortfalls, evidence, now)
 }
 
-/// Whether a quorum is there already, so that nothing more needs to be fetched. Decides nothing else.
-pub(crate) fn is_enough(
-    verifier: &Verifier,
-    repository: &Repository,
-    subjects: &[Digest],
-    artifacts: &[Artifact],
-) -> bool {
-    subjects.iter().any(|subject| {
-        let mut budget = Budget::of(verifier.limits.signatures);
-        judge(
-            &verifier.expected(repository, subject),
-            &verifier.authorities,
-            |case| {
-                let bound = signatures(case, artifacts, &mut budget, &mut Findings::default());
-                quorum::check(case, verifier.demand.threshold, bound).is_ok()
-            },
-        )
-    })
+/// What was found for one judgement, and what was noticed on the way.
+struct Found<'id, 'e> {
+    signatures: Vec<Bound<'id, 'e>>,
+    publications: Vec<Bound<'id, 'e>>,
+    attestations: Vec<Bound<'id, 'e>>,
+    /// About signatures and attestations.
+    signed: Findings,
+    /// About publications and their dates.
+    published: Findings,
 }
 
-/// The image signatures that count. What was found instead, or does not count, goes to the findings.
-fn signatures<'id, 'e>(
-    case: Case<'id, 'e>,
-    artifacts: &'e [Artifact],
-    budget: &mut Budget,
-    found: &mut Findings,
-) -> Vec<binding::Bound<'id, 'e>> {
-    let about_subject = |artifact: &&Artifact| artifact.subject == case.expected().subject;
-    let mut artifacts: Vec<_> = artifacts.iter().filter(about_subject).collect();
-    // Whoever lists them must not decide, by their order, which are tried or shown.
-    artifacts.sort_by_key(|artifact| &artifact.digest);
-    let mut claims = Vec::new();
-    for artifact in artifacts {
-        match &artifact.content {
-            Content::Claims(all) => {
-                let (asked, other): (Vec<&Claim>, Vec<&Claim>) = all.iter().partition(|claim| {
-                    claim.statement.predicate_type() == case.expected().predicate_type
-                });
-                claims.extend(asked);
-                found.other_kinds(
-                    other
-                        .into_iter()
-                        .map(|claim| claim.statement.predicate_type()),
-                );
-            }
-            Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
-            Content::Refused(refusal) => found.refused(refusal),
-            Content::Unavailable(error) => found.unavailable(error),
+impl<'id, 'e> Found<'id, 'e> {
+    fn of(
+        verifier: &Verifier,
+        case: Case<'id, 'e>,
+        (artifacts, demanded): (&'e [Artifact], &'e [Kind]),
+    ) -> Self {
+        let (mut signed, mut published) = (Findings::default(), Findings::default());
+        let asked = [&[Kind::ImageSignature, Kind::Publication], demanded].concat();
+        let claims = Claims::of(case, artifacts, &asked, &mut signed);
+        let tries = verifier.limits.signatures;
+        Self {
+            signatures: claims.bound(&Kind::ImageSignature, tries, &mut signed),
+            publications: claims.bound(&Kind::Publication, tries, &mut published),
+            attestations: demanded
+                .iter()
+                .flat_map(|kind| claims.bound(kind, tries, &mut signed))
+                .collect(),
+            signed,
+            published,
         }
     }
-    // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
-    claims.sort_by_key(|claim| {
-        let names_subject = claim
-            .statement
-            .subjects_naming(&case.expected().subject)
-            .next()
-            .is_some();
-        Reverse(names_subject && authenticity::names_trusted_key(case, claim))
-    });
-    let mut bound = Vec::new();
-    for claim in claims {
-        match authenticity::check(case, claim, budget).and_then(binding::check) {
-            Ok(signature) => bound.push(signature),
+}
+
+/// The publications whose date is proven. Without anybody to believe about time none is, and nothing is to be said of it.
+fn dated<'b, 'id, 'e>(
+    verifier: &Verifier,
+    publications: &'b [Bound<'id, 'e>],
+    now: Timestamp,
+    found: &mut Findings,
+) -> Vec<dating::Dated<'b, 'id, 'e>> {
+    let mut dated = Vec::new();
+    if verifier.time.authorities().is_empty() {
+        return dated;
+    }
+    for publication in publications {
+        match dating::check(publication, &verifier.time, now) {
+            Ok(publication) => dated.push(publication),
             Err(source) => found.refused(&Refusal::Document {
-                artifact: claim.artifact.clone(),
+                artifact: publication.claim().artifact.clone(),
+                kind: Kind::Publication,
                 source,
             }),
         }
     }
-    bound
+    dated
+}
+
+/// Whether all is there already that is demanded, so that nothing more needs to be fetched. Decides nothing else.
+///
+/// Where a date is demanded nothing is enough: an earlier publication may still come.
+pub(crate) fn is_enough(
+    verifier: &Verifier,
+    repository: &Repository,
+    subjects: &[Descriptor],
+    artifacts: &[Artifact],
+) -> bool {
+    let demanded = verifier.demand.kinds();
+    verifier.demand.level() == Level::Signed
+        && subjects.iter().any(|subject| {
+            let expected = verifier.expected(repository, subject);
+            judge(&expected, &verifier.authorities, |case| {
+                let found = Found::of(verifier, case, (artifacts, &demanded));
+                let threshold = verifier.demand.threshold;
+                let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
+                quorum::check(case, threshold, vouchers).is_ok()
+                    && attested::check(case, &demanded, &found.attestations).is_ok()
+            })
+        })
 }

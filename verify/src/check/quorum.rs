@@ -3,18 +3,18 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use countersign_common::KeyId;
-use countersign_trust_roots::document::{Case, binding::Bound};
+use countersign_trust_roots::document::{Case, Kind, binding::Bound};
 
 /// As many distinct keys as are demanded have signed, in one judgement.
 #[derive(Debug)]
 #[must_use]
-pub struct Quorum<'id, 'e> {
+pub struct Quorum<'b, 'id, 'e> {
     case: Case<'id, 'e>,
     threshold: NonZeroUsize,
-    signatures: Vec<Bound<'id, 'e>>,
+    signatures: Vec<&'b Bound<'id, 'e>>,
 }
 
-impl<'id, 'e> Quorum<'id, 'e> {
+impl<'b, 'id, 'e> Quorum<'b, 'id, 'e> {
     /// The judgement that it belongs to.
     pub fn case(&self) -> Case<'id, 'e> {
         self.case
@@ -26,7 +26,7 @@ impl<'id, 'e> Quorum<'id, 'e> {
     }
 
     /// One signature by each key, in the order of the keys.
-    pub fn signatures(&self) -> &[Bound<'id, 'e>] {
+    pub fn signatures(&self) -> &[&'b Bound<'id, 'e>] {
         &self.signatures
     }
 }
@@ -40,14 +40,25 @@ pub struct TooFew {
     pub signers: Vec<String>,
 }
 
-/// Counts distinct key material: one key that signs twice, or under two names, counts once.
-pub fn check<'id, 'e>(
+/// Counts distinct key material among the signatures of the image: one key that signs twice, or under two names, counts
+/// once.
+///
+/// Where one key is enough, and nothing is demanded that only a signature of the image can say, a publication will do: it
+/// says more, by the same key.
+pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     threshold: NonZeroUsize,
-    signatures: Vec<Bound<'id, 'e>>,
-) -> Result<Quorum<'id, 'e>, TooFew> {
-    let mut by_key: BTreeMap<&KeyId, Bound<'id, 'e>> = BTreeMap::new();
-    for signature in signatures {
+    (signatures, publications): (&'b [Bound<'id, 'e>], &'b [Bound<'id, 'e>]),
+) -> Result<Quorum<'b, 'id, 'e>, TooFew> {
+    let publications_count =
+        threshold == NonZeroUsize::MIN && case.expected().annotations.is_empty();
+    let counts = |bound: &&Bound<'_, '_>| match bound.kind() {
+        Kind::ImageSignature => true,
+        Kind::Publication => publications_count,
+        Kind::Attestation(_) => false,
+    };
+    let mut by_key: BTreeMap<&KeyId, &'b Bound<'id, 'e>> = BTreeMap::new();
+    for signature in signatures.iter().chain(publications).filter(counts) {
         by_key
             .entry(signature.authority().key.id())
             .or_insert(signature);

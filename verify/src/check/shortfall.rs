@@ -1,51 +1,87 @@
 //! What is missing for trust, and whether that is a refusal or an open question.
 
-use countersign_common::{Digest, Timestamp};
+use countersign_common::{Digest, Timestamp, predicate::PredicateType};
+use countersign_trust_roots::TimeRules;
 
 use super::{
+    attested::{Attested, Missing},
+    freshness::{Fresh, Stale},
     integrity::Broken,
     quorum::{Quorum, TooFew},
 };
 use crate::{
     Refusal, Verdict,
     evidence::Evidence,
-    verdict::{Authenticity, Fault, Finding, Findings, Integrity, Outcome, Reason, distinct},
+    verdict::{
+        Authenticity, Fault, Finding, Findings, Freshness, Integrity, Outcome, Published, Reason,
+        distinct,
+    },
 };
 
 /// One judgement that did not end in trust.
 pub(super) struct Shortfall {
     integrity: Option<Broken>,
     authenticity: Authenticity,
+    freshness: Freshness,
     noticed: Vec<Finding>,
 }
+
+/// What the steps found, each the token or what is missing for it.
+type Steps<'b, 'id, 'e> = (
+    Result<Quorum<'b, 'id, 'e>, TooFew>,
+    Result<Attested<'b, 'id, 'e>, Missing>,
+    Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>>,
+);
 
 impl Shortfall {
     pub(super) fn of(
         integrity: Option<Broken>,
-        quorum: Result<Quorum<'_, '_>, TooFew>,
-        found: Findings,
+        (quorum, attested, fresh): Steps<'_, '_, '_>,
+        (signed, published): (Findings, Findings),
         subject: &Digest,
+        when: (&TimeRules, Timestamp),
     ) -> Self {
+        let freshness = match fresh {
+            Ok(fresh) => Freshness::of(&fresh),
+            Err(Stale::Unmet(dated, unmet)) => Freshness::Failed {
+                published: Some(Box::new(Published::of(&dated))),
+                reasons: unmet.iter().map(Reason::from).collect(),
+            },
+            Err(Stale::Undated) => undated((&signed, &published), subject),
+        };
+        let missing = attested.as_ref().err().map(|missing| missing.0.as_slice());
         let authenticity = match quorum {
-            Ok(quorum) => Authenticity::signed(&quorum),
-            Err(too_few) => unsigned(too_few, &found, subject),
+            Ok(quorum) if missing.is_none() => {
+                Authenticity::signed(&quorum, attested.as_ref().ok(), when)
+            }
+            Ok(_) => unattested(missing.unwrap_or_default(), &signed, subject),
+            Err(too_few) => unsigned(too_few, (&signed, &published), subject),
         };
         Self {
             integrity,
             authenticity,
-            noticed: found.into_remarks(),
+            freshness,
+            noticed: remarks(&[], signed, published),
         }
     }
 }
 
 /// What the judgements before the one that ended in trust noticed, and it itself.
-pub(super) fn remarks(before: &[Shortfall], found: Findings) -> Vec<Finding> {
+pub(super) fn remarks(before: &[Shortfall], signed: Findings, published: Findings) -> Vec<Finding> {
     let before = before.iter().flat_map(|shortfall| &shortfall.noticed);
-    before.cloned().chain(found.into_remarks()).collect()
+    let found = signed
+        .into_remarks()
+        .into_iter()
+        .chain(published.into_remarks());
+    before.cloned().chain(found).collect()
 }
 
 /// What could not be fetched may have been the signature that is missing: then the question stays open.
-fn unsigned(too_few: TooFew, found: &Findings, subject: &Digest) -> Authenticity {
+fn unsigned(
+    too_few: TooFew,
+    (signed, published): (&Findings, &Findings),
+    subject: &Digest,
+) -> Authenticity {
     let mut reasons: Vec<Reason> = Vec::new();
     if !too_few.signers.is_empty() {
         reasons.push(
@@ -57,75 +93,144 @@ fn unsigned(too_few: TooFew, found: &Findings, subject: &Digest) -> Authenticity
             })
                 .into(),
         );
-    } else if !found.explain_absence() {
+    } else if !signed.explain_absence() && !published.explain_absence() {
         reasons.push(
             (&Refusal::SignatureMissing {
                 subject: subject.clone(),
-                found: found.kinds(),
+                found: signed.kinds(),
             })
                 .into(),
         );
     }
-    reasons.extend(found.reasons());
-    Authenticity::unsigned(found.faults().to_vec(), reasons)
+    reasons.extend(signed.reasons());
+    reasons.extend(published.reasons());
+    Authenticity::unsigned(signed.faults().to_vec(), reasons)
+}
+
+/// The same of an attestation.
+fn unattested(missing: &[PredicateType], signed: &Findings, subject: &Digest) -> Authenticity {
+    let reasons = missing.iter().map(|kind| {
+        Reason::from(&Refusal::AttestationMissing {
+            subject: subject.clone(),
+            kind: kind.clone(),
+        })
+    });
+    let reasons = reasons.chain(signed.reasons()).collect();
+    Authenticity::unsigned(signed.faults().to_vec(), reasons)
+}
+
+/// The same of a publication whose date is proven.
+fn undated((signed, published): (&Findings, &Findings), subject: &Digest) -> Freshness {
+    let mut reasons = published.reasons();
+    if !published.explain_absence() {
+        let missing = Refusal::PublicationMissing {
+            subject: subject.clone(),
+        };
+        reasons.insert(0, (&missing).into());
+    }
+    let faults = signed.faults().to_vec();
+    if faults.is_empty() {
+        Freshness::Failed {
+            published: None,
+            reasons,
+        }
+    } else {
+        Freshness::Undecided { faults, reasons }
+    }
 }
 
 /// Joins the judgements of an image and of the index it was reached through.
 pub(super) fn verdict(shortfalls: Vec<Shortfall>, evidence: &Evidence, now: Timestamp) -> Verdict {
     let mut broken = None;
     let mut noticed = Vec::new();
-    let mut authenticity = Authenticity::NotJudged;
+    let mut judged = (Authenticity::NotJudged, Freshness::NotJudged);
     for shortfall in shortfalls {
         broken = broken.or(shortfall.integrity);
         noticed.extend(shortfall.noticed);
-        authenticity = authenticity.or(shortfall.authenticity);
+        judged = join(judged, (shortfall.authenticity, shortfall.freshness));
     }
+    let (authenticity, freshness) = judged;
     let integrity = match broken {
         None => Integrity::of(evidence),
         Some(Broken::Fault(fault)) => Integrity::Undecided(fault),
         Some(Broken::Reason(reason)) => Integrity::Broken(reason),
     };
-    let outcome = outcome(&integrity, &authenticity);
-    let remarks = beside(&outcome, &integrity, &authenticity, noticed);
-    Verdict::short(evidence, now, outcome, (integrity, authenticity), remarks)
-}
-
-/// Refused before could-not-decide: a definite no needs no second question.
-fn outcome(integrity: &Integrity, authenticity: &Authenticity) -> Outcome {
-    let mut reasons: Vec<Reason> = Vec::new();
-    let mut faults: Vec<Fault> = Vec::new();
-    match integrity {
-        Integrity::Broken(reason) => reasons.push(reason.clone()),
-        Integrity::Undecided(fault) => faults.push(fault.clone()),
-        Integrity::Whole { .. } | Integrity::NotJudged => {}
-    }
-    match authenticity {
-        Authenticity::NotSigned { reasons: more } => reasons.extend(more.iter().cloned()),
-        Authenticity::Undecided { faults: more, .. } => faults.extend(more.iter().cloned()),
-        Authenticity::Signed { .. } | Authenticity::NotJudged => {}
-    }
-    if reasons.is_empty() {
-        Outcome::Undecided(distinct(faults))
-    } else {
-        Outcome::Refused(distinct(reasons))
-    }
-}
-
-/// What was found out, or could not be, and did not decide the outcome.
-fn beside(
-    outcome: &Outcome,
-    integrity: &Integrity,
-    authenticity: &Authenticity,
-    noticed: Vec<Finding>,
-) -> Vec<Finding> {
-    let decisive = outcome.findings();
-    let (faults, reasons) = authenticity.clone().into_findings();
-    let fault = match integrity {
-        Integrity::Undecided(fault) => Some(fault.clone()),
-        Integrity::Whole { .. } | Integrity::Broken(_) | Integrity::NotJudged => None,
+    let parts = Parts {
+        integrity,
+        authenticity,
+        freshness,
     };
-    let reasons = reasons.iter().map(AsRef::as_ref);
-    let faults = fault.iter().chain(&faults).map(AsRef::as_ref);
-    let all = reasons.chain(faults).cloned().chain(noticed);
-    distinct(all.filter(|finding| !decisive.contains(&finding)))
+    let outcome = parts.outcome();
+    let remarks = parts.beside(&outcome, noticed);
+    Verdict::short(evidence, now, outcome, parts, remarks)
+}
+
+/// Where neither is signed, what both say. Otherwise the one that is signed alone: the signature of one thing and the date
+/// of another would look as if nothing were missing.
+fn join(
+    one: (Authenticity, Freshness),
+    other: (Authenticity, Freshness),
+) -> (Authenticity, Freshness) {
+    if matches!(one.0, Authenticity::Signed { .. }) {
+        return one;
+    }
+    if matches!(other.0, Authenticity::Signed { .. }) {
+        return other;
+    }
+    (one.0.or(other.0), one.1.or(other.1))
+}
+
+/// The three parts of a verdict.
+pub(crate) struct Parts {
+    pub(crate) integrity: Integrity,
+    pub(crate) authenticity: Authenticity,
+    pub(crate) freshness: Freshness,
+}
+
+impl Parts {
+    /// Refused before could-not-decide: a definite no needs no second question.
+    fn outcome(&self) -> Outcome {
+        let mut reasons: Vec<Reason> = Vec::new();
+        let mut faults: Vec<Fault> = Vec::new();
+        match &self.integrity {
+            Integrity::Broken(reason) => reasons.push(reason.clone()),
+            Integrity::Undecided(fault) => faults.push(fault.clone()),
+            Integrity::Whole { .. } | Integrity::NotJudged => {}
+        }
+        match &self.authenticity {
+            Authenticity::NotSigned { reasons: more } => reasons.extend(more.iter().cloned()),
+            Authenticity::Undecided { faults: more, .. } => faults.extend(more.iter().cloned()),
+            Authenticity::Signed { .. } | Authenticity::NotJudged => {}
+        }
+        match &self.freshness {
+            Freshness::Failed { reasons: more, .. } => reasons.extend(more.iter().cloned()),
+            Freshness::Undecided { faults: more, .. } => faults.extend(more.iter().cloned()),
+            Freshness::Claimed { .. }
+            | Freshness::Dated(_)
+            | Freshness::NotProven
+            | Freshness::NotJudged => {}
+        }
+        if reasons.is_empty() {
+            Outcome::Undecided(distinct(faults))
+        } else {
+            Outcome::Refused(distinct(reasons))
+        }
+    }
+
+    /// What was found out, or could not be, and did not decide the outcome.
+    fn beside(&self, outcome: &Outcome, noticed: Vec<Finding>) -> Vec<Finding> {
+        let decisive = outcome.findings();
+        let (mut faults, mut reasons) = self.authenticity.clone().into_findings();
+        let (more_faults, more_reasons) = self.freshness.clone().into_findings();
+        faults.extend(more_faults);
+        reasons.extend(more_reasons);
+        let fault = match &self.integrity {
+            Integrity::Undecided(fault) => Some(fault.clone()),
+            Integrity::Whole { .. } | Integrity::Broken(_) | Integrity::NotJudged => None,
+        };
+        let reasons = reasons.iter().map(AsRef::as_ref);
+        let faults = fault.iter().chain(&faults).map(AsRef::as_ref);
+        let all = reasons.chain(faults).cloned().chain(noticed);
+        distinct(all.filter(|finding| !decisive.contains(&finding)))
+    }
 }

@@ -2,13 +2,15 @@
 //!
 //! Members are only ever added; a program ignores those it does not know.
 
-use countersign_common::Escaped;
+use countersign_common::{Escaped, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Authenticity, CountedSignature, Finding, Integrity, Outcome, SignatureOrigin, Verdict,
+    Authenticity, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Outcome,
+    Published, SignatureOrigin, Verdict,
 };
+use crate::Level;
 
 /// The judgement on one image.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -57,6 +59,7 @@ enum VerdictName {
 #[serde(rename_all = "kebab-case")]
 enum LevelName {
     Signed,
+    Dated,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -95,6 +98,22 @@ struct AuthenticityDocument {
     threshold: Option<usize>,
     /// One signature by each key that counts.
     signatures: Vec<SignatureDocument>,
+    /// The attestations that count, of the types that are demanded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attestations: Vec<AttestationDocument>,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AttestationDocument {
+    /// The URI of what it says.
+    predicate_type: String,
+    /// It was signed at this moment or later, RFC 3339. Present only if both ends are proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    /// Who signed it, and by when.
+    #[serde(flatten)]
+    signature: SignatureDocument,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -112,6 +131,9 @@ struct SignatureDocument {
     /// The repository that it was made for; absent if it names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     repository: Option<String>,
+    /// It was signed at this moment or earlier, RFC 3339. Present only if that is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<String>,
     /// Whether a demonstration key made it.
     stand_in: bool,
 }
@@ -120,6 +142,42 @@ struct SignatureDocument {
 #[serde(rename_all = "camelCase")]
 struct FreshnessDocument {
     status: Status,
+    /// When the image was published, if that is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<PublishedDocument>,
+    /// When its publisher says that it was published, RFC 3339, where nothing proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_at: Option<String>,
+    /// When its builder says that it was built (`org.opencontainers.image.created`). Never judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    builder_claims: Option<String>,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PublishedDocument {
+    /// The publication was signed at this moment or later, RFC 3339.
+    not_before: String,
+    /// The publication was signed at this moment or earlier, RFC 3339.
+    not_after: String,
+    /// How long before `judgedAt` that was at the most, in seconds.
+    age_seconds: u64,
+    /// Whether it is the first publication of the image: `not-proven`, since without a signed table of tags an earlier one
+    /// may be hidden.
+    first: &'static str,
+    /// Operators of the authorities whose stamps show that it was not signed before.
+    before_operators: Vec<String>,
+    /// Operators of the authorities whose stamps show that it was not signed after.
+    after_operators: Vec<String>,
+    /// Until when its publisher supports the image, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported_until: Option<String>,
+    /// Who signed the publication.
+    signer: String,
+    /// The manifest that holds it.
+    artifact: String,
+    /// SHA-256 over what was signed, wherever it is stored.
+    payload: String,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -134,9 +192,12 @@ struct FindingDocument {
 impl From<&Verdict> for VerdictDocument {
     fn from(verdict: &Verdict) -> Self {
         let (name, level, refusals, errors) = match verdict.outcome() {
-            Outcome::Verified(_) => (
+            Outcome::Verified(level) => (
                 VerdictName::Verified,
-                Some(LevelName::Signed),
+                Some(match level {
+                    Level::Signed => LevelName::Signed,
+                    Level::Dated => LevelName::Dated,
+                }),
                 Vec::new(),
                 Vec::new(),
             ),
@@ -157,9 +218,7 @@ impl From<&Verdict> for VerdictDocument {
             level,
             integrity: verdict.integrity().into(),
             authenticity: verdict.authenticity().into(),
-            freshness: FreshnessDocument {
-                status: Status::NotJudged,
-            },
+            freshness: FreshnessDocument::of(verdict),
             refusals,
             errors,
             remarks: verdict
@@ -222,15 +281,18 @@ impl From<&Authenticity> for AuthenticityDocument {
             status,
             threshold: None,
             signatures: Vec::new(),
+            attestations: Vec::new(),
         };
         match authenticity {
             Authenticity::Signed {
                 threshold,
                 signatures,
+                attestations,
             } => Self {
                 status: Status::Passed,
                 threshold: Some(threshold.get()),
                 signatures: signatures.iter().map(SignatureDocument::from).collect(),
+                attestations: attestations.iter().map(AttestationDocument::from).collect(),
             },
             Authenticity::NotSigned { .. } => without(Status::Failed),
             Authenticity::Undecided { .. } => without(Status::Undecided),
@@ -248,7 +310,66 @@ impl From<&CountedSignature> for SignatureDocument {
             artifact: signature.artifact.to_string(),
             subject: signature.subject.to_string(),
             repository: signature.repository.clone(),
+            not_after: signature.not_after.map(Timestamp::to_rfc3339),
             stand_in: signature.origin == SignatureOrigin::StandIn,
+        }
+    }
+}
+
+impl From<&CountedAttestation> for AttestationDocument {
+    fn from(attestation: &CountedAttestation) -> Self {
+        Self {
+            predicate_type: attestation.kind.to_string(),
+            not_before: attestation
+                .interval
+                .map(|interval| interval.not_before().to_rfc3339()),
+            signature: (&attestation.signature).into(),
+        }
+    }
+}
+
+impl FreshnessDocument {
+    fn of(verdict: &Verdict) -> Self {
+        let freshness = verdict.freshness();
+        let status = match freshness {
+            Freshness::Dated(_) => Status::Passed,
+            Freshness::Failed { .. } => Status::Failed,
+            Freshness::Undecided { .. } => Status::Undecided,
+            Freshness::Claimed { .. } | Freshness::NotJudged | Freshness::NotProven => {
+                Status::NotJudged
+            }
+        };
+        let claimed_at = match freshness {
+            Freshness::Claimed { at, .. } => Some(at.to_string()),
+            _ => None,
+        };
+        Self {
+            status,
+            published: freshness
+                .published()
+                .map(|published| PublishedDocument::of(published, verdict)),
+            claimed_at,
+            builder_claims: verdict
+                .builder_claims()
+                .map(|claim| Escaped(claim).to_string()),
+        }
+    }
+}
+
+impl PublishedDocument {
+    fn of(published: &Published, verdict: &Verdict) -> Self {
+        let names = |names: &[String]| names.iter().map(|name| Escaped(name).to_string()).collect();
+        Self {
+            not_before: published.interval.not_before().to_rfc3339(),
+            not_after: published.interval.not_after().to_rfc3339(),
+            age_seconds: published.age(verdict.judged_at()).as_secs(),
+            first: "not-proven",
+            before_operators: names(&published.before),
+            after_operators: names(&published.after),
+            supported_until: published.supported_until.map(|time| time.to_string()),
+            signer: Escaped(&published.signer).to_string(),
+            artifact: published.artifact.to_string(),
+            payload: published.payload.to_string(),
         }
     }
 }

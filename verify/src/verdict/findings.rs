@@ -114,23 +114,21 @@ impl Rank {
 
 impl Findings {
     /// What collecting itself noticed.
-    pub(crate) fn of_collecting(evidence: &Evidence, limits: &Limits) -> Self {
-        let mut found = Self::default();
+    pub(crate) fn collecting(&mut self, evidence: &Evidence, limits: &Limits) {
         for failure in &evidence.listings {
             match failure {
-                Failure::Error(error) => found.unavailable(error),
-                Failure::Refusal(refusal) => found
+                Failure::Error(error) => self.unavailable(error),
+                Failure::Refusal(refusal) => self
                     .reasons
                     .push((Rank::Invalid, Reason(Finding::of(refusal)))),
             }
         }
         if evidence.left_out > 0 {
-            found.refused(&Refusal::EvidenceTooLarge {
+            self.refused(&Refusal::EvidenceTooLarge {
                 left_out: evidence.left_out,
                 limit: limits.image_bytes,
             });
         }
-        found
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {

@@ -3,22 +3,24 @@
 //! Made by the judgement, shown by the command for people ([`render`]) and for programs ([`document`]). Nothing is
 //! decided here that was not decided before.
 
+mod authenticity;
 pub mod document;
 mod findings;
+mod freshness;
 pub mod render;
 
-use std::num::NonZeroUsize;
+use countersign_common::{Descriptor, Digest, ImageRef, Timestamp, manifest::Body, registry};
+use countersign_trust_roots::{TimeRules, document::Kind};
 
-use countersign_common::{
-    Algorithm, Descriptor, Digest, ImageRef, KeyId, Timestamp, manifest::Body, registry,
-};
-use countersign_trust_roots::document::binding::{Bound, is_stand_in};
-
-pub use self::findings::{Fault, Finding, Reason};
 pub(crate) use self::findings::{Findings, distinct};
+pub use self::{
+    authenticity::{Authenticity, CountedAttestation, CountedSignature, SignatureOrigin},
+    findings::{Fault, Finding, Reason},
+    freshness::{Freshness, Published},
+};
 use crate::{
     Refusal,
-    check::{demand::Trusted, quorum::Quorum},
+    check::{Parts, demand::Trusted, freshness::Date},
     evidence::Evidence,
 };
 
@@ -31,6 +33,8 @@ pub struct Verdict {
     outcome: Outcome,
     integrity: Integrity,
     authenticity: Authenticity,
+    freshness: Freshness,
+    builder_claims: Option<String>,
     remarks: Vec<Finding>,
 }
 
@@ -61,6 +65,8 @@ impl Outcome {
 pub enum Level {
     /// A trusted key signed this digest.
     Signed,
+    /// And the publication was signed inside a proven interval.
+    Dated,
 }
 
 impl Level {
@@ -68,6 +74,7 @@ impl Level {
     pub fn name(self) -> &'static str {
         match self {
             Self::Signed => "signed",
+            Self::Dated => "dated",
         }
     }
 }
@@ -92,78 +99,31 @@ pub enum Integrity {
     NotJudged,
 }
 
-/// Whether enough of those who may sign have signed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Authenticity {
-    /// They have.
-    Signed {
-        /// How many distinct keys are demanded.
-        threshold: NonZeroUsize,
-        /// One signature by each key.
-        signatures: Vec<CountedSignature>,
-    },
-    /// They have not.
-    NotSigned {
-        /// Why not; the first reason weighs most.
-        reasons: Vec<Reason>,
-    },
-    /// Could not find out.
-    Undecided {
-        /// What could not be fetched.
-        faults: Vec<Fault>,
-        /// Why what was found does not suffice.
-        reasons: Vec<Reason>,
-    },
-    /// There was nothing to judge.
-    NotJudged,
-}
-
-/// A signature that counts.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CountedSignature {
-    /// What its key is called.
-    pub signer: String,
-    /// What names the key material.
-    pub key_id: KeyId,
-    /// How it signs.
-    pub algorithm: Algorithm,
-    /// The manifest that it was found in.
-    pub artifact: Digest,
-    /// The content that it is about.
-    pub subject: Digest,
-    /// The repository that it names, or none.
-    pub repository: Option<String>,
-    /// Whether a demonstration key made it.
-    pub origin: SignatureOrigin,
-}
-
-/// Whose kind of key made a signature.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SignatureOrigin {
-    /// A key for production.
-    Ordinary,
-    /// A key of the stand-in, which was explicitly accepted.
-    StandIn,
-}
-
 impl Verdict {
     /// The verdict on what is trusted.
     pub(crate) fn verified(
-        trusted: &Trusted<'_, '_>,
-        evidence: &Evidence,
+        trusted: &Trusted<'_, '_, '_>,
+        (evidence, time): (&Evidence, &TimeRules),
         judged_at: Timestamp,
         mut remarks: Vec<Finding>,
     ) -> Self {
-        let authenticity = Authenticity::signed(trusted.quorum());
+        let authenticity = Authenticity::signed(
+            trusted.quorum(),
+            Some(trusted.attested()),
+            (time, judged_at),
+        );
         remarks.splice(0..0, authenticity.remarks(evidence));
+        remarks.extend(refused_stamps(trusted));
         let remarks = distinct(remarks);
         Self {
             image: evidence.image.reference.clone(),
             digest: Some(trusted.whole().manifest().digest().clone()),
             judged_at,
-            outcome: Outcome::Verified(Level::Signed),
+            outcome: Outcome::Verified(trusted.fresh().level()),
             integrity: Integrity::of(evidence),
             authenticity,
+            freshness: Freshness::of(trusted.fresh()),
+            builder_claims: evidence.builder_claims(),
             remarks,
         }
     }
@@ -173,22 +133,22 @@ impl Verdict {
         evidence: &Evidence,
         judged_at: Timestamp,
         outcome: Outcome,
-        (integrity, authenticity): (Integrity, Authenticity),
+        parts: Parts,
         remarks: Vec<Finding>,
     ) -> Self {
+        let first = evidence
+            .subjects()
+            .first()
+            .map(|first| first.digest.clone());
         Self {
             image: evidence.image.reference.clone(),
-            digest: Some(
-                evidence
-                    .subjects()
-                    .first()
-                    .map_or(evidence.image.digest(), |first| *first)
-                    .clone(),
-            ),
+            digest: Some(first.unwrap_or_else(|| evidence.image.digest().clone())),
             judged_at,
             outcome,
-            integrity,
-            authenticity,
+            integrity: parts.integrity,
+            authenticity: parts.authenticity,
+            freshness: parts.freshness,
+            builder_claims: evidence.builder_claims(),
             remarks,
         }
     }
@@ -228,6 +188,8 @@ impl Verdict {
             outcome,
             integrity,
             authenticity: Authenticity::NotJudged,
+            freshness: Freshness::NotJudged,
+            builder_claims: None,
             remarks: Vec::new(),
         }
     }
@@ -250,6 +212,16 @@ impl Verdict {
     /// Who signed.
     pub fn authenticity(&self) -> &Authenticity {
         &self.authenticity
+    }
+
+    /// When it was published.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// When its builder says that it was built. Shown, never judged: anybody writes what he likes there.
+    pub fn builder_claims(&self) -> Option<&str> {
+        self.builder_claims.as_deref()
     }
 
     /// What else was noticed.
@@ -278,6 +250,22 @@ impl Verdict {
     }
 }
 
+/// The stamps of the publication that count for nothing, where enough others do.
+fn refused_stamps(trusted: &Trusted<'_, '_, '_>) -> Vec<Finding> {
+    let Date::Proven(dated) = trusted.fresh().date() else {
+        return Vec::new();
+    };
+    let refused = dated.before().refused.iter().chain(&dated.after().refused);
+    let finding = |source: &countersign_trust_roots::document::Refusal| {
+        Finding::of(&Refusal::Stamp {
+            artifact: dated.bound().claim().artifact.clone(),
+            kind: Kind::Publication,
+            source: source.clone(),
+        })
+    };
+    refused.map(finding).collect()
+}
+
 impl Integrity {
     /// What is to be said of an image that no check found broken.
     pub(crate) fn of(evidence: &Evidence) -> Self {
@@ -296,100 +284,5 @@ impl Integrity {
             config,
             through,
         }
-    }
-}
-
-impl Authenticity {
-    pub(crate) fn signed(quorum: &Quorum<'_, '_>) -> Self {
-        let signatures = quorum
-            .signatures()
-            .iter()
-            .map(CountedSignature::of)
-            .collect();
-        Self::Signed {
-            threshold: quorum.threshold(),
-            signatures,
-        }
-    }
-
-    /// Nobody who counts has signed: an open question while something could not be fetched.
-    pub(crate) fn unsigned(faults: Vec<Fault>, reasons: Vec<Reason>) -> Self {
-        if faults.is_empty() {
-            Self::NotSigned { reasons }
-        } else {
-            Self::Undecided { faults, reasons }
-        }
-    }
-
-    /// Of two judgements the better one; of two bad ones, what both say.
-    pub(crate) fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (signed @ Self::Signed { .. }, _) | (_, signed @ Self::Signed { .. }) => signed,
-            (one, other) => {
-                let (faults, reasons) = one.into_findings();
-                let (more_faults, more_reasons) = other.into_findings();
-                Self::unsigned(
-                    distinct(faults.into_iter().chain(more_faults)),
-                    distinct(reasons.into_iter().chain(more_reasons)),
-                )
-            }
-        }
-    }
-
-    pub(crate) fn into_findings(self) -> (Vec<Fault>, Vec<Reason>) {
-        match self {
-            Self::Signed { .. } | Self::NotJudged => (Vec::new(), Vec::new()),
-            Self::NotSigned { reasons } => (Vec::new(), reasons),
-            Self::Undecided { faults, reasons } => (faults, reasons),
-        }
-    }
-
-    fn remarks(&self, evidence: &Evidence) -> Vec<Finding> {
-        let Self::Signed { signatures, .. } = self else {
-            return Vec::new();
-        };
-        signatures
-            .iter()
-            .flat_map(|signature| signature.remarks(evidence))
-            .collect()
-    }
-}
-
-impl CountedSignature {
-    fn of(bound: &Bound<'_, '_>) -> Self {
-        let key = &bound.authority().key;
-        let stand_in = is_stand_in(bound.claim(), bound.authority());
-        Self {
-            signer: bound.authority().name.clone(),
-            key_id: key.id().clone(),
-            algorithm: key.algorithm(),
-            artifact: bound.claim().artifact.clone(),
-            subject: bound.case().expected().subject.clone(),
-            repository: bound.subject().name().map(str::to_owned),
-            origin: if stand_in {
-                SignatureOrigin::StandIn
-            } else {
-                SignatureOrigin::Ordinary
-            },
-        }
-    }
-
-    fn remarks(&self, evidence: &Evidence) -> Vec<Finding> {
-        use countersign_trust_roots::document::Refusal as Document;
-        let mut remarks = Vec::new();
-        if self.repository.is_none() {
-            remarks.push(Document::RepositoryUnbound {
-                expected: evidence.image.repository().clone(),
-            });
-        }
-        if self.origin == SignatureOrigin::StandIn {
-            remarks.push(Document::StandInKey {
-                key: self.signer.clone(),
-            });
-        }
-        remarks
-            .into_iter()
-            .map(|refusal| Finding::of(&refusal))
-            .collect()
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! Colour is the command's; every line means the same without it. All text from outside was escaped on its way here.
 
-use std::fmt;
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
 
-use countersign_common::Escaped;
+use countersign_common::{Escaped, Timestamp};
 
 use super::{
-    Authenticity, CountedSignature, Fault, Finding, Integrity, Outcome, Reason, SignatureOrigin,
-    Verdict,
+    Authenticity, CountedAttestation, CountedSignature, Fault, Finding, Freshness, Integrity,
+    Outcome, Published, Reason, SignatureOrigin, Verdict,
 };
+use crate::shown::Age;
 
 /// Findings shown; a registry full of junk must not flood a log.
 const SHOWN: usize = 10;
@@ -42,10 +46,18 @@ impl Verdict {
 /// The three lines, and what may be run.
 pub fn lines(verdict: &Verdict) -> String {
     let mut lines = format!(
-        "  integrity     {}\n  authenticity  {}\n  freshness     not judged: no date is proven at this level\n",
+        "  integrity     {}\n  authenticity  {}\n  freshness     {}\n",
         integrity(verdict.integrity()),
         authenticity(verdict.authenticity()),
+        freshness(verdict),
     );
+    if let Some(claim) = verdict.builder_claims() {
+        let _ = writeln!(
+            lines,
+            "  built         {} (the builder's claim, never judged)",
+            Escaped(claim)
+        );
+    }
     if let Some(pinned) = verdict.pinned() {
         lines.push_str("  run this      ");
         lines.push_str(&pinned);
@@ -109,10 +121,12 @@ fn authenticity(authenticity: &Authenticity) -> String {
         Authenticity::Signed {
             threshold,
             signatures,
+            attestations,
         } => {
             let signers: Vec<_> = signatures.iter().map(signer).collect();
+            let attested: String = attestations.iter().map(attested).collect();
             format!(
-                "ok: signed by {} ({threshold} required)",
+                "ok: signed by {} ({threshold} required){attested}",
                 signers.join(" and ")
             )
         }
@@ -121,6 +135,59 @@ fn authenticity(authenticity: &Authenticity) -> String {
             "UNKNOWN: what may have signed it could not be fetched".to_owned()
         }
         Authenticity::NotJudged => "not judged: there is nothing to judge".to_owned(),
+    }
+}
+
+fn attested(attestation: &CountedAttestation) -> String {
+    format!(
+        "; {} attested by {}",
+        Escaped(attestation.kind.as_str()),
+        Escaped(&attestation.signature.signer)
+    )
+}
+
+fn freshness(verdict: &Verdict) -> String {
+    match verdict.freshness() {
+        Freshness::Claimed { at, signer, .. } => format!(
+            "not proven: {} claims that it was published at {at}",
+            Escaped(signer)
+        ),
+        Freshness::Dated(published) => {
+            format!("ok: {}", proven(published, verdict.judged_at()))
+        }
+        Freshness::Failed { published, reasons } => {
+            let proven = published.as_ref().map_or_else(String::new, |published| {
+                format!("; {}", proven(published, verdict.judged_at()))
+            });
+            format!("FAILED: {}{proven}", codes(reasons))
+        }
+        Freshness::NotJudged => "not judged: there is nothing to judge".to_owned(),
+        Freshness::NotProven => "not judged: no date is proven at this level".to_owned(),
+        Freshness::Undecided { .. } => {
+            "UNKNOWN: what may prove its date could not be fetched".to_owned()
+        }
+    }
+}
+
+fn proven(published: &Published, now: Timestamp) -> String {
+    let count = published.operators();
+    let plural = if count == 1 { "" } else { "s" };
+    let supported = published
+        .supported_until
+        .map_or_else(String::new, |until| format!("; supported until {until}"));
+    format!(
+        "published {} between {} and {}, proven by {count} time-stamp operator{plural}; first: not proven{supported}",
+        ago(published.age(now)),
+        published.interval.not_before().to_rfc3339(),
+        published.interval.not_after().to_rfc3339(),
+    )
+}
+
+fn ago(age: Duration) -> String {
+    if age.is_zero() {
+        "just now".to_owned()
+    } else {
+        format!("{} ago", Age(age))
     }
 }
 

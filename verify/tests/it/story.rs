@@ -1,7 +1,12 @@
 //! One case: what lies in a registry, who is trusted, what is demanded, and when it is judged. It can be written to a
 //! folder and read from there.
 
-use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    num::NonZeroUsize,
+    path::Path,
+};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -10,10 +15,10 @@ use countersign_common::{
     signer::KeyOrigin,
 };
 use countersign_trust_roots::{
-    Authorities, Authority,
+    Authorities, Authority, TimeRules,
     document::{StandIn, Unbound},
 };
-use countersign_verify::{Deadline, Demand, Verdict, Verifier};
+use countersign_verify::{Deadline, Demand, Level, Verdict, Verifier};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -286,7 +291,11 @@ impl Story {
         let demand = &self.case.demand;
         Verifier {
             authorities: Authorities::new(self.case.trusted.iter().map(authority)).unwrap(),
+            time: TimeRules::none(),
             demand: Demand {
+                attestations: BTreeSet::new(),
+                level: Level::Signed,
+                dates: Vec::new(),
                 threshold: demand.threshold,
                 annotations: demand.annotations.clone(),
                 platform: demand

@@ -1,0 +1,96 @@
+//! What was found about one subject, sorted by what it says that it is, and the claims of a kind that are authentic and
+//! about it.
+
+use std::cmp::Reverse;
+
+use countersign_trust_roots::{
+    document::{Budget, Case, Kind, authenticity, binding},
+    format::Claim,
+};
+
+use crate::{
+    Refusal,
+    evidence::{Artifact, Content},
+    verdict::Findings,
+};
+
+/// Everything that somebody says about the subject of a judgement.
+pub(super) struct Claims<'id, 'e> {
+    case: Case<'id, 'e>,
+    claims: Vec<&'e Claim>,
+}
+
+impl<'id, 'e> Claims<'id, 'e> {
+    /// Those of the kinds that are asked for. What was found instead goes to the findings.
+    pub(super) fn of(
+        case: Case<'id, 'e>,
+        artifacts: &'e [Artifact],
+        asked: &[Kind],
+        found: &mut Findings,
+    ) -> Self {
+        let about_subject =
+            |artifact: &&Artifact| artifact.subject == case.expected().subject.digest;
+        let mut artifacts: Vec<_> = artifacts.iter().filter(about_subject).collect();
+        // Whoever lists them must not decide, by their order, which are tried or shown.
+        artifacts.sort_by_key(|artifact| &artifact.digest);
+        let mut claims = Vec::new();
+        for artifact in artifacts {
+            match &artifact.content {
+                Content::Claims(all) => {
+                    let is_asked =
+                        |claim: &&Claim| asked.iter().any(|kind| kind.is_of(&claim.statement));
+                    let (asked, other): (Vec<_>, Vec<_>) = all.iter().partition(is_asked);
+                    claims.extend(asked);
+                    found.other_kinds(
+                        other
+                            .into_iter()
+                            .map(|claim| claim.statement.predicate_type()),
+                    );
+                }
+                Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
+                Content::Refused(refusal) => found.refused(refusal),
+                Content::Unavailable(error) => found.unavailable(error),
+            }
+        }
+        // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
+        claims.sort_by_key(|claim| {
+            let names_subject = claim
+                .statement
+                .subjects_naming(&case.expected().subject.digest)
+                .next()
+                .is_some();
+            Reverse(names_subject && authenticity::names_trusted_key(case, claim))
+        });
+        Self { case, claims }
+    }
+
+    /// Those of one kind that count. Why others do not goes to the findings.
+    ///
+    /// Each kind has tries of its own: many of one must not hide another.
+    pub(super) fn bound(
+        &self,
+        kind: &'e Kind,
+        tries: usize,
+        found: &mut Findings,
+    ) -> Vec<binding::Bound<'id, 'e>> {
+        let mut budget = Budget::of(tries);
+        let mut bound = Vec::new();
+        for claim in self
+            .claims
+            .iter()
+            .filter(|claim| kind.is_of(&claim.statement))
+        {
+            let checked = authenticity::check(self.case, claim, &mut budget)
+                .and_then(|authentic| binding::check(authentic, kind));
+            match checked {
+                Ok(claim) => bound.push(claim),
+                Err(source) => found.refused(&Refusal::Document {
+                    artifact: claim.artifact.clone(),
+                    kind: kind.clone(),
+                    source,
+                }),
+            }
+        }
+        bound
+    }
+}

@@ -1,0 +1,164 @@
+//! Is the image of the age that is demanded, as far as its proven date says?
+//!
+//! Each demand is held against the end of the interval that makes it harder to meet. Without a signed table of tags nothing
+//! proves that an earlier publication was not hidden: the verdict says so.
+
+use std::time::Duration;
+
+use countersign_common::{Timestamp, publication::PublicationDate};
+use countersign_trust_roots::document::{Case, binding::Bound, dating::Dated};
+
+use crate::{DateLimit, Demand, Level, Refusal};
+
+/// What a proven date must be like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DateDemand {
+    /// Published at most so long ago.
+    MaxAge(Duration),
+    /// Published at least so long ago.
+    MinAge(Duration),
+    /// Published then or later.
+    PublishedAfter(Timestamp),
+    /// Published then or earlier.
+    PublishedBefore(Timestamp),
+    /// Not past the end of its publisher's support.
+    Supported,
+}
+
+/// The image is as fresh as is demanded.
+#[derive(Debug)]
+#[must_use]
+pub struct Fresh<'b, 'id, 'e> {
+    case: Case<'id, 'e>,
+    date: Date<'b, 'id, 'e>,
+}
+
+/// When an image was published, and how much that is worth.
+#[derive(Debug)]
+pub enum Date<'b, 'id, 'e> {
+    /// By its publisher's word alone.
+    Claimed(&'b Bound<'id, 'e>, Timestamp),
+    /// Proven; the earliest of several.
+    Proven(Dated<'b, 'id, 'e>),
+    /// Nothing that counts says so.
+    Unknown,
+}
+
+impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
+    /// The judgement that it belongs to.
+    pub fn case(&self) -> Case<'id, 'e> {
+        self.case
+    }
+
+    /// When it was published.
+    pub fn date(&self) -> &Date<'b, 'id, 'e> {
+        &self.date
+    }
+
+    /// How much is proven.
+    pub fn level(&self) -> Level {
+        match self.date {
+            Date::Proven(_) => Level::Dated,
+            Date::Claimed(..) | Date::Unknown => Level::Signed,
+        }
+    }
+}
+
+/// The image is not as fresh as is demanded.
+#[derive(Debug)]
+pub enum Stale<'b, 'id, 'e> {
+    /// No date is proven.
+    Undated,
+    /// The date that is proven is another than is demanded.
+    Unmet(Dated<'b, 'id, 'e>, Vec<Refusal>),
+}
+
+/// Holds the earliest proven date against the demands. Where nothing is demanded a date may also be claimed.
+pub fn check<'b, 'id, 'e>(
+    case: Case<'id, 'e>,
+    (publications, dated): (&'b [Bound<'id, 'e>], Vec<Dated<'b, 'id, 'e>>),
+    demand: &Demand,
+    now: Timestamp,
+) -> Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>> {
+    // A second publication must not make an image younger. The last part only makes the choice repeatable.
+    let earliest = dated.into_iter().min_by_key(|dated| {
+        let interval = dated.interval();
+        (
+            interval.not_before(),
+            interval.not_after(),
+            dated.bound().claim().payload_digest(),
+        )
+    });
+    let Some(dated) = earliest else {
+        return if demand.level() >= Level::Dated {
+            Err(Stale::Undated)
+        } else {
+            let date = earliest_claimed(publications);
+            Ok(Fresh { case, date })
+        };
+    };
+    let unmet: Vec<_> = demand
+        .dates
+        .iter()
+        .filter_map(|date| date.objection(&dated, now))
+        .collect();
+    if unmet.is_empty() {
+        Ok(Fresh {
+            case,
+            date: Date::Proven(dated),
+        })
+    } else {
+        Err(Stale::Unmet(dated, unmet))
+    }
+}
+
+fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Bound<'id, 'e>]) -> Date<'b, 'id, 'e> {
+    let claimed = |bound: &'b Bound<'id, 'e>| match bound.claim().statement.publication()?.date {
+        PublicationDate::Claimed(time) => Some((bound, time)),
+        PublicationDate::Stamped(_) => None,
+    };
+    publications
+        .iter()
+        .filter_map(claimed)
+        .min_by_key(|(_, time)| *time)
+        .map_or(Date::Unknown, |(bound, time)| Date::Claimed(bound, time))
+}
+
+impl DateDemand {
+    /// Why a date does not meet it.
+    fn objection(self, dated: &Dated<'_, '_, '_>, now: Timestamp) -> Option<Refusal> {
+        let (not_before, not_after) = (dated.interval().not_before(), dated.interval().not_after());
+        let too_old = |limit| Refusal::ImageTooOld {
+            not_before,
+            age: now.since(not_before),
+            limit,
+        };
+        let too_new = |limit| Refusal::ImageTooNew {
+            not_after,
+            age: now.since(not_after),
+            limit,
+        };
+        match self {
+            Self::MaxAge(limit) => {
+                (now.since(not_before) > limit).then(|| too_old(DateLimit::MaxAge(limit)))
+            }
+            Self::MinAge(limit) => {
+                (now.since(not_after) < limit).then(|| too_new(DateLimit::MinAge(limit)))
+            }
+            Self::PublishedAfter(limit) => {
+                (not_before < limit).then(|| too_old(DateLimit::After(limit)))
+            }
+            Self::PublishedBefore(limit) => {
+                (not_after > limit).then(|| too_new(DateLimit::Before(limit)))
+            }
+            Self::Supported => {
+                let publication = dated.bound().claim().statement.publication();
+                let until = publication.and_then(|publication| publication.supported_until)?;
+                (now > until).then(|| Refusal::ImageEndOfLife {
+                    until,
+                    past: now.since(until),
+                })
+            }
+        }
+    }
+}
