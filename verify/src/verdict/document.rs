@@ -99,7 +99,6 @@ struct AuthenticityDocument {
     /// One signature by each key that counts.
     signatures: Vec<SignatureDocument>,
     /// The attestations that count, of the types that are demanded.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     attestations: Vec<AttestationDocument>,
 }
 
