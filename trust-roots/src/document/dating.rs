@@ -3,7 +3,7 @@
 //! Stamps inside what was signed are older than the signature, stamps of the signature are younger. Each counts only if an
 //! authority that is trusted here made it, and only as one witness an operator.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use countersign_common::{
     Limits, Timestamp,
@@ -95,10 +95,9 @@ pub fn check<'b, 'id, 'e>(
     {
         return Err(Refusal::DateUnproven { claimed: *claimed });
     }
-    let before = Stamps::read(claim, rules, Side::Before);
-    let (not_before, before) = before.decide(rules, not_before)?;
-    let after = Stamps::read(claim, rules, Side::After);
-    let (not_after, after) = after.decide(rules, not_after)?;
+    let (not_before, before) =
+        Stamps::read(claim, rules, Side::Before).decide(rules, not_before)?;
+    let (not_after, after) = latest(bound, rules)?;
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -244,12 +243,4 @@ fn vouched(authority: &TimeAuthority, moment: &Moment, side: Side) -> Result<Tim
         side,
         source: Invalid::Accuracy,
     })
-}
-
-/// How long ago something was signed: at least, and at most.
-pub fn age(interval: Interval, now: Timestamp) -> (Duration, Duration) {
-    (
-        now.since(interval.not_after()),
-        now.since(interval.not_before()),
-    )
 }
