@@ -23,9 +23,11 @@ mod realm;
 mod referrers;
 mod session;
 mod transport;
+mod tsa;
 
 pub use self::{
     client::Client,
     credentials::Credentials,
     options::{ConfigError, Options, PlainHttp},
+    tsa::TsaClient,
 };

@@ -1,0 +1,259 @@
+//! Asks time-stamp authorities over HTTP ([RFC 3161 section 3.4](https://www.rfc-editor.org/rfc/rfc3161#section-3.4)).
+//!
+//! The adapter of [`TimestampAuthority`], made by the command from `--tsa`. An answer is let through only if it repeats the
+//! nonce of its question, is over what was sent, is signed by the certificate in it, and says that it is now. Whether that
+//! certificate is anybody's who is trusted is not known here.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aws_lc_rs::rand;
+use countersign_common::{
+    Limits, Signature, Task, Timestamp, TimestampAuthority,
+    registry::{Failure as Transfer, Refusal as TransferRefusal},
+    rfc3161::{Invalid, Request, Response, Stamped},
+    time_authority::{Error, Failure, Refusal},
+};
+use reqwest::{
+    StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use tokio::sync::Mutex;
+use url::{Host, Url};
+
+use crate::{
+    body,
+    clients::{Clients, Towards},
+    options::{ConfigError, Options},
+    place::{Place, sentence},
+};
+
+/// How long one stamp may lie in several payloads: it makes each of their intervals so much wider.
+const SHARED: Duration = Duration::from_mins(2);
+/// How far an authority's time may be from the clock here.
+const TOLERATED: Duration = Duration::from_mins(5);
+/// How often a question is sent before a failure that may pass is believed.
+const ATTEMPTS: u32 = 3;
+/// The wait before the second attempt; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// One authority, reached over HTTP.
+#[derive(Debug)]
+pub struct TsaClient {
+    url: Url,
+    operator: String,
+    timeout: Duration,
+    limits: Limits,
+    clients: Arc<Clients>,
+    shared: Mutex<Option<(Instant, Vec<u8>)>>,
+}
+
+impl TsaClient {
+    /// Clients for authorities, each by its operator and URL. They share their connections; the timeout of the options
+    /// holds for one stamp, retries included.
+    pub fn new(
+        authorities: impl IntoIterator<Item = (String, Url)>,
+        options: &Options,
+    ) -> Result<Vec<Self>, ConfigError> {
+        let clients = Arc::new(Clients::new(options)?);
+        let client = |(operator, url)| Self {
+            url,
+            operator,
+            timeout: options.timeout,
+            limits: options.limits,
+            clients: Arc::clone(&clients),
+            shared: Mutex::default(),
+        };
+        Ok(authorities.into_iter().map(client).collect())
+    }
+
+    async fn stamp(&self, stamped: Stamped<'_>) -> Result<Vec<u8>, Failure> {
+        let mut nonce = [0; 8];
+        rand::fill(&mut nonce).map_err(|_| Error::Unreachable {
+            url: self.shown(),
+            source: "the system gives no random numbers".into(),
+        })?;
+        let request = Request::new(stamped, u64::from_be_bytes(nonce));
+        let asked = tokio::time::timeout(self.timeout, self.ask(&request)).await;
+        let answer = asked.unwrap_or_else(|_| {
+            Err(Error::TimedOut {
+                url: self.shown(),
+                seconds: self.timeout.as_secs(),
+            }
+            .into())
+        })?;
+        self.check(&answer, stamped, request.nonce())?;
+        Ok(answer)
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Vec<u8>, Failure> {
+        let mut attempt = 1;
+        loop {
+            let outcome = self.send(request.to_der()).await;
+            let may_pass = matches!(
+                &outcome,
+                Err(Failure::Error(
+                    Error::Unreachable { .. }
+                        | Error::Status {
+                            status: 429 | 500..,
+                            ..
+                        }
+                ))
+            );
+            if attempt == ATTEMPTS || !may_pass {
+                return outcome;
+            }
+            tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn send(&self, question: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let place = Place {
+            registry: self.shown(),
+            path: String::new(),
+            timeout: self.timeout,
+            deadline: Instant::now() + self.timeout,
+        };
+        let unreachable = |source| Error::Unreachable {
+            url: self.shown(),
+            source,
+        };
+        let client = self
+            .clients
+            .get(towards(&self.url), &place)
+            .map_err(|failure| unreachable(failure.to_string().into()))?;
+        let sent = client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/timestamp-query")
+            .header(ACCEPT, "application/timestamp-reply")
+            .body(question)
+            .send()
+            .await;
+        // The library's own sentence would tell the whole URL, and what is in it.
+        let response = sent.map_err(|error| unreachable(sentence(&error.without_url()).into()))?;
+        if response.status() != StatusCode::OK {
+            let status = response.status().as_u16();
+            let message = body::message(response, self.limits.error_body)
+                .await
+                .message;
+            return Err(Error::Status {
+                url: self.shown(),
+                status,
+                message,
+            }
+            .into());
+        }
+        match body::read(response, self.limits.time_stamp, &place).await {
+            Ok(answer) => Ok(answer.to_vec()),
+            Err(Transfer::Refusal(TransferRefusal::TooLarge { .. })) => {
+                Err(self.refused(Invalid::TooLarge {
+                    limit: self.limits.time_stamp,
+                }))
+            }
+            Err(failure) => Err(unreachable(failure.to_string().into()).into()),
+        }
+    }
+
+    fn check(&self, answer: &[u8], stamped: Stamped<'_>, nonce: u64) -> Result<(), Failure> {
+        let response = match Response::parse(answer, &self.limits) {
+            Ok(response) => response,
+            // Its clock may be out of order, or it is overloaded: that is no judgement on us.
+            Err(source @ Invalid::NotGranted { .. }) => {
+                return Err(Error::NotGranted {
+                    url: self.shown(),
+                    source,
+                }
+                .into());
+            }
+            Err(source) => return Err(self.refused(source)),
+        };
+        if !response.repeats(nonce) {
+            return Err(Refusal::AnotherNonce { url: self.shown() }.into());
+        }
+        let moment = response
+            .check_unanchored(stamped)
+            .map_err(|source| self.refused(source))?;
+        let (time, now) = (moment.time(), now());
+        if time.since(now).max(now.since(time)) > TOLERATED {
+            return Err(Refusal::TimeImplausible {
+                url: self.shown(),
+                time,
+                now,
+                tolerated: TOLERATED.as_secs(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn refused(&self, source: Invalid) -> Failure {
+        Refusal::Invalid {
+            url: self.shown(),
+            source,
+        }
+        .into()
+    }
+
+    /// Without what may be a secret.
+    fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        // Refused only for URLs without a host, which have no user either.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.to_string()
+    }
+}
+
+impl TimestampAuthority for TsaClient {
+    fn operator(&self) -> &str {
+        &self.operator
+    }
+
+    fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
+        Box::pin(async {
+            // Held while asking, so that many images that begin together ask once.
+            let mut shared = self.shared.lock().await;
+            if let Some((made, stamp)) = shared.as_ref()
+                && made.elapsed() < SHARED
+            {
+                return Ok(stamp.clone());
+            }
+            let began = Instant::now();
+            let stamp = self.stamp(Stamped::Before).await?;
+            *shared = Some((began, stamp.clone()));
+            Ok(stamp)
+        })
+    }
+
+    fn after<'a>(&'a self, signature: &'a Signature) -> Task<'a, Result<Vec<u8>, Failure>> {
+        Box::pin(self.stamp(Stamped::Signature(signature)))
+    }
+}
+
+fn towards(url: &Url) -> Towards {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    };
+    if is_here {
+        Towards::ThisMachine
+    } else {
+        Towards::Registry
+    }
+}
+
+fn now() -> Timestamp {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map(|since| since.as_secs());
+    let seconds = i64::try_from(seconds.unwrap_or_default()).unwrap_or_default();
+    Timestamp::from_unix_seconds(seconds).unwrap_or(Timestamp::EPOCH)
+}
