@@ -75,6 +75,8 @@ pub enum Service {
     Proxy,
     /// The registry, with its token realm.
     Registry,
+    /// The time-stamp authorities.
+    Tsa,
 }
 
 /// The log of calls.

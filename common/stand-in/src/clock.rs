@@ -1,4 +1,5 @@
-//! The time, as AWS's protocol writes it. Read for the expiry of tokens and the dates of keys; nothing else ages.
+//! The time, as AWS's protocol writes it. Read for the expiry of tokens, the dates of keys and time
+//! stamps; nothing else ages.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,5 @@
-//! The environment of a pipeline that is to use the stand-in: variables, a Docker login, the authority's certificate.
+//! The environment of a pipeline that is to use the stand-in: variables, a Docker login, the certificates of the
+//! authorities.
 //! Written for `countersign stand-in --env-file` and for the tests' peers. Holds no secret of anybody but the stand-in.
 
 use std::{
@@ -23,8 +24,11 @@ pub struct EnvironmentError {
 }
 
 impl StandIn {
-    /// Writes the Docker login (and, with TLS, the authority's certificate) into a folder, which is made if it is not
-    /// there, and gives the variables that make a program use the stand-in.
+    /// Writes the Docker login, the certificates of the time-stamp authorities and, with TLS, that of its authority into
+    /// a folder, which is made if it is not there, and gives the variables that make a program use the stand-in.
+    ///
+    /// `TSA_URL` is where the first time-stamp authority answers, `TSA_CHAIN` the PEM file of its certificates;
+    /// `TSA_URL_2` and `TSA_CHAIN_2` are those of the second, and so on.
     pub fn environment(&self, folder: &Path) -> Result<Vec<(String, String)>, EnvironmentError> {
         let made = fs::create_dir_all(folder).and_then(|()| fs::canonicalize(folder));
         let folder = made.map_err(|source| EnvironmentError {
@@ -37,7 +41,14 @@ impl StandIn {
             write(&authority, pem)?;
         }
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        Ok(self.variables(&text(&folder), &text(&authority)))
+        let mut variables = self.variables(&text(&folder), &text(&authority));
+        for ((url, authority), suffix) in self.services.stamps.made().zip(suffixes()) {
+            let chain = folder.join(format!("tsa{suffix}.pem"));
+            write(&chain, &authority.chain_pem())?;
+            variables.push((format!("TSA_URL{suffix}"), url.to_string()));
+            variables.push((format!("TSA_CHAIN{suffix}"), text(&chain)));
+        }
+        Ok(variables)
     }
 
     /// Writes the same variables as shell assignments, all at once, with the folder beside them as `FILE.d`.
@@ -102,6 +113,11 @@ impl StandIn {
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
     }
+}
+
+/// The first authority is the one that most pipelines use.
+fn suffixes() -> impl Iterator<Item = String> {
+    std::iter::once(String::new()).chain((2..).map(|number| format!("_{number}")))
 }
 
 /// Writes a file that only its owner may read: it holds a login.

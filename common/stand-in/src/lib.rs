@@ -1,4 +1,5 @@
-//! Loopback services in place of AWS: a KMS, ECR's login API and a registry shaped like ECR's.
+//! Loopback services in place of AWS and of others: a KMS, ECR's login API and a registry shaped like ECR's, and
+//! time-stamp authorities.
 //!
 //! Called by `countersign demo`, `countersign stand-in` and the end-to-end tests, which point our own commands and
 //! their peers (cosign, crane, oras, the AWS SDKs) at it. It is an oracle of its own: it shares no code with the parts
@@ -37,6 +38,7 @@ mod random;
 mod registry;
 mod server;
 mod services;
+mod stamps;
 mod stand_in;
 mod tls;
 pub mod tsa;
@@ -53,6 +55,7 @@ pub use options::{
     Repositories, Transport,
 };
 pub use registry::Mutability;
+pub use stamps::{Clock, TsaSetting};
 pub use stand_in::{StandIn, StartError};
 
 /// The account of every key and repository; no real AWS account has this number.

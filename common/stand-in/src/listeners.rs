@@ -30,6 +30,7 @@ pub(crate) struct Addresses {
     pub(crate) elsewhere: Option<Url>,
     pub(crate) proxy: Option<Url>,
     pub(crate) registry: Url,
+    pub(crate) tsa: Url,
 }
 
 /// The sockets, one for each service that listens.
@@ -39,6 +40,7 @@ pub(crate) struct Listeners {
     elsewhere: Option<TcpListener>,
     proxy: Option<TcpListener>,
     registry: TcpListener,
+    tsa: TcpListener,
 }
 
 impl Listeners {
@@ -58,6 +60,7 @@ impl Listeners {
             elsewhere,
             proxy,
             registry: bind(Ipv4Addr::LOCALHOST, ports.registry)?,
+            tsa: bind(Ipv4Addr::LOCALHOST, ports.tsa)?,
         })
     }
 
@@ -85,6 +88,7 @@ impl Listeners {
                 elsewhere,
                 proxy: Some(url(format!("http://127.0.0.1:{}", port(proxy)?))?),
                 registry: url(format!("https://{}", names.registry))?,
+                tsa: url(format!("http://127.0.0.1:{}", port(&self.tsa)?))?,
             });
         }
         Ok(Addresses {
@@ -94,6 +98,7 @@ impl Listeners {
             elsewhere,
             proxy: None,
             registry: url(format!("{scheme}://127.0.0.1:{}", port(&self.registry)?))?,
+            tsa: url(format!("{scheme}://127.0.0.1:{}", port(&self.tsa)?))?,
         })
     }
 
@@ -104,12 +109,14 @@ impl Listeners {
         services: &Arc<Services>,
         tls: Option<&TlsAcceptor>,
     ) -> Result<(), StartError> {
+        let aws_names = self.proxy.is_some();
         let listeners = [
             (Some(self.aws), Service::Aws),
             (Some(self.blobs), Service::Blobs),
             (self.elsewhere, Service::Elsewhere),
             (self.proxy, Service::Proxy),
             (Some(self.registry), Service::Registry),
+            (Some(self.tsa), Service::Tsa),
         ];
         let _entered = runtime.enter();
         for (listener, service) in listeners {
@@ -119,7 +126,10 @@ impl Listeners {
             let door = Door {
                 service,
                 services: Arc::clone(services),
-                tls: tls.cloned(),
+                // The certificate is for AWS's names, which the authorities do not have.
+                tls: tls
+                    .filter(|_| !(aws_names && service == Service::Tsa))
+                    .cloned(),
             };
             drop(runtime.spawn(serve(listener, door)));
         }

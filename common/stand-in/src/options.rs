@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tsa::KeyKind;
+
 /// How the services behave and where they listen.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub registry: RegistryMode,
     /// Whether a push makes a missing repository.
     pub repositories: Repositories,
+    /// The time-stamp authorities: the path where each answers, and the kind of its keys.
+    pub time_authorities: Vec<(String, KeyKind)>,
     /// How long a registry token is good for; zero gives tokens that have expired already.
     pub token_lifetime: Duration,
     /// How clients reach the services.
@@ -44,6 +48,10 @@ impl Default for Options {
             regions: Regions::One,
             registry: RegistryMode::Ecr,
             repositories: Repositories::CreatedOnPush,
+            time_authorities: vec![
+                ("one".into(), KeyKind::EcdsaP256),
+                ("two".into(), KeyKind::Rsa2048),
+            ],
             token_lifetime: Duration::from_hours(12),
             transport: Transport::Plain,
         }
@@ -92,6 +100,8 @@ pub struct Ports {
     pub proxy: u16,
     /// The registry.
     pub registry: u16,
+    /// The time-stamp authorities.
+    pub tsa: u16,
 }
 
 /// Whether the referrers list is filtered by the registry, which the specification leaves open.
@@ -146,7 +156,8 @@ pub enum Repositories {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
     /// TLS under AWS's own host names, reached through a `CONNECT` proxy that lets nothing else pass. Clients recognise
-    /// ECR by its name, take the region from it and sign for the true hosts.
+    /// ECR by its name, take the region from it and sign for the true hosts. The time-stamp authorities, which are
+    /// not AWS's, are on loopback without TLS.
     AwsNames,
     /// Plain HTTP on loopback.
     Plain,

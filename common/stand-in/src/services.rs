@@ -19,6 +19,7 @@ use crate::{
     proxy::Names,
     random,
     registry::Registry,
+    stamps::Stamps,
 };
 
 /// The largest body of an AWS call.
@@ -26,6 +27,9 @@ const AWS_BODY: usize = 1 << 20;
 
 /// The largest blob in one request.
 const BLOB_BODY: usize = 1 << 30;
+
+/// The largest request for a time stamp.
+const STAMP_BODY: usize = 64 << 10;
 
 /// All services, shared by the listeners.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(crate) struct Services {
     pub(crate) faults: Faults,
     pub(crate) names: Names,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) stamps: Stamps,
 }
 
 /// A request, whole and in memory.
@@ -93,6 +98,7 @@ impl Services {
             Service::Elsewhere => self.registry.open(asked),
             Service::Proxy => Answer::new(403),
             Service::Registry => self.registry.answer(asked),
+            Service::Tsa => self.stamps.answer(asked),
         }
     }
 
@@ -130,6 +136,7 @@ impl Asked {
         };
         let limit = match service {
             Service::Aws => AWS_BODY,
+            Service::Tsa => STAMP_BODY,
             _ => BLOB_BODY,
         };
         match Limited::new(body, limit).collect().await {

@@ -19,6 +19,7 @@ use crate::{
     proxy::Names,
     registry::{Mutability, Registry},
     services::Services,
+    stamps::Stamps,
     tls::Authority,
 };
 
@@ -251,5 +252,6 @@ fn make_services(options: &Options, addresses: &Addresses, names: Names) -> Serv
         faults: Faults::default(),
         names,
         registry,
+        stamps: Stamps::new(&options.time_authorities, &addresses.tsa),
     }
 }

@@ -16,6 +16,7 @@ mod openssl;
 mod pushing;
 mod referrers;
 mod signing;
+mod stamping;
 mod transport;
 mod tsa;
 mod world;
