@@ -1,11 +1,13 @@
 //! The time-stamp authorities over HTTP: who answers where, with whose clock, and what a client that asks wrongly is told.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use countersign_stand_in::{
-    Clock, Fault, Lie, Options, Ports, Service, StandIn, Transport, TsaSetting,
+    Clock, Fault, Lie, Options, Part, Ports, Service, StandIn, Transport, TsaSetting,
     tsa::{Defect, GenTime, KeyKind, Mode},
 };
+
+use reqwest::{Client, RequestBuilder};
 
 use crate::{
     openssl::{NOW, Openssl},
@@ -99,6 +101,15 @@ fn the_authorities_are_on_loopback_whatever_the_transport() {
     }
 }
 
+/// A client that uses no proxy, and the request that it is about to send.
+fn asking(world: &World, openssl: &Openssl) -> RequestBuilder {
+    let client = Client::builder().no_proxy().build().unwrap();
+    client
+        .post(world.stand_in.tsa_url("one").unwrap())
+        .header(QUERY.0, QUERY.1)
+        .body(openssl.request.clone())
+}
+
 #[tokio::test]
 async fn under_awss_names_the_authority_is_reached_without_the_proxy() {
     let world = World::new(Options {
@@ -107,10 +118,7 @@ async fn under_awss_names_the_authority_is_reached_without_the_proxy() {
     });
     world.stand_in.set_tsa("one", now());
     let openssl = Openssl::new();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = client.post(world.stand_in.tsa_url("one").unwrap());
-    let request = request.header(QUERY.0, QUERY.1);
-    let answer = request.body(openssl.request.clone()).send().await.unwrap();
+    let answer = asking(&world, &openssl).send().await.unwrap();
     let response = answer.bytes().await.unwrap();
     let refused = openssl.refusal(&response, &root(&world, "one"), &[]);
     assert_eq!(refused, None);
@@ -219,6 +227,37 @@ async fn the_transport_lies_too() {
         (answer.status, answer.header("location")),
         (302, "http://127.0.0.2/two")
     );
+}
+
+#[tokio::test]
+async fn the_connection_lies_too() {
+    let world = World::plain();
+    let openssl = Openssl::new();
+    let lie = |lie| {
+        world.stand_in.faults().clear();
+        world.stand_in.faults().push(Fault::on("POST /one", lie));
+        asking(&world, &openssl).send()
+    };
+    let every = Duration::from_millis(1);
+    let part = Part::Head;
+    let dripped = lie(Lie::Drip { every, part }).await.unwrap();
+    assert_eq!(dripped.status(), 200);
+    assert!(dripped.bytes().await.unwrap().len() > 500);
+    let reset = lie(Lie::ResetAfter(10)).await;
+    assert!(match reset {
+        Ok(cut) => cut.bytes().await.is_err(),
+        Err(_) => true,
+    });
+    let mut endless = lie(Lie::Endless).await.unwrap();
+    let mut read = 0;
+    while read < 1 << 18 {
+        read += endless.chunk().await.unwrap().unwrap().len();
+    }
+    world.stand_in.faults().clear();
+    let silence = Fault::on("POST /one", Lie::Silence);
+    world.stand_in.faults().push(silence);
+    let silent = asking(&world, &openssl).timeout(Duration::from_millis(50));
+    assert!(silent.send().await.unwrap_err().is_timeout());
 }
 
 #[test]

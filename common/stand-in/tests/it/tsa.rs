@@ -367,3 +367,9 @@ fn what_was_not_saved_by_an_authority_is_refused() {
     assert!(matches!(refused("nothing"), TsaError::Pem));
     assert!(matches!(refused(&P256.chain_pem()), TsaError::Pem));
 }
+
+#[test]
+fn a_private_key_is_not_printed() {
+    let printed = format!("{:?}", *P256);
+    assert!(printed.contains("key: Key(EcdsaP256)"), "{printed}");
+}
