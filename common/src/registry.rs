@@ -63,6 +63,15 @@ pub trait RegistryWriter: Registry {
         repository: &'a Repository,
         manifest: &'a Manifest,
     ) -> Task<'a, Result<(), Failure>>;
+
+    /// Removes a manifest that refers to a subject, and where the registry has no referrers API takes it from the fallback
+    /// tag of its subject. One that is not there is removed already.
+    fn remove_referrer<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        manifest: &'a Digest,
+    ) -> Task<'a, Result<(), Failure>>;
 }
 
 /// Why there is no answer: could not find out, or found out and no.

@@ -1,6 +1,7 @@
 //! Why an image was not signed: could not find out, or found out and no.
 
-use countersign_common::{Code, Explain, registry, signer};
+use countersign_common::{Code, Digest, Explain, Timestamp, registry, signer, time_authority};
+use countersign_trust_roots::document;
 
 use crate::SealError;
 
@@ -24,20 +25,84 @@ pub enum Error {
     /// The key.
     #[error(transparent)]
     Signer(#[from] signer::Error),
+    /// The time-stamp authorities.
+    #[error(transparent)]
+    Time(#[from] time_authority::Error),
 }
 
 /// Found out, and no.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// It is published already, and the first publication is the one that stays.
+    #[error(
+        "{digest} is published already, {}; the first publication stays",
+        support(*published)
+    )]
+    PublicationDiffers {
+        /// The image.
+        digest: Digest,
+        /// Until when the publication that is there says that it is supported.
+        published: Option<Timestamp>,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] registry::Refusal),
+    /// What was signed would not be believed.
+    #[error("what was signed does not pass the check that verifiers make: {source}")]
+    SelfCheck {
+        /// Why not.
+        source: document::Refusal,
+    },
     /// What was signed cannot be written.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The key.
     #[error(transparent)]
     Signer(#[from] signer::Refusal),
+    /// The time-stamp authorities.
+    #[error(transparent)]
+    Time(#[from] time_authority::Refusal),
+}
+
+fn support(until: Option<Timestamp>) -> String {
+    until.map_or_else(
+        || "without an end of its support".to_owned(),
+        |until| format!("supported until {until}"),
+    )
+}
+
+impl Refusal {
+    /// The code of an image that is published already, otherwise.
+    pub const PUBLICATION_DIFFERS: Code = Code::new("publication-differs");
+    /// The code of what its own signer would not believe.
+    pub const SELF_CHECK_FAILED: Code = Code::new("self-check-failed");
+}
+
+impl Explain for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::PublicationDiffers { .. } => Self::PUBLICATION_DIFFERS,
+            Self::Registry(refusal) => refusal.code(),
+            Self::Seal(refusal) => refusal.code(),
+            Self::SelfCheck { .. } => Self::SELF_CHECK_FAILED,
+            Self::Signer(refusal) => refusal.code(),
+            Self::Time(refusal) => refusal.code(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::PublicationDiffers { .. } => {
+                "leave `--supported-until` out, or name the end that is published; to change it, publish a new image"
+                    .to_owned()
+            }
+            Self::Registry(refusal) => refusal.remedy(),
+            Self::Seal(refusal) => refusal.remedy(),
+            Self::SelfCheck { source } => source.remedy(),
+            Self::Signer(refusal) => refusal.remedy(),
+            Self::Time(refusal) => refusal.remedy(),
+        }
+    }
 }
 
 impl SignError {
@@ -45,9 +110,8 @@ impl SignError {
         match self {
             Self::Error(Error::Registry(error)) => error,
             Self::Error(Error::Signer(error)) => error,
-            Self::Refusal(Refusal::Registry(refusal)) => refusal,
-            Self::Refusal(Refusal::Seal(refusal)) => refusal,
-            Self::Refusal(Refusal::Signer(refusal)) => refusal,
+            Self::Error(Error::Time(error)) => error,
+            Self::Refusal(refusal) => refusal,
         }
     }
 }
@@ -76,6 +140,15 @@ impl From<signer::Failure> for SignError {
         match failure {
             signer::Failure::Error(error) => Error::from(error).into(),
             signer::Failure::Refusal(refusal) => Refusal::from(refusal).into(),
+        }
+    }
+}
+
+impl From<time_authority::Failure> for SignError {
+    fn from(failure: time_authority::Failure) -> Self {
+        match failure {
+            time_authority::Failure::Error(error) => Error::from(error).into(),
+            time_authority::Failure::Refusal(refusal) => Refusal::from(refusal).into(),
         }
     }
 }

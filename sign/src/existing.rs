@@ -1,56 +1,187 @@
-//! Finds a signature that says what is about to be signed, so that doing it again changes nothing.
+//! Finds what says already what is about to be signed, so that doing it again changes nothing.
 //!
 //! Asked before each signature, by the same verification as everybody else's. Evidence that cannot be read is no
 //! obstacle to signing: whoever may write junk beside an image must not be able to stop its signer.
 
 use countersign_common::{
-    Descriptor, Digest, Limits, Registry,
+    Descriptor, Digest, Limits, PinnedImage, Registry, Timestamp,
     bundle::MEDIA_TYPE,
     manifest::{Body, EMPTY_CONFIG},
     registry::{Error, Failure},
 };
 use countersign_trust_roots::{
-    Authorities, Authority,
-    document::{Budget, Expected, StandIn, Unbound, authenticity, binding, judge},
+    TimeRules,
+    document::{Budget, Kind, authenticity, binding},
     format::{self, Claim, Fetched},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::{Plan, Record};
+use crate::{
+    Plan, Record, SignedDate, self_check,
+    stamping::{Dating, rules},
+};
 
 /// Artifacts fetched at a time.
 const PARALLEL: usize = 16;
 
-/// Claims of one artifact, and the blob they were read from.
-type Found = (Digest, Vec<Claim>);
+/// What lies beside an image.
+pub(crate) struct Existing {
+    found: Vec<Found>,
+    limits: Limits,
+}
 
-/// The record of an equivalent signature: the same key, kind, content, repository and annotations.
-pub(crate) async fn find(
-    plan: &Plan,
-    registry: &dyn Registry,
-    limits: &Limits,
-) -> Result<Option<Record>, Error> {
-    let repository = plan.repository();
-    let subject = &plan.subject().digest;
-    let listed = match registry.referrers(repository, subject).await {
-        Ok(listed) => listed,
-        Err(Failure::Error(error)) => return Err(error),
-        // More junk than is listed hides a signature from this search, which then is made once more.
-        Err(Failure::Refusal(_)) => return Ok(None),
-    };
-    let fetch = |descriptor: Descriptor| async move {
-        match read(plan, registry, &descriptor, limits).await {
-            Ok(found) => Ok(found),
-            Err(Failure::Error(error)) => Err(error),
-            Err(Failure::Refusal(_)) => Ok(None),
+/// Claims of one artifact, and the blob they were read from.
+pub(crate) struct Found {
+    pub(crate) manifest: Descriptor,
+    bundle: Digest,
+    claims: Vec<Claim>,
+}
+
+/// A claim that counts, and where it is.
+pub(crate) struct Counted<'e> {
+    pub(crate) found: &'e Found,
+    claim: &'e Claim,
+    pub(crate) date: SignedDate,
+}
+
+impl Existing {
+    /// Fetches what may be a signed document of ours.
+    pub(crate) async fn collect(
+        image: &PinnedImage,
+        registry: &dyn Registry,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let listed = match registry.referrers(image.repository(), image.digest()).await {
+            Ok(listed) => listed,
+            Err(Failure::Error(error)) => return Err(error),
+            // More junk than is listed hides a signature from this search, which then is made once more.
+            Err(Failure::Refusal(_)) => Vec::new(),
+        };
+        let fetch = |descriptor: Descriptor| async move {
+            match read(image, registry, descriptor, limits).await {
+                Ok(found) => Ok(found),
+                Err(Failure::Error(error)) => Err(error),
+                Err(Failure::Refusal(_)) => Ok(None),
+            }
+        };
+        let found: Vec<Option<Found>> =
+            stream::iter(candidates(listed, limits).into_iter().map(fetch))
+                .buffered(PARALLEL)
+                .try_collect()
+                .await?;
+        Ok(Self {
+            found: found.into_iter().flatten().collect(),
+            limits: *limits,
+        })
+    }
+
+    /// The record of an equivalent signature: the same key, kind, content, repository and annotations, and stamped if it is
+    /// to be.
+    pub(crate) fn signature(&self, plan: &Plan, dating: Dating<'_>) -> Option<Record> {
+        let counted = self.counted(plan, rules(dating), |bound| {
+            // Everything wanted is there; nothing else may be.
+            bound.subject().annotations().len() == plan.annotations().len()
+                && bound.claim().statement.subjects().len() == 1
+        });
+        let is_stamped = |counted: &&Counted<'_>| match dating {
+            Dating::Claimed => true,
+            Dating::Proven(_) => counted.date.not_after.is_some(),
+        };
+        counted
+            .iter()
+            .find(is_stamped)
+            .map(|counted| counted.record(plan))
+    }
+
+    /// The record of the first publication by the same key, and until when it says that the image is supported. Where a date
+    /// is to be proven one that is only claimed does not count.
+    pub(crate) fn publication(
+        &self,
+        plan: &Plan,
+        dating: Dating<'_>,
+    ) -> Option<(Record, Option<Timestamp>)> {
+        let mut counted = self.counted(plan, rules(dating), |_| true);
+        if let Dating::Proven(_) = dating {
+            counted.retain(|counted| counted.date.not_before.is_some());
         }
-    };
-    let found: Vec<Option<Found>> = stream::iter(candidates(listed, limits).into_iter().map(fetch))
-        .buffered(PARALLEL)
-        .try_collect()
-        .await?;
-    let found: Vec<Found> = found.into_iter().flatten().collect();
-    Ok(equivalent(plan, &found, limits))
+        // One with a proven date is worth more than any claim.
+        let first = counted.iter().min_by_key(|counted| {
+            let date = counted.date;
+            (date.not_before.is_none(), date.not_before, date.claimed_at)
+        })?;
+        let publication = first.claim.statement.publication()?;
+        Some((first.record(plan), publication.supported_until))
+    }
+
+    /// What the same key has attested of the same kind.
+    pub(crate) fn attestations(&self, plan: &Plan) -> Vec<&Descriptor> {
+        let counted = self.counted(plan, &TimeRules::none(), |_| true);
+        counted
+            .into_iter()
+            .map(|counted| &counted.found.manifest)
+            .collect()
+    }
+
+    /// The claims of a plan's kind, by its key, about its subject, whose stamps show what they should.
+    fn counted(
+        &self,
+        plan: &Plan,
+        rules: &TimeRules,
+        wanted: impl Fn(&binding::Bound<'_, '_>) -> bool,
+    ) -> Vec<Counted<'_>> {
+        let all = self
+            .found
+            .iter()
+            .flat_map(|found| found.claims.iter().map(move |claim| (found, claim)));
+        let of_kind: Vec<_> = all
+            .filter(|(_, claim)| plan.kind().is_of(&claim.statement))
+            .collect();
+        let counted = self_check::judged(plan, |case| {
+            let mut budget = Budget::of(self.limits.signatures);
+            let mut counted = Vec::new();
+            for (position, (_, claim)) in of_kind.iter().enumerate() {
+                let date = authenticity::check(case, claim, &mut budget)
+                    .and_then(|authentic| binding::check(authentic, plan.kind()))
+                    .ok()
+                    .filter(|bound| wanted(bound))
+                    .map(|bound| date(&bound, rules));
+                if let Some(Some(date)) = date {
+                    counted.push((position, date));
+                }
+            }
+            counted
+        });
+        let counted = counted.unwrap_or_default().into_iter();
+        counted
+            .filter_map(|(position, date)| {
+                let (found, claim) = *of_kind.get(position)?;
+                Some(Counted { found, claim, date })
+            })
+            .collect()
+    }
+}
+
+/// What its stamps show. A signature or an attestation whose stamps prove nothing is still one; a publication is not.
+fn date(bound: &binding::Bound<'_, '_>, rules: &TimeRules) -> Option<SignedDate> {
+    match self_check::date(bound, rules) {
+        Ok(date) => Some(date),
+        Err(_) if *bound.kind() == Kind::Publication => None,
+        Err(_) => Some(SignedDate::default()),
+    }
+}
+
+impl Counted<'_> {
+    fn record(&self, plan: &Plan) -> Record {
+        Record {
+            date: self.date,
+            ..Record::found(
+                plan,
+                Digest::sha256(&self.claim.signed_bytes()),
+                self.found.bundle.clone(),
+                self.claim.artifact.clone(),
+            )
+        }
+    }
 }
 
 /// What may be a bundle. The list's hint only saves requests; some registries hint at the configuration's type.
@@ -68,13 +199,13 @@ fn candidates(mut listed: Vec<Descriptor>, limits: &Limits) -> Vec<Descriptor> {
 }
 
 async fn read(
-    plan: &Plan,
+    image: &PinnedImage,
     registry: &dyn Registry,
-    descriptor: &Descriptor,
+    descriptor: Descriptor,
     limits: &Limits,
 ) -> Result<Option<Found>, Failure> {
-    let repository = plan.repository();
-    let Some(manifest) = registry.manifest(repository, descriptor).await? else {
+    let repository = image.repository();
+    let Some(manifest) = registry.manifest(repository, &descriptor).await? else {
         return Ok(None);
     };
     let Body::Image(body) = manifest.body() else {
@@ -84,7 +215,7 @@ async fn read(
     if body
         .subject
         .as_ref()
-        .is_none_or(|subject| subject.digest != plan.subject().digest)
+        .is_none_or(|subject| subject.digest != *image.digest())
     {
         return Ok(None);
     }
@@ -102,44 +233,9 @@ async fn read(
         blob: &blob,
     };
     let claims = (reader.read)(&fetched, limits).ok();
-    Ok(claims.map(|claims| (layer.digest.clone(), claims)))
-}
-
-fn equivalent(plan: &Plan, found: &[Found], limits: &Limits) -> Option<Record> {
-    let expected = Expected {
-        subject: plan.subject().digest.clone(),
-        repository: plan.repository().clone(),
-        predicate_type: plan.predicate_type().to_owned(),
-        annotations: plan.annotations().clone(),
-        unbound: Unbound::Refused,
-        stand_in: StandIn::Accepted,
-    };
-    let authorities = Authorities::new([Authority {
-        name: plan.key().name.clone(),
-        key: plan.key().public_key.clone(),
-        origin: plan.key().origin,
-    }])
-    .ok()?;
-    judge(&expected, &authorities, |case| {
-        let mut budget = Budget::of(limits.signatures);
-        found
-            .iter()
-            .flat_map(|(bundle, claims)| claims.iter().map(move |claim| (bundle, claim)))
-            .find_map(|(bundle, claim)| {
-                let bound = authenticity::check(case, claim, &mut budget)
-                    .and_then(binding::check)
-                    .ok()?;
-                // Everything wanted is there; nothing else may be.
-                let same = bound.subject().annotations().len() == plan.annotations().len()
-                    && claim.statement.subjects().len() == 1;
-                same.then(|| {
-                    Record::found(
-                        plan,
-                        Digest::sha256(&claim.signed_bytes()),
-                        bundle.clone(),
-                        claim.artifact.clone(),
-                    )
-                })
-            })
-    })
+    Ok(claims.map(|claims| Found {
+        bundle: layer.digest.clone(),
+        manifest: manifest.descriptor().clone(),
+        claims,
+    }))
 }

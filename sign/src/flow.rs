@@ -1,22 +1,48 @@
-//! The whole of `countersign sign` for one image.
+//! The whole of `countersign sign` and `countersign attest` for one image.
 
-use countersign_common::{ImageRef, RegistryWriter, Signer, Timestamp};
+use countersign_common::{
+    Digest, ImageRef, PinnedImage, RegistryWriter, Signer, Timestamp,
+    predicate::{Predicate, PredicateType},
+    publication::PublicationDate,
+};
+use countersign_trust_roots::{TimeRules, document};
+use futures_util::future;
 use serde::Serialize;
 
-use crate::{Record, Request, SignError, attach, existing, plan, seal, sign};
+use crate::{
+    Dating, Plan, Record, Refusal, Request, SealError, Sealed, SignError, SignedDate, SignedPlan,
+    attach,
+    existing::Existing,
+    plan::{plan, plan_attestation, plan_publication, sign},
+    seal, self_check,
+    stamping::rules,
+};
+
+/// How often a document is begun again whose stamps lie too far apart.
+const ATTEMPTS: usize = 3;
 
 /// What became of an image.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The signature of the image.
+    #[serde(flatten)]
+    pub signature: Made,
+    /// Its publication.
+    pub publication: Made,
+}
+
+/// What became of one document.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
-    /// An equivalent signature was there; nothing was signed or written.
+pub enum Made {
+    /// An equivalent one was there; nothing was signed or written.
     AlreadySigned(Record),
-    /// Signed, and the signature lies beside the image.
+    /// Signed, and it lies beside the image.
     Signed(Record),
 }
 
-impl Outcome {
-    /// The signature.
+impl Made {
+    /// The document.
     pub fn record(&self) -> &Record {
         match self {
             Self::AlreadySigned(record) | Self::Signed(record) => record,
@@ -24,33 +50,247 @@ impl Outcome {
     }
 }
 
+/// What became of an attestation.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attested {
+    /// The attestation.
+    #[serde(flatten)]
+    pub made: Made,
+    /// The manifests of the attestations that it replaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Digest>,
+}
+
+/// What is attested.
+#[derive(Clone, Debug)]
+pub struct Attestation {
+    /// What kind of thing it says.
+    pub kind: PredicateType,
+    /// What it says.
+    pub predicate: Predicate,
+    /// What becomes of those of the same kind and key.
+    pub earlier: Earlier,
+}
+
+/// What becomes of earlier attestations of the same kind, by the same key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Earlier {
+    /// They stay.
+    Kept,
+    /// They are removed, after the new one is there.
+    Replaced,
+}
+
+/// What signing works with, the same for each of many images.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Where images are.
+    pub registry: &'a dyn RegistryWriter,
+    /// Who signs.
+    pub signer: &'a dyn Signer,
+    /// How dates are shown.
+    pub dating: Dating<'a>,
+}
+
 /// When an image is signed, and who hears of it.
 #[derive(Clone, Copy)]
 pub struct Occasion<'a> {
-    /// The moment that the attached manifest shows. A hint for people, and signed by nobody.
+    /// The moment that the attached manifest shows, and that a date is claimed to be. Proof of nothing.
     pub now: Timestamp,
     /// Hears of each signature as soon as it exists: whatever becomes of it afterwards, the key was used.
-    pub signed: &'a (dyn Fn(&Record) + Sync),
+    pub signed: &'a (dyn Fn(&SignedPlan) + Sync),
 }
 
-/// Signs an image, unless it is signed so already.
+/// Signs an image and publishes it, unless both is done already.
 ///
-/// The reference is resolved once; from then on only its digest is used.
+/// The reference is resolved once; from then on only its digest is used. The first publication stays: doing it again makes
+/// no image younger.
 pub async fn sign_image(
     image: &ImageRef,
-    registry: &dyn RegistryWriter,
-    signer: &dyn Signer,
     request: &Request,
+    means: Means<'_>,
     occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
-    let image = registry.resolve(image).await?;
-    let plan = plan(&image, signer.key(), request)?;
-    if let Some(record) = existing::find(&plan, registry, request.limits()).await? {
-        return Ok(Outcome::AlreadySigned(record));
+    let image = means.registry.resolve(image).await?;
+    let existing = Existing::collect(&image, means.registry, request.limits()).await?;
+    let key = means.signer.key();
+    let signature = plan(&image, key, request)?;
+    let signed = existing.signature(&signature, means.dating);
+    let unstamped = PublicationDate::Stamped(Vec::new());
+    let published = existing.publication(
+        &plan_publication(&image, key, request, unstamped)?,
+        means.dating,
+    );
+    let published = match published {
+        Some((_, until)) if request.support_ends().is_some() && request.support_ends() != until => {
+            return Err(Refusal::PublicationDiffers {
+                digest: image.digest().clone(),
+                published: until,
+            }
+            .into());
+        }
+        published => published.map(|(record, _)| record),
+    };
+    let work = Work { means, occasion };
+    let signature = async {
+        match signed {
+            Some(record) => Ok(Made::AlreadySigned(record)),
+            None => work.make(signature).await,
+        }
+    };
+    let publication = async {
+        match published {
+            Some(record) => Ok(Made::AlreadySigned(record)),
+            None => {
+                work.make_dated(|inside| plan_publication(&image, key, request, inside.date()))
+                    .await
+            }
+        }
+    };
+    let (signature, publication) = future::try_join(signature, publication).await?;
+    Ok(Outcome {
+        signature,
+        publication,
+    })
+}
+
+/// Attests something about an image. What was attested before stays, unless it is to be replaced.
+pub async fn attest_image(
+    image: &ImageRef,
+    (request, attestation): (&Request, &Attestation),
+    means: Means<'_>,
+    occasion: Occasion<'_>,
+) -> Result<Attested, SignError> {
+    let image = means.registry.resolve(image).await?;
+    let key = means.signer.key();
+    let about = (&attestation.kind, &attestation.predicate);
+    // Whatever cannot be written is found out before anything is signed.
+    let empty = plan_attestation(&image, key, about, &[])?;
+    let existing = match attestation.earlier {
+        Earlier::Kept => None,
+        Earlier::Replaced => {
+            Some(Existing::collect(&image, means.registry, request.limits()).await?)
+        }
+    };
+    let work = Work { means, occasion };
+    let made = work
+        .make_dated(|inside| plan_attestation(&image, key, about, inside.stamps()))
+        .await?;
+    let mut replaced = Vec::new();
+    let earlier = existing
+        .iter()
+        .flat_map(|existing| existing.attestations(&empty));
+    for manifest in earlier.filter(|manifest| manifest.digest != made.record().manifest) {
+        remove(&image, means.registry, manifest).await?;
+        replaced.push(manifest.digest.clone());
     }
-    let sealed = seal(sign(plan, signer).await?, occasion.now)?;
-    let record = Record::of(&sealed);
-    (occasion.signed)(&record);
-    attach(&sealed, registry).await?;
-    Ok(Outcome::Signed(record))
+    Ok(Attested { made, replaced })
+}
+
+async fn remove(
+    image: &PinnedImage,
+    registry: &dyn RegistryWriter,
+    manifest: &countersign_common::Descriptor,
+) -> Result<(), SignError> {
+    let (repository, subject) = (image.repository(), image.digest());
+    Ok(registry
+        .remove_referrer(repository, subject, &manifest.digest)
+        .await?)
+}
+
+/// Makes documents, each from its first stamp to its place beside the image.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    means: Means<'a>,
+    occasion: Occasion<'a>,
+}
+
+/// What shows, inside a document, when it was signed.
+enum Inside {
+    Claimed(Timestamp),
+    Stamps(Vec<Vec<u8>>),
+}
+
+impl Inside {
+    fn date(&self) -> PublicationDate {
+        match self {
+            Self::Claimed(time) => PublicationDate::Claimed(*time),
+            Self::Stamps(stamps) => PublicationDate::stamped(stamps),
+        }
+    }
+
+    fn stamps(&self) -> &[Vec<u8>] {
+        match self {
+            Self::Claimed(_) => &[],
+            Self::Stamps(stamps) => stamps,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// A document with nothing inside it that depends on the time.
+    async fn make(&self, plan: Plan) -> Result<Made, SignError> {
+        let sealed = self.sealed(plan).await?;
+        let date = self.check(&sealed)?;
+        self.attached(&sealed, date).await
+    }
+
+    /// A document with time stamps inside, which is begun again if its signature came too long after them.
+    async fn make_dated(
+        &self,
+        plan: impl Fn(&Inside) -> Result<Plan, SealError>,
+    ) -> Result<Made, SignError> {
+        let mut attempt = 1;
+        loop {
+            let inside = match self.means.dating {
+                Dating::Claimed => Inside::Claimed(self.occasion.now),
+                Dating::Proven(stamping) => Inside::Stamps(stamping.before().await?),
+            };
+            let sealed = self.sealed(plan(&inside)?).await?;
+            let checked = self.check(&sealed);
+            if attempt < ATTEMPTS && self.is_slow(&checked) {
+                attempt += 1;
+                continue;
+            }
+            return self.attached(&sealed, checked?).await;
+        }
+    }
+
+    async fn sealed(&self, plan: Plan) -> Result<Sealed, SignError> {
+        let signed = sign(plan, self.means.signer).await?;
+        (self.occasion.signed)(&signed);
+        let stamps = match self.means.dating {
+            Dating::Claimed => Vec::new(),
+            Dating::Proven(stamping) => stamping.after(&signed.signed().signature).await?,
+        };
+        Ok(seal(signed, &stamps, self.occasion.now)?)
+    }
+
+    fn check(&self, sealed: &Sealed) -> Result<SignedDate, Refusal> {
+        self_check::check(sealed, self.rules()).map_err(|source| Refusal::SelfCheck { source })
+    }
+
+    /// Half of what verifiers accept: a key service that is slow today must not make what is refused tomorrow.
+    fn is_slow(&self, checked: &Result<SignedDate, Refusal>) -> bool {
+        match checked {
+            Ok(date) => date
+                .not_before
+                .zip(date.not_after)
+                .is_some_and(|(begin, end)| end.since(begin) > self.rules().max_interval() / 2),
+            Err(Refusal::SelfCheck { source }) => {
+                matches!(source, document::Refusal::DateTooImprecise { .. })
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn attached(&self, sealed: &Sealed, date: SignedDate) -> Result<Made, SignError> {
+        attach(sealed, self.means.registry).await?;
+        Ok(Made::Signed(Record::of(sealed, date)))
+    }
+
+    fn rules(&self) -> &TimeRules {
+        rules(self.means.dating)
+    }
 }

@@ -12,24 +12,31 @@ mod plan;
 mod record;
 mod request;
 mod seal;
+mod self_check;
 mod self_checked;
+mod stamping;
 
 use countersign_common::Code;
 
 pub use self::{
     attach::attach,
     error::{Error, Refusal, SignError},
-    flow::{Occasion, Outcome, sign_image},
-    plan::{Plan, SignedPlan, plan, sign},
-    record::Record,
+    flow::{
+        Attestation, Attested, Earlier, Made, Means, Occasion, Outcome, attest_image, sign_image,
+    },
+    plan::{Plan, SignedPlan, Stage, plan, plan_attestation, plan_publication, sign},
+    record::{Record, SignedDate},
     request::{AnnotationRefused, Request},
     seal::{SealError, Sealed, seal},
     self_checked::SelfChecked,
+    stamping::{Dating, Fewer, Stamping},
 };
 
 /// Every code of this package; those of the ports come on top.
 pub const CODES: &[Code] = &[
     AnnotationRefused::CODE,
+    Refusal::PUBLICATION_DIFFERS,
+    Refusal::SELF_CHECK_FAILED,
     SealError::CODE,
     file::KeyFileError::INVALID,
     file::KeyFileError::PASSWORD,

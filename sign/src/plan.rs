@@ -5,12 +5,15 @@
 use std::{collections::BTreeMap, fmt};
 
 use countersign_common::{
-    Algorithm, Descriptor, Digest, Escaped, PinnedImage, Repository, Signer,
+    Algorithm, Descriptor, Digest, Escaped, Limits, PinnedImage, Repository, Signer, Statement,
     dsse::{IN_TOTO_PAYLOAD_TYPE, pre_authentication_encoding},
+    predicate::{Predicate, PredicateType},
+    publication::{Publication, PublicationDate},
     signer::{self, KeyOrigin, Signed, SigningKey},
-    statement::{IMAGE_SIGNATURE, STAND_IN_ANNOTATION, image_signature},
+    statement::{STAND_IN_ANNOTATION, image_signature},
 };
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use countersign_trust_roots::document::Kind;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{Request, SealError, SelfChecked};
 
@@ -20,9 +23,20 @@ pub struct Plan {
     image: String,
     repository: Repository,
     subject: Descriptor,
+    kind: Kind,
     annotations: BTreeMap<String, String>,
     payload: Vec<u8>,
+    stage: Stage,
     key: SigningKey,
+}
+
+/// Whether the bytes of a plan are those that will be signed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// They are.
+    Ready,
+    /// The time stamps that will lie inside are still to be had.
+    WithoutStamps,
 }
 
 /// Plans the signature of an image.
@@ -31,20 +45,79 @@ pub struct Plan {
 /// stand-in, whose private half is no secret.
 pub fn plan(image: &PinnedImage, key: &SigningKey, request: &Request) -> Result<Plan, SealError> {
     let mut annotations = request.annotations().clone();
-    if key.origin == KeyOrigin::StandIn {
-        annotations.insert(STAND_IN_ANNOTATION.to_owned(), "true".to_owned());
-    }
+    annotations.extend(marks(key));
+    let payload = image_signature(image.repository(), image.digest(), &annotations)?;
+    let plan = Plan::of(image, key, Kind::ImageSignature, payload);
     Ok(Plan {
-        payload: image_signature(image.repository(), image.digest(), &annotations)?,
-        image: image.reference.to_string(),
-        repository: image.repository().clone(),
-        subject: image.manifest.descriptor().clone(),
         annotations,
-        key: key.clone(),
+        ..plan
     })
 }
 
+/// Plans the publication of an image, with the evidence of its date inside.
+pub fn plan_publication(
+    image: &PinnedImage,
+    key: &SigningKey,
+    request: &Request,
+    date: PublicationDate,
+) -> Result<Plan, SealError> {
+    let stage = match &date {
+        PublicationDate::Stamped(stamps) if stamps.is_empty() => Stage::WithoutStamps,
+        PublicationDate::Claimed(_) | PublicationDate::Stamped(_) => Stage::Ready,
+    };
+    let descriptor = image.manifest.descriptor();
+    let until = request.support_ends();
+    let publication = Publication::of(descriptor, image.repository(), date, until);
+    let payload = publication.to_payload(descriptor, &marks(key))?;
+    let plan = Plan::of(image, key, Kind::Publication, payload);
+    Ok(Plan {
+        stage,
+        annotations: marks(key),
+        ..plan
+    })
+}
+
+/// Plans an attestation about an image, with time stamps inside, each the DER of a `TimeStampResp`.
+pub fn plan_attestation(
+    image: &PinnedImage,
+    key: &SigningKey,
+    (kind, predicate): (&PredicateType, &Predicate),
+    stamps: &[Vec<u8>],
+) -> Result<Plan, SealError> {
+    let about = (image.repository(), image.digest());
+    let payload = predicate.to_payload(kind, about, &marks(key), stamps)?;
+    // What verifiers would refuse to read must not be signed.
+    Statement::parse(&payload, &Limits::TABLE).map_err(SealError::Unreadable)?;
+    let plan = Plan::of(image, key, Kind::Attestation(kind.clone()), payload);
+    Ok(Plan {
+        annotations: marks(key),
+        ..plan
+    })
+}
+
+/// What a key says of itself in all that it signs.
+fn marks(key: &SigningKey) -> BTreeMap<String, String> {
+    let mut marks = BTreeMap::new();
+    if key.origin == KeyOrigin::StandIn {
+        marks.insert(STAND_IN_ANNOTATION.to_owned(), "true".to_owned());
+    }
+    marks
+}
+
 impl Plan {
+    fn of(image: &PinnedImage, key: &SigningKey, kind: Kind, payload: Vec<u8>) -> Self {
+        Self {
+            image: image.reference.to_string(),
+            repository: image.repository().clone(),
+            subject: image.manifest.descriptor().clone(),
+            kind,
+            annotations: BTreeMap::new(),
+            payload,
+            stage: Stage::Ready,
+            key: key.clone(),
+        }
+    }
+
     /// The image as it was asked for.
     pub fn image(&self) -> &str {
         &self.image
@@ -61,8 +134,13 @@ impl Plan {
     }
 
     /// The kind of claim.
-    pub fn predicate_type(&self) -> &'static str {
-        IMAGE_SIGNATURE
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The kind of claim, as it is written.
+    pub fn predicate_type(&self) -> &str {
+        self.kind.predicate_type()
     }
 
     /// All annotations that will be signed.
@@ -112,23 +190,28 @@ impl fmt::Display for Plan {
             "statement  {}",
             Escaped(&String::from_utf8_lossy(&self.payload))
         )?;
-        writeln!(f, "signs      {}", self.signed_digest())
+        match self.stage {
+            Stage::Ready => writeln!(f, "signs      {}", self.signed_digest()),
+            Stage::WithoutStamps => writeln!(f, "signs      the statement with time stamps inside"),
+        }
     }
 }
 
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut plan = serializer.serialize_struct("Plan", 10)?;
-        plan.serialize_field("image", &self.image)?;
-        plan.serialize_field("repository", &self.repository)?;
-        plan.serialize_field("digest", &self.subject.digest)?;
-        plan.serialize_field("predicateType", self.predicate_type())?;
-        plan.serialize_field("annotations", &self.annotations)?;
-        plan.serialize_field("key", &self.key.name)?;
-        plan.serialize_field("keyId", self.key.public_key.id())?;
-        plan.serialize_field("algorithm", &self.algorithm())?;
-        plan.serialize_field("statement", &String::from_utf8_lossy(&self.payload))?;
-        plan.serialize_field("signedDigest", &self.signed_digest())?;
+        let mut plan = serializer.serialize_map(None)?;
+        plan.serialize_entry("image", &self.image)?;
+        plan.serialize_entry("repository", &self.repository)?;
+        plan.serialize_entry("digest", &self.subject.digest)?;
+        plan.serialize_entry("predicateType", self.predicate_type())?;
+        plan.serialize_entry("annotations", &self.annotations)?;
+        plan.serialize_entry("key", &self.key.name)?;
+        plan.serialize_entry("keyId", self.key.public_key.id())?;
+        plan.serialize_entry("algorithm", &self.algorithm())?;
+        plan.serialize_entry("statement", &String::from_utf8_lossy(&self.payload))?;
+        if self.stage == Stage::Ready {
+            plan.serialize_entry("signedDigest", &self.signed_digest())?;
+        }
         plan.end()
     }
 }

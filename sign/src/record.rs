@@ -1,7 +1,7 @@
 //! What is left to say after a signature: for `--output json` and for the log.
 
-use countersign_common::{Algorithm, Digest, KeyId};
-use serde::Serialize;
+use countersign_common::{Algorithm, Digest, KeyId, Timestamp};
+use serde::{Serialize, Serializer};
 
 use crate::{Plan, Sealed};
 
@@ -14,7 +14,7 @@ pub struct Record {
     /// The image's digest.
     pub digest: Digest,
     /// The kind of claim.
-    pub predicate_type: &'static str,
+    pub predicate_type: String,
     /// SHA-256 of the bytes that the signature is over.
     pub signed_digest: Digest,
     /// The key: an ARN, or the path of a file.
@@ -30,12 +30,36 @@ pub struct Record {
     pub bundle: Digest,
     /// The digest of the manifest that carries the bundle.
     pub manifest: Digest,
+    /// When it was signed, as far as that is shown.
+    #[serde(flatten)]
+    pub date: SignedDate,
+}
+
+/// When something was signed, as far as its signer can show it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedDate {
+    /// By nothing but the signer's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+    /// Not before this, by the stamps inside it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exactly")]
+    pub not_before: Option<Timestamp>,
+    /// Not after this, by the stamps of its signature.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exactly")]
+    pub not_after: Option<Timestamp>,
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn exactly<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::to_rfc3339).serialize(serializer)
 }
 
 impl Record {
-    pub(crate) fn of(sealed: &Sealed) -> Self {
+    pub(crate) fn of(sealed: &Sealed, date: SignedDate) -> Self {
         Self {
             request_id: sealed.request_id().map(str::to_owned),
+            date,
             ..Self::found(
                 sealed.plan(),
                 sealed.plan().signed_digest(),
@@ -56,7 +80,7 @@ impl Record {
         Self {
             image: plan.image().to_owned(),
             digest: plan.subject().digest.clone(),
-            predicate_type: plan.predicate_type(),
+            predicate_type: plan.predicate_type().to_owned(),
             signed_digest,
             key: key.name.clone(),
             key_id: key.public_key.id().clone(),
@@ -64,6 +88,7 @@ impl Record {
             request_id: None,
             bundle,
             manifest,
+            date: SignedDate::default(),
         }
     }
 }

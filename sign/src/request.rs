@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_common::{Code, Escaped, Explain, Limits};
+use countersign_common::{Code, Escaped, Explain, Limits, Timestamp};
 
 /// Annotations that only this product writes; what they say must not be claimable by a flag.
 const RESERVED: &str = "dev.countersign.";
@@ -13,6 +13,7 @@ const ANNOTATIONS_LIMIT: usize = 64 << 10;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     annotations: BTreeMap<String, String>,
+    supported_until: Option<Timestamp>,
     limits: Limits,
 }
 
@@ -46,13 +47,27 @@ impl Request {
         }
         Ok(Self {
             annotations,
+            supported_until: None,
             limits,
         })
+    }
+
+    /// Publishes that the image is supported until then.
+    #[must_use]
+    pub fn supported_until(self, until: Timestamp) -> Self {
+        Self {
+            supported_until: Some(until),
+            ..self
+        }
     }
 
     /// The annotations that a person asks for.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
+    }
+
+    pub(crate) fn support_ends(&self) -> Option<Timestamp> {
+        self.supported_until
     }
 
     pub(crate) fn limits(&self) -> &Limits {

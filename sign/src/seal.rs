@@ -10,6 +10,7 @@ use countersign_common::{
     dsse::IN_TOTO_PAYLOAD_TYPE,
     json::JsonError,
     manifest::{EMPTY_CONFIG, ManifestError, OCI_MANIFEST},
+    statement::StatementError,
 };
 use serde::Serialize;
 
@@ -54,14 +55,18 @@ impl Sealed {
     }
 }
 
-/// Seals a signature. The time is shown to people who list it; nobody decides by it.
-pub fn seal(signed: SignedPlan, created: Timestamp) -> Result<Sealed, SealError> {
+/// Seals a signature, with the time stamps of it. When it was created is shown to people who list it; nobody decides by it.
+pub fn seal(
+    signed: SignedPlan,
+    stamps: &[Vec<u8>],
+    created: Timestamp,
+) -> Result<Sealed, SealError> {
     let plan = signed.plan();
     let bundle = bundle::seal(
-        IN_TOTO_PAYLOAD_TYPE,
-        plan.payload(),
+        (IN_TOTO_PAYLOAD_TYPE, plan.payload()),
         &signed.signed().signature,
         &plan.key().public_key,
+        stamps,
     )?;
     let layer = Descriptor::of(bundle::MEDIA_TYPE, &bundle);
     let bundle_digest = layer.digest.clone();
@@ -117,6 +122,9 @@ pub enum SealError {
     /// Not as a statement or a bundle.
     #[error("the signature cannot be written: {0}")]
     Statement(#[from] JsonError),
+    /// As a statement that nobody would read.
+    #[error("the statement could not be read back: {0}")]
+    Unreadable(StatementError),
 }
 
 impl SealError {

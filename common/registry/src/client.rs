@@ -243,6 +243,23 @@ impl Client {
         }
     }
 
+    pub(crate) async fn delete_manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<(), Failure> {
+        let delete = Request {
+            method: Method::DELETE,
+            access: Access::Delete,
+            ..Self::get(repository, format!("manifests/{digest}"))
+        };
+        let answer = self.transport.send(&delete).await?;
+        match answer.response.status() {
+            StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            _ => Err(self.rejected(answer).await),
+        }
+    }
+
     /// A write that the registry answered and did not take.
     async fn rejected(&self, Answer { response, place }: Answer) -> Failure {
         let status = response.status();
@@ -328,6 +345,15 @@ impl RegistryWriter for Client {
         manifest: &'a Manifest,
     ) -> Task<'a, Result<(), Failure>> {
         Box::pin(self.attach(repository, manifest))
+    }
+
+    fn remove_referrer<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        manifest: &'a Digest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(self.detach(repository, subject, manifest))
     }
 }
 

@@ -83,6 +83,29 @@ impl Client {
         Err(lost(repository, subject))
     }
 
+    /// Takes an artifact from the tag. A writer that read before us may put it back: such an entry names nothing, and
+    /// readers pass it over.
+    pub(crate) async fn unmerge(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        manifest: &Digest,
+    ) -> Result<(), Failure> {
+        let Some(known) = self.fallback_index(repository, subject).await? else {
+            return Ok(());
+        };
+        let listed = entries(repository, subject, &known)?;
+        if listed.iter().all(|entry| entry.digest != *manifest) {
+            return Ok(());
+        }
+        let index = without_entry(&known, manifest)
+            .map_err(|source| malformed(repository, subject, source))?;
+        let tag = tag(subject);
+        self.put_manifest(repository, &tag, &index)
+            .await
+            .map_err(|failure| immutable(failure, repository, &tag))
+    }
+
     async fn write_entry(
         &self,
         repository: &Repository,
@@ -131,16 +154,29 @@ fn entries(
 
 /// The index with one entry more. All that is there already stays, whoever wrote it and whatever it means.
 fn with_entry(known: Option<&Manifest>, entry: &Descriptor) -> Result<Manifest, ManifestError> {
+    edited(known, |list| list.push(json!(entry)))
+}
+
+/// The index without what has this digest. All else stays.
+fn without_entry(known: &Manifest, digest: &Digest) -> Result<Manifest, ManifestError> {
+    let digest = digest.to_string();
+    let is_other = |entry: &Value| entry.get("digest").and_then(Value::as_str) != Some(&digest);
+    edited(Some(known), |list| list.retain(is_other))
+}
+
+fn edited(
+    known: Option<&Manifest>,
+    edit: impl FnOnce(&mut Vec<Value>),
+) -> Result<Manifest, ManifestError> {
     let mut index = match known {
         Some(known) => serde_json::from_slice(known.bytes())
             .map_err(|error| ManifestError::Malformed(error.into()))?,
         None => json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }),
     };
     let list = index.get_mut("manifests").and_then(Value::as_array_mut);
-    list.ok_or(ManifestError::Missing {
+    edit(list.ok_or(ManifestError::Missing {
         member: "manifests",
-    })?
-    .push(json!(entry));
+    })?);
     let media_type = known
         .map_or(OCI_INDEX, |known| known.descriptor().media_type.as_str())
         .to_owned();

@@ -43,6 +43,7 @@ impl Caller<'_> {
             .map_err(|_| self.no_credential(NoCredential::new("the login realm is no URL")))?;
         let client = self.realm_client(&url, credential).await?;
         let actions = match self.access {
+            Access::Delete => "pull,push,delete",
             Access::Pull => "pull",
             Access::Push => "pull,push",
         };

@@ -139,6 +139,23 @@ impl Client {
             _ => Err(self.transport.status(answer).await),
         }
     }
+
+    /// Removes a manifest, and what finds it.
+    pub(crate) async fn detach(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        manifest: &Digest,
+    ) -> Result<(), Failure> {
+        self.delete_manifest(repository, manifest).await?;
+        let request = Self::list(repository, format!("referrers/{subject}"));
+        let answer = self.transport.send(&request).await?;
+        match answer.response.status() {
+            StatusCode::OK => Ok(()),
+            StatusCode::NOT_FOUND => self.unmerge(repository, subject, manifest).await,
+            _ => Err(self.transport.status(answer).await),
+        }
+    }
 }
 
 /// The first entry of each digest, in the order of the list.

@@ -31,6 +31,7 @@ use crate::{
 /// What a token may be used for: pulling from, or also pushing to, one repository.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Access {
+    Delete,
     Pull,
     Push,
 }

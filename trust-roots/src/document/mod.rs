@@ -99,6 +99,7 @@ use countersign_common::{
 
 pub use self::{
     budget::Budget,
+    dating::Side,
     refusal::{CODES, Refusal},
 };
 use crate::Authorities;

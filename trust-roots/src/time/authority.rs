@@ -55,6 +55,8 @@ pub struct TimeRules {
 impl TimeRules {
     /// How wide a proven interval may be, unless something else is decided.
     pub const MAX_INTERVAL: Duration = Duration::from_mins(10);
+    /// How exact stamps are taken to be where neither they nor anybody else says it.
+    pub const ACCURACY: Duration = Duration::from_mins(1);
     /// How far a proven moment may lie in the future of the clock that judges it.
     pub const SKEW: Duration = Duration::from_mins(5);
 
