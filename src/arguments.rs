@@ -2,12 +2,18 @@
 //!
 //! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use countersign_common::{Algorithm, Limits, manifest::Platform};
+use countersign_common::{
+    Algorithm, Explain, Limits, Timestamp, manifest::Platform, predicate::PredicateType,
+};
+use serde::Deserialize;
+use url::Url;
 
-/// Signs container images with AWS KMS keys and verifies who signed them, for Amazon ECR and any OCI registry
+use crate::time;
+
+/// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -45,6 +51,9 @@ pub(crate) struct Common {
         env = "COUNTERSIGN_LOG_FORMAT"
     )]
     pub(crate) log_format: LogFormat,
+    /// Configuration file; else `countersign/config.toml` in `$XDG_CONFIG_HOME` (or `~/.config`), else in `/etc`
+    #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -62,6 +71,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Sign(Sign),
+    Attest(Attest),
     Verify(Verify),
     #[command(subcommand)]
     Key(Key),
@@ -82,36 +92,107 @@ pub(crate) struct Network {
     pub(crate) plain_http: bool,
 }
 
-/// Sign images: a signature beside each, bound to its repository
+/// Who is asked about the time when something is signed.
+#[derive(Args, Debug)]
+pub(crate) struct Stamps {
+    /// Time-stamp authority (RFC 3161) that proves when this is signed; repeatable, one for each operator
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "COUNTERSIGN_TSA",
+        value_delimiter = ' '
+    )]
+    pub(crate) tsa: Vec<Url>,
+    /// Check the stamps up to this certificate chain (PEM) before anything is pushed; repeatable, one for each operator
+    #[arg(
+        long = "tsa-chain",
+        value_name = "FILE",
+        env = "COUNTERSIGN_TSA_CHAIN",
+        value_delimiter = ':'
+    )]
+    pub(crate) tsa_chains: Vec<PathBuf>,
+    /// Ask nobody: the date is claimed, every verdict says so, and none that demands proof accepts it
+    #[arg(long, conflicts_with = "allow_fewer_stamps")]
+    pub(crate) no_tsa: bool,
+    /// Do with fewer stamps if not every authority answers
+    #[arg(long = "allow-fewer-stamps", id = "allow_fewer_stamps")]
+    pub(crate) allow_fewer: bool,
+}
+
+/// Sign images: a signature and a publication date beside each, bound to its repository
 ///
-/// Writes what cosign 3 reads: an in-toto statement in a Sigstore bundle, as a referrer of the image. An equivalent
-/// signature that is there already is found and said. The signature is checked with the key's own public half before it
-/// is pushed, and the key never leaves KMS.
+/// Writes what cosign 3 reads: in-toto statements in Sigstore bundles, as referrers of the image. The date is proven by
+/// time-stamp authorities on both sides of the signature, so that it is not the signer's word. What is there already is
+/// found and said, and the first publication stays. Everything is checked with the key's own public half before it is
+/// pushed, and the key never leaves KMS.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
-configuration · 3 network, login, throttling, disk · 70 internal"
+configuration · 3 network, login, throttling, no time stamp, disk · 70 internal"
 )]
 pub(crate) struct Sign {
     /// Images: host/path:tag, or better host/path@sha256:…
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
-    /// cosign's)
-    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
-    pub(crate) key: String,
-    /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
-    pub(crate) algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    pub(crate) signer: SignerKey,
     /// Signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) stamps: Stamps,
+    /// Publish that the image is supported until then: a time in RFC 3339, or a date
+    #[arg(long, value_name = "TIME", value_parser = time::moment, env = "COUNTERSIGN_SUPPORTED_UNTIL")]
+    pub(crate) supported_until: Option<Timestamp>,
     /// Show what would be signed, and sign nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Attach no proven date (no authority is asked for one in this version)
+    /// The most time to spend on one image, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Whose key signs.
+#[derive(Args, Debug)]
+pub(crate) struct SignerKey {
+    /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
+    /// cosign's)
+    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    pub(crate) key: Option<String>,
+    /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
+    pub(crate) algorithm: Option<Algorithm>,
+}
+
+/// Attest something about images: provenance, a bill of materials, a vulnerability scan, …
+///
+/// Writes what `cosign verify-attestation` reads: the predicate, byte for byte, in an in-toto statement. It is bound to the
+/// repository, and when it was signed is proven as by `sign`. What was attested before stays, unless it is replaced.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
+configuration · 3 network, login, throttling, no time stamp, disk · 70 internal"
+)]
+pub(crate) struct Attest {
+    /// Images: host/path:tag, or better host/path@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) signer: SignerKey,
+    /// What is attested: a file with one JSON object
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predicate: PathBuf,
+    /// What it is: cyclonedx, link, openvex, slsaprovenance (0.2), slsaprovenance1, spdx, vuln, or a URI
+    #[arg(long = "type", value_name = "TYPE", value_parser = predicate_type)]
+    pub(crate) kind: PredicateType,
+    /// Remove what the same key attested of this type before, once the new one is there
     #[arg(long)]
-    pub(crate) no_tsa: bool,
+    pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) stamps: Stamps,
     /// The most time to spend on one image, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -134,25 +215,19 @@ pub(crate) struct Verify {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     /// Trusted key: a public key file (PEM), or a KMS key as in `sign`; repeatable
-    #[arg(
-        short,
-        long = "key",
-        value_name = "KEY",
-        required = true,
-        env = "COUNTERSIGN_KEY"
-    )]
+    #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
     pub(crate) keys: Vec<String>,
     /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
     pub(crate) algorithm: Option<Algorithm>,
-    /// How many distinct keys must have signed
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "1",
-        env = "COUNTERSIGN_THRESHOLD"
-    )]
-    pub(crate) threshold: NonZeroUsize,
+    /// How many distinct keys must have signed the image; 1 unless it is given
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_THRESHOLD")]
+    pub(crate) threshold: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) dates: Dates,
+    /// Demand an attestation of this type by a trusted key, named as in `attest`; repeatable
+    #[arg(long = "attestation", value_name = "TYPE", value_parser = predicate_type)]
+    pub(crate) attestations: Vec<PredicateType>,
     /// Demand a signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
@@ -168,7 +243,7 @@ pub(crate) struct Verify {
           action = clap::ArgAction::SetTrue)]
     pub(crate) accept_stand_in: bool,
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
-    #[arg(long)]
+    #[arg(long, conflicts_with = "at")]
     pub(crate) pin: bool,
     /// The most time to spend on one image, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
@@ -176,6 +251,54 @@ pub(crate) struct Verify {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+}
+
+/// What a proven date must be like. Each of these demands that there is one.
+#[derive(Args, Debug)]
+pub(crate) struct Dates {
+    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator
+    #[arg(
+        long = "tsa-chain",
+        value_name = "FILE",
+        env = "COUNTERSIGN_TSA_CHAIN",
+        value_delimiter = ':'
+    )]
+    pub(crate) tsa_chains: Vec<PathBuf>,
+    /// How many distinct operators must prove each end of a date; 1 unless it is given
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_TIME_THRESHOLD")]
+    pub(crate) time_threshold: Option<NonZeroUsize>,
+    /// Demand this level: `signed`, or `dated`, which is a proven publication date
+    #[arg(long, value_enum, value_name = "LEVEL", env = "COUNTERSIGN_REQUIRE")]
+    pub(crate) require: Option<Require>,
+    /// Refuse what may have been published longer ago: 45s, 30m, 2h, 180d, 26w
+    #[arg(long, value_name = "TIME", value_parser = time::duration, env = "COUNTERSIGN_MAX_AGE")]
+    pub(crate) max_age: Option<Duration>,
+    /// Refuse what may have been published less long ago
+    #[arg(long, value_name = "TIME", value_parser = time::duration, env = "COUNTERSIGN_MIN_AGE")]
+    pub(crate) min_age: Option<Duration>,
+    /// Refuse what may have been published before: a time in RFC 3339, or a date
+    #[arg(long, value_name = "TIME", value_parser = time::moment, env = "COUNTERSIGN_PUBLISHED_AFTER")]
+    pub(crate) published_after: Option<Timestamp>,
+    /// Refuse what may have been published after
+    #[arg(long, value_name = "TIME", value_parser = time::moment, env = "COUNTERSIGN_PUBLISHED_BEFORE")]
+    pub(crate) published_before: Option<Timestamp>,
+    /// Refuse what its publisher no longer supports
+    #[arg(long, env = "COUNTERSIGN_SUPPORTED", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
+    pub(crate) supported: bool,
+    /// Judge as of this time instead of now; the verdict says so and names nothing to run
+    #[arg(long, value_name = "TIME", value_parser = time::moment)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// How much must be proven.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Require {
+    /// A trusted key signed the image
+    Signed,
+    /// And the date of its publication is proven
+    Dated,
 }
 
 /// Make key files, and show public keys
@@ -220,7 +343,7 @@ pub(crate) struct KeyPublic {
 #[derive(Args, Debug)]
 pub(crate) struct Demo {}
 
-/// Serve a loopback KMS and registry, to test your own pipeline without an account. Ends on SIGTERM or Ctrl-C
+/// Serve a loopback KMS, registry and time-stamp authorities, to test your own pipeline without an account. Ends on SIGTERM or Ctrl-C
 #[derive(Args, Debug)]
 pub(crate) struct StandIn {
     /// Write what a shell must export to use it, once it listens: `. FILE`
@@ -248,6 +371,14 @@ pub(crate) struct StandIn {
         hide_default_value = true
     )]
     pub(crate) aws_port: u16,
+    /// Port of the time-stamp authorities; the system chooses one unless it is given
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value = "0",
+        hide_default_value = true
+    )]
+    pub(crate) tsa_port: u16,
     /// Wait before each answer, in milliseconds, as a network would
     #[arg(
         long,
@@ -281,6 +412,11 @@ pub(crate) struct Man {
     /// The folder; it must exist
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+fn predicate_type(text: &str) -> Result<PredicateType, String> {
+    text.parse::<PredicateType>()
+        .map_err(|error| format!("{error}; {}", error.remedy()))
 }
 
 fn annotation(text: &str) -> Result<(String, String), String> {

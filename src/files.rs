@@ -16,6 +16,11 @@ const LIMIT: u64 = 1 << 20;
 
 /// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
+    read_within(path, LIMIT)
+}
+
+/// Reads a file of at most so many bytes.
+pub(crate) fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Stop> {
     let shown = path.display().to_string();
     let unreadable = |source| {
         Stop::new(
@@ -29,15 +34,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
     // A device or a pipe has no length to ask for beforehand.
     File::open(path)
-        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
-    if bytes.len() as u64 > LIMIT {
+    if bytes.len() as u64 > limit {
         return Err(Stop::new(
             Exit::Usage,
-            &FileError::TooLarge {
-                path: shown,
-                limit: LIMIT,
-            },
+            &FileError::TooLarge { path: shown, limit },
         ));
     }
     Ok(bytes)

@@ -16,6 +16,8 @@ use countersign_trust_roots::{Authorities, Authority};
 use zeroize::Zeroizing;
 
 use crate::{
+    arguments::SignerKey,
+    config::Config,
     exit::Exit,
     files,
     output::{self, Stop},
@@ -34,10 +36,7 @@ pub(crate) enum KeySource {
 impl KeySource {
     /// What looks like a KMS key is one; everything else is a file.
     pub(crate) fn parse(text: &str) -> Result<Self, Stop> {
-        if ["awskms:", "arn:", "alias/"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if is_kms(text) {
             let uri = text
                 .parse::<KeyUri>()
                 .map_err(|error| Stop::new(Exit::Usage, &error))?;
@@ -46,6 +45,13 @@ impl KeySource {
             Ok(Self::File(PathBuf::from(text)))
         }
     }
+}
+
+/// Whether a key is named as one in KMS.
+pub(crate) fn is_kms(name: &str) -> bool {
+    ["awskms:", "arn:", "alias/"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// The keys that a verifier trusts. An algorithm is for the keys that can use it, and there must be one.
@@ -144,10 +150,18 @@ fn read_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
 
 /// A key that signs, ready: a KMS key was asked for its public half, a file was decrypted.
 pub(crate) async fn signer(
-    name: &str,
-    algorithm: Option<Algorithm>,
+    arguments: &SignerKey,
+    config: &Config,
 ) -> Result<Box<dyn Signer>, Stop> {
-    match KeySource::parse(name)? {
+    let configured = || config.sign.key.as_deref().map(|key| config.key(key));
+    let name = arguments.key.clone().or_else(configured);
+    let name = name.ok_or_else(|| Stop::new(Exit::Usage, &KeyFileError::NoKey))?;
+    // An algorithm is configured for the key beside it, not for one that is named instead.
+    let algorithm = match arguments.key {
+        Some(_) => arguments.algorithm,
+        None => arguments.algorithm.or(config.sign.algorithm),
+    };
+    match KeySource::parse(&name)? {
         KeySource::Kms(uri) => {
             let signer = open(&uri, algorithm)
                 .await
@@ -264,7 +278,7 @@ impl Explain for KeyFileError {
     fn remedy(&self) -> String {
         match self {
             Self::AlgorithmUnused { .. } => "leave `--algorithm` out, or name an algorithm of the key's own kind".to_owned(),
-            Self::NoKey => "name a key with `--key`".to_owned(),
+            Self::NoKey => "name a key with `--key`, or in the configuration".to_owned(),
             Self::NotText { .. } => "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`".to_owned(),
             Self::Private { source, .. } => source.remedy(),
             Self::Unusable { .. } => {

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod command;
+mod config;
 mod exit;
 mod files;
 mod keys;
@@ -14,6 +15,8 @@ mod log;
 mod network;
 mod output;
 mod progress;
+mod stamps;
+mod time;
 
 use std::{panic, process::ExitCode};
 
@@ -65,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     let now = Timestamp::from(chrono::Utc::now());
     match command {
         Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
+        Command::Attest(attest) => network::block_on(command::attest::run(attest, common, now)),
         Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
         Command::Key(key) => command::key::run(key, common),
         Command::Demo(_) => network::block_on(command::demo::run(common)),

@@ -7,6 +7,7 @@ use countersign_registry::{Client, Credentials, Options, PlainHttp};
 
 use crate::{
     arguments::Network,
+    config::Config,
     exit::Exit,
     files,
     output::{FileError, Stop},
@@ -34,9 +35,9 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result
 }
 
 /// A client for every registry that a command talks to.
-pub(crate) fn client(network: &Network, timeout: u64) -> Result<Client, Stop> {
+pub(crate) fn client(network: &Network, timeout: u64, config: &Config) -> Result<Client, Stop> {
     let options = Options {
-        certificate_authorities: network.ca_file.as_deref().map(files::read).transpose()?,
+        certificate_authorities: certificate_authorities(network, config)?,
         plain_http: if network.plain_http {
             PlainHttp::Always
         } else {
@@ -46,6 +47,22 @@ pub(crate) fn client(network: &Network, timeout: u64) -> Result<Client, Stop> {
         limits: Limits::TABLE,
     };
     Client::new(options, Credentials::Environment).map_err(|error| Stop::new(Exit::Usage, &error))
+}
+
+/// Whom connections trust besides the system's authorities.
+pub(crate) fn certificate_authorities(
+    network: &Network,
+    config: &Config,
+) -> Result<Option<Vec<u8>>, Stop> {
+    let configured = || {
+        config
+            .network
+            .ca_file
+            .as_deref()
+            .map(|path| config.path(path))
+    };
+    let path = network.ca_file.clone().or_else(configured);
+    path.as_deref().map(files::read).transpose()
 }
 
 /// Parses the references, all of them before anything is done with one.

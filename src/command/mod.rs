@@ -1,8 +1,10 @@
 //! The commands, a file each: from typed arguments to requests of the libraries, and from their answers to output.
 
+pub(crate) mod attest;
 pub(crate) mod demo;
 pub(crate) mod key;
 pub(crate) mod shell;
 pub(crate) mod sign;
+mod signing;
 pub(crate) mod stand_in;
 pub(crate) mod verify;

@@ -1,60 +1,48 @@
 //! `countersign sign`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use countersign_common::{
-    Algorithm, Explain, ImageRef, RegistryWriter, Signer, Timestamp, registry,
-};
+use countersign_common::{ImageRef, Timestamp, publication::PublicationDate};
 use countersign_sign::{
-    Error, Occasion, Outcome, Plan, Record, Request, SignError, plan, sign_image,
+    Dating, Made, Means, Outcome, Plan, Record, Request, SignError, plan, plan_publication,
+    sign_image,
 };
-use futures_util::{StreamExt, stream};
+use serde::Serialize;
 
+use super::signing::{self, Workshop};
 use crate::{
     arguments::{Common, Output, Sign},
     exit::Exit,
-    files, keys, log, network,
+    files, network,
     output::{self, Stop},
-    progress::Progress,
 };
-
-/// Images signed at the same time. Amazon ECR takes some ten manifests a second from an account.
-const PARALLEL: usize = 4;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
     let request = Request::new(network::annotations(&arguments.annotations)?)
         .map_err(|error| Stop::new(Exit::Usage, &error))?;
-    let signer = keys::signer(&arguments.key, arguments.algorithm).await?;
-    if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
-        tracing::warn!(
-            "signatures by a P-384 key use SHA-384; cosign verifies them by its KMS name, not by a public key file"
-        );
-    }
-    let registry = network::client(&arguments.network, arguments.timeout)?;
-    let job = Job {
-        registry: &registry,
-        signer: signer.as_ref(),
-        request: &request,
+    let request = match arguments.supported_until {
+        Some(until) => request.supported_until(until),
+        None => request,
+    };
+    let workshop = Workshop::open(
+        (&arguments.signer, &arguments.stamps),
+        (&arguments.network, arguments.timeout),
+        common,
         now,
-    };
-    let progress = Progress::of(images.len(), common);
-    let limit = Duration::from_secs(arguments.timeout);
-    let work = async |image: &ImageRef| {
-        let result = if arguments.dry_run {
-            tokio::time::timeout(limit, job.plan(image)).await
-        } else {
-            tokio::time::timeout(limit, job.sign(image)).await
-        };
-        progress.step();
-        result.unwrap_or_else(|_| Err(timed_out(image, arguments.timeout)))
-    };
-    let results: Vec<_> = stream::iter(&images)
-        .map(work)
-        .buffered(PARALLEL)
-        .collect()
+    )
+    .await?;
+    let results = workshop
+        .each(&images, common, async |image: &ImageRef| {
+            if arguments.dry_run {
+                let plans = plans(image, &request, workshop.means(), now).await?;
+                return Ok(Done::Planned(Box::new(plans)));
+            }
+            let outcome =
+                sign_image(image, &request, workshop.means(), workshop.occasion()).await?;
+            Ok(Done::Signed(Box::new(outcome)))
+        })
         .await;
-    drop(progress);
     let records: Vec<&Record> = results
         .iter()
         .filter_map(|result| result.as_ref().ok()?.record())
@@ -68,53 +56,46 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
     told.map(|()| worst)
 }
 
-/// What is the same for each image.
-struct Job<'a> {
-    registry: &'a dyn RegistryWriter,
-    signer: &'a dyn Signer,
-    request: &'a Request,
-    now: Timestamp,
-}
-
 /// What became of one image.
 enum Done {
-    Planned(Box<Plan>),
+    Planned(Box<Plans>),
     Signed(Box<Outcome>),
+}
+
+/// What would be signed.
+#[derive(Serialize)]
+struct Plans {
+    #[serde(flatten)]
+    signature: Plan,
+    publication: Plan,
 }
 
 impl Done {
     fn record(&self) -> Option<&Record> {
         match self {
             Self::Planned(_) => None,
-            Self::Signed(outcome) => Some(outcome.record()),
+            Self::Signed(outcome) => Some(outcome.signature.record()),
         }
     }
 }
 
-impl Job<'_> {
-    async fn plan(&self, image: &ImageRef) -> Result<Done, SignError> {
-        let image = self.registry.resolve(image).await?;
-        let plan = plan(&image, self.signer.key(), self.request)?;
-        Ok(Done::Planned(Box::new(plan)))
-    }
-
-    async fn sign(&self, image: &ImageRef) -> Result<Done, SignError> {
-        let occasion = Occasion {
-            now: self.now,
-            signed: &log_signature,
-        };
-        let outcome = sign_image(image, self.registry, self.signer, self.request, occasion).await?;
-        Ok(Done::Signed(Box::new(outcome)))
-    }
-}
-
-fn timed_out(image: &ImageRef, seconds: u64) -> SignError {
-    let repository = image.repository();
-    SignError::Error(Error::Registry(registry::Error::TimedOut {
-        registry: repository.registry(),
-        path: repository.path().to_owned(),
-        seconds,
-    }))
+/// Nobody is asked for a stamp: it would be old before anything is signed.
+async fn plans(
+    image: &ImageRef,
+    request: &Request,
+    means: Means<'_>,
+    now: Timestamp,
+) -> Result<Plans, SignError> {
+    let image = means.registry.resolve(image).await?;
+    let key = means.signer.key();
+    let date = match means.dating {
+        Dating::Claimed => PublicationDate::Claimed(now),
+        Dating::Proven(_) => PublicationDate::Stamped(Vec::new()),
+    };
+    Ok(Plans {
+        signature: plan(&image, key, request)?,
+        publication: plan_publication(&image, key, request, date)?,
+    })
 }
 
 fn report(
@@ -123,70 +104,34 @@ fn report(
     common: &Common,
 ) -> Result<Exit, Stop> {
     match result {
-        Ok(Done::Planned(plan)) => match common.output {
-            Output::Json => output::print_json(&plan)?,
-            Output::Text => output::print(&plan.to_string())?,
+        Ok(Done::Planned(plans)) => match common.output {
+            Output::Json => output::print_json(&plans)?,
+            Output::Text => {
+                output::print(&format!("{}\n{}", plans.signature, plans.publication))?;
+            }
         },
         Ok(Done::Signed(outcome)) => match common.output {
             Output::Json => output::print_json(&outcome)?,
             Output::Text if common.quiet => {}
             Output::Text => output::print(&text(&outcome))?,
         },
-        Err(error) => return failed(image, &error, common),
+        Err(error) => return signing::failed(image, &error, common),
     }
     Ok(Exit::Done)
 }
 
-fn failed(image: &ImageRef, error: &SignError, common: &Common) -> Result<Exit, Stop> {
-    let exit = match error {
-        SignError::Error(_) => Exit::Undecided,
-        SignError::Refusal(_) => Exit::Refused,
-    };
-    output::note(
-        output::explanation(
-            "error",
-            error.code(),
-            &format!("{image}: {error}"),
-            &error.remedy(),
-        )
-        .trim_end(),
-    );
-    if common.output == Output::Json {
-        let stop = Stop::new(exit, error);
-        output::print_json(
-            &serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
-        )?;
-    }
-    Ok(exit)
-}
-
 fn text(outcome: &Outcome) -> String {
-    let (word, record) = match outcome {
-        Outcome::AlreadySigned(record) => ("already signed", record),
-        Outcome::Signed(record) => ("signed", record),
+    let publication = outcome.publication.record();
+    let again = match &outcome.publication {
+        Made::AlreadySigned(_) => "already, ",
+        Made::Signed(_) => "",
     };
     format!(
-        "{}\n  digest     {}\n  key        {} ({}…)\n  signature  {}\n",
-        output::coloured(&format!("{word}: {}", record.image), Exit::Done),
-        record.digest,
-        countersign_common::Escaped(&record.key),
-        record.key_id.short(),
-        record.manifest,
+        "{}  publication  {}\n  published    {again}{}\n",
+        signing::text(&outcome.signature, ("signed", "signature")),
+        publication.manifest,
+        signing::when(publication),
     )
-}
-
-/// The one line that says what was signed; a key service's own log says only who and when, and the request joins them.
-fn log_signature(record: &Record) {
-    tracing::info!(
-        target: log::SIGNATURE,
-        image = %record.image,
-        subject = %record.digest,
-        predicate_type = record.predicate_type,
-        signed = %record.signed_digest,
-        key = %record.key,
-        request_id = record.request_id.as_deref().unwrap_or_default(),
-        "signed"
-    );
 }
 
 /// Tells a GitHub Actions job the digests, for its later steps: of one image by name, of several as a list.

@@ -16,6 +16,9 @@ use crate::{
     output::{self, Stop},
 };
 
+/// The time-stamp authorities that every stand-in has.
+const AUTHORITIES: [&str; 2] = ["one", "two"];
+
 pub(crate) fn run(arguments: &StandIn, common: &Common) -> Result<Exit, Stop> {
     let services =
         Services::start(options(arguments)).map_err(|error| stop(&StandInError::Start(error)))?;
@@ -38,6 +41,7 @@ fn options(arguments: &StandIn) -> Options {
         ports: Ports {
             aws: arguments.aws_port,
             registry: arguments.registry_port,
+            tsa: arguments.tsa_port,
             ..Ports::default()
         },
         registry: match arguments.registry {
@@ -60,11 +64,16 @@ fn introduce(services: &Services, arguments: &StandIn) -> Result<(), Stop> {
         "registry  {registry}\nKMS       {}\nkey       awskms:///{DEFAULT_ALIAS}\n",
         services.aws_endpoint()
     );
+    for name in AUTHORITIES {
+        if let Some(url) = services.tsa_url(name) {
+            let _ = writeln!(text, "TSA       {url}");
+        }
+    }
     if let Some(file) = &arguments.env_file {
         let file = file.display();
         let _ = writeln!(
             text,
-            "In another shell:\n  . {file}\n  crane copy IMAGE $REGISTRY/app:1\n  countersign sign --key $KMS_KEY $REGISTRY/app:1\n  countersign verify --key $KMS_KEY $REGISTRY/app:1",
+            "In another shell:\n  . {file}\n  crane copy IMAGE $REGISTRY/app:1\n  countersign sign --key $KMS_KEY --tsa $TSA_URL $REGISTRY/app:1\n  countersign verify --key $KMS_KEY --tsa-chain $TSA_CHAIN --max-age 1d $REGISTRY/app:1",
         );
     }
     text.push_str("Its keys are for demonstrations: anybody could have them, and `verify` refuses them by default.\n");

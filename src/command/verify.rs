@@ -1,21 +1,26 @@
 //! `countersign verify`.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp};
-use countersign_trust_roots::document::{StandIn, Unbound};
+use countersign_trust_roots::{
+    Authorities,
+    document::{StandIn, Unbound},
+};
 use countersign_verify::{
-    Deadline, Demand, Outcome, Verdict, Verifier,
+    DateDemand, Deadline, Demand, Level, Outcome, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    arguments::{Common, Output, Verify},
+    arguments::{Common, Output, Require, Verify},
+    config::Config,
     exit::Exit,
     keys, network,
     output::{self, Stop},
     progress::Progress,
+    stamps,
 };
 
 /// Images judged at the same time.
@@ -23,15 +28,20 @@ const PARALLEL: usize = 8;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
-    let verifier = verifier(arguments).await?;
-    let registry = network::client(&arguments.network, arguments.timeout)?;
+    let config = Config::read(common.config.as_deref())?;
+    let verifier = verifier(arguments, &config).await?;
+    let registry = network::client(&arguments.network, arguments.timeout, &config)?;
     let progress = Progress::of(images.len(), common);
     let judge = async |image: &ImageRef| {
         let elapsed = tokio::time::sleep(Duration::from_secs(arguments.timeout));
         let deadline = Deadline::new(Box::pin(elapsed), arguments.timeout);
-        let verdict = verifier.verify(image, &registry, now, &deadline).await;
+        let when = arguments.dates.at.unwrap_or(now);
+        let verdict = verifier.verify(image, &registry, when, &deadline).await;
         progress.step();
-        verdict
+        match arguments.dates.at {
+            Some(_) => verdict.as_of(),
+            None => verdict,
+        }
     };
     let verdicts: Vec<Verdict> = stream::iter(&images)
         .map(judge)
@@ -43,20 +53,22 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
     Ok(verdicts.iter().map(exit).max().unwrap_or(Exit::Internal))
 }
 
-async fn verifier(arguments: &Verify) -> Result<Verifier, Stop> {
-    let authorities = keys::trusted(&arguments.keys, arguments.algorithm).await?;
-    if arguments.threshold.get() > authorities.count() {
-        let error = ThresholdTooHigh {
-            threshold: arguments.threshold.get(),
-            keys: authorities.count(),
-        };
-        return Err(Stop::new(Exit::Usage, &error));
-    }
+async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop> {
+    let configured = &config.verify;
+    let threshold = arguments.threshold.or(configured.threshold);
     let demand = Demand {
-        threshold: arguments.threshold,
+        threshold: threshold.unwrap_or(NonZeroUsize::MIN),
         annotations: network::annotations(&arguments.annotations)?,
+        attestations: arguments
+            .attestations
+            .iter()
+            .chain(&configured.attestations)
+            .cloned()
+            .collect(),
+        level: level(arguments, config),
+        dates: dates(arguments, config),
         platform: arguments.platform.clone(),
-        unbound: if arguments.require_repository {
+        unbound: if arguments.require_repository || configured.require_repository {
             Unbound::Refused
         } else {
             Unbound::Reported
@@ -67,11 +79,64 @@ async fn verifier(arguments: &Verify) -> Result<Verifier, Stop> {
             StandIn::Refused
         },
     };
+    let time_threshold = arguments.dates.time_threshold.or(configured.time_threshold);
+    let time = stamps::rules(
+        &arguments.dates.tsa_chains,
+        time_threshold.unwrap_or(NonZeroUsize::MIN),
+        config,
+    )?;
+    let wants_proof = demand.level == Level::Dated || !demand.dates.is_empty();
+    if (wants_proof || time_threshold.is_some()) && time.authorities().is_empty() {
+        return Err(stamps::nobody_believed());
+    }
+    let authorities = trusted(arguments, config).await?;
+    if demand.threshold.get() > authorities.count() {
+        let error = ThresholdTooHigh {
+            threshold: demand.threshold.get(),
+            keys: authorities.count(),
+        };
+        return Err(Stop::new(Exit::Usage, &error));
+    }
     Ok(Verifier {
         authorities,
+        time,
         demand,
         limits: Limits::TABLE,
     })
+}
+
+/// The keys that are named, or else those of the configuration.
+async fn trusted(arguments: &Verify, config: &Config) -> Result<Authorities, Stop> {
+    if !arguments.keys.is_empty() {
+        return keys::trusted(&arguments.keys, arguments.algorithm).await;
+    }
+    let configured: Vec<_> = config
+        .verify
+        .keys
+        .iter()
+        .map(|key| config.key(key))
+        .collect();
+    keys::trusted(&configured, arguments.algorithm).await
+}
+
+fn level(arguments: &Verify, config: &Config) -> Level {
+    match arguments.dates.require.or(config.verify.require) {
+        None | Some(Require::Signed) => Level::Signed,
+        Some(Require::Dated) => Level::Dated,
+    }
+}
+
+fn dates(arguments: &Verify, config: &Config) -> Vec<DateDemand> {
+    let (dates, configured) = (&arguments.dates, &config.verify);
+    let supported = dates.supported || configured.supported;
+    let demands = [
+        dates.max_age.or(configured.max_age).map(DateDemand::MaxAge),
+        dates.min_age.or(configured.min_age).map(DateDemand::MinAge),
+        dates.published_after.map(DateDemand::PublishedAfter),
+        dates.published_before.map(DateDemand::PublishedBefore),
+        supported.then_some(DateDemand::Supported),
+    ];
+    demands.into_iter().flatten().collect()
 }
 
 fn exit(verdict: &Verdict) -> Exit {

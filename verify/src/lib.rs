@@ -17,6 +17,6 @@ pub use self::{
     deadline::Deadline,
     evidence::{Artifact, Content, Evidence},
     refusal::{CODES, DateLimit, Refusal},
-    verdict::{Level, Outcome, Verdict},
+    verdict::{Level, Occasion, Outcome, Verdict},
     verifier::{Demand, Verifier},
 };

@@ -1,16 +1,23 @@
 //! What an attacker with the right to push would do; no command of ours does it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use countersign_common::{
-    Digest, ImageRef, Limits, Registry, Repository, Signer,
+    Descriptor, Digest, ImageRef, Limits, PublicKey, Registry, Repository, Signature, Signer,
+    Timestamp,
     bundle::{self, MEDIA_TYPE},
     dsse,
     manifest::{Body, EMPTY_CONFIG, OCI_MANIFEST},
+    publication::{Publication, PublicationDate},
+    rfc3161::{Request, Stamped},
     statement::{IMAGE_SIGNATURE, STATEMENT_V1},
 };
 use countersign_registry::{Client, Credentials, Options, PlainHttp};
 use countersign_sign::file;
+use countersign_stand_in::{
+    Clock, TsaSetting,
+    tsa::{GenTime, Mode},
+};
 use serde_json::json;
 
 use super::{DemoError, stage::Stage};
@@ -23,11 +30,6 @@ pub(super) async fn attestation_as_signature(
     key: &str,
 ) -> Result<(), Stop> {
     let image = resolve(stage, image).await?;
-    let pem = String::from_utf8_lossy(&stage.read(key)?).into_owned();
-    let no_password = || Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-    let signer = file::Signer::read(&pem, key, None, no_password);
-    let signer =
-        signer.map_err(|error| DemoError::stage("the builder's key cannot be read", error))?;
     let statement = json!({
         "_type": STATEMENT_V1,
         "subject": [{ "name": image.repository.to_string(), "digest": { "sha256": image.digest.hex() } }],
@@ -35,20 +37,90 @@ pub(super) async fn attestation_as_signature(
         "predicate": { "result": "17 critical vulnerabilities" },
     })
     .to_string();
-    let signed_bytes =
-        dsse::pre_authentication_encoding(dsse::IN_TOTO_PAYLOAD_TYPE, statement.as_bytes());
-    let made = signer.sign(&signed_bytes).await;
-    let made = made.map_err(|error| DemoError::stage("the builder's key does not sign", error))?;
-    let bundle = bundle::seal(
-        dsse::IN_TOTO_PAYLOAD_TYPE,
-        statement.as_bytes(),
-        &made.signature,
-        &signer.key().public_key,
-    );
-    let bundle =
-        bundle.map_err(|error| DemoError::stage("the attestation cannot be written", error))?;
-    place(stage, &image, bundle);
+    let signed = sign(stage, key, statement.as_bytes()).await?;
+    place(stage, &image, signed.bundle(&[])?);
     Ok(())
+}
+
+/// Publishes an image with a stamp inside that was fetched a month ago, and one of the signature, which is of now.
+pub(super) async fn back_dated(stage: &Stage<'_>, image: &str, key: &str) -> Result<(), Stop> {
+    let target = resolve(stage, image).await?;
+    let descriptor = Descriptor {
+        media_type: OCI_MANIFEST.to_owned(),
+        digest: target.digest.clone(),
+        size: target.size,
+        ..Descriptor::of(OCI_MANIFEST, b"")
+    };
+    let old = stamp(stage, Stamped::Before, MONTH);
+    let date = PublicationDate::stamped(&[old]);
+    let publication = Publication::of(&descriptor, &target.repository, date, None);
+    let payload = publication.to_payload(&descriptor, &BTreeMap::new());
+    let payload =
+        payload.map_err(|error| DemoError::stage("the publication cannot be written", error))?;
+    let signed = sign(stage, key, &payload).await?;
+    let stamp = stamp(stage, Stamped::Signature(&signed.signature), 0);
+    place(stage, &target, signed.bundle(&[stamp])?);
+    Ok(())
+}
+
+/// From here on the first authority's stamps are a month old.
+pub(super) fn stockpile(stage: &Stage<'_>) {
+    let clock = Clock::Offset(-MONTH);
+    let setting = TsaSetting {
+        clock,
+        ..TsaSetting::default()
+    };
+    stage.stand_in.set_tsa(AUTHORITY, setting);
+}
+
+/// From here on the first authority's stamps are of now again.
+pub(super) fn tell_the_time(stage: &Stage<'_>) {
+    stage.stand_in.set_tsa(AUTHORITY, TsaSetting::default());
+}
+
+/// A stamp by the first authority, as it was that long ago.
+fn stamp(stage: &Stage<'_>, stamped: Stamped<'_>, seconds_ago: i64) -> Vec<u8> {
+    let now = Timestamp::from(chrono::Utc::now()).unix_seconds();
+    let time = GenTime::seconds(now - seconds_ago);
+    let request = Request::new(stamped, 1).to_der();
+    let authority = stage.stand_in.time_authority(AUTHORITY);
+    authority
+        .map(|authority| authority.respond(&request, time, &Mode::default()))
+        .unwrap_or_default()
+}
+
+/// The authority that signs old times.
+const AUTHORITY: &str = "one";
+const MONTH: i64 = 30 * 86_400;
+
+/// Something signed, that no command would sign.
+struct Crafted {
+    payload: Vec<u8>,
+    signature: Signature,
+    key: PublicKey,
+}
+
+impl Crafted {
+    fn bundle(&self, stamps: &[Vec<u8>]) -> Result<Vec<u8>, Stop> {
+        let content = (dsse::IN_TOTO_PAYLOAD_TYPE, self.payload.as_slice());
+        bundle::seal(content, &self.signature, &self.key, stamps)
+            .map_err(|error| DemoError::stage("the bundle cannot be written", error))
+    }
+}
+
+async fn sign(stage: &Stage<'_>, key: &str, payload: &[u8]) -> Result<Crafted, Stop> {
+    let pem = String::from_utf8_lossy(&stage.read(key)?).into_owned();
+    let no_password = || Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    let signer = file::Signer::read(&pem, key, None, no_password);
+    let signer = signer.map_err(|error| DemoError::stage("the key cannot be read", error))?;
+    let signed_bytes = dsse::pre_authentication_encoding(dsse::IN_TOTO_PAYLOAD_TYPE, payload);
+    let made = signer.sign(&signed_bytes).await;
+    let made = made.map_err(|error| DemoError::stage("the key does not sign", error))?;
+    Ok(Crafted {
+        payload: payload.to_vec(),
+        signature: made.signature,
+        key: signer.key().public_key.clone(),
+    })
 }
 
 struct Target {

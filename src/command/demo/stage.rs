@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use countersign_common::Digest;
-use countersign_stand_in::{Fault, KeySpec, Lie, Options, StandIn};
+use countersign_stand_in::{Fault, KeySpec, Lie, Options, StandIn, tsa::KeyKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,6 +15,9 @@ use crate::{
     output::Stop,
 };
 
+/// The time-stamp authorities, and the files of their certificates.
+pub(super) const AUTHORITIES: [(&str, &str); 2] = [("one", "tsa-one.pem"), ("two", "tsa-two.pem")];
+
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// How a command should end.
@@ -22,6 +25,8 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) enum Ending {
     /// With exit code 0.
     Done,
+    /// With exit code 1, and this code on standard error: it did nothing.
+    Failed(&'static str),
     /// With exit code 1, and this code as its first reason.
     Refused(&'static str),
 }
@@ -38,7 +43,13 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(super) fn set(common: &'a Common) -> Result<Self, Stop> {
-        let stand_in = StandIn::start(Options::default());
+        let stand_in = StandIn::start(Options {
+            // An RSA key takes longer to make than all the rest.
+            time_authorities: AUTHORITIES
+                .map(|(name, _)| (name.to_owned(), KeyKind::EcdsaP256))
+                .to_vec(),
+            ..Options::default()
+        });
         let stand_in =
             stand_in.map_err(|error| DemoError::stage("the stand-in does not start", error))?;
         let key = stand_in.create_key(KeySpec::ECC_NIST_P256, "alias/release");
@@ -46,8 +57,19 @@ impl<'a> Stage<'a> {
         let folder = TempDir::new()
             .map_err(|error| DemoError::stage("no folder for the demonstration", error))?;
         let environment = stand_in.environment(&folder.path().join("docker"));
-        let environment = environment
+        let mut environment = environment
             .map_err(|error| DemoError::stage("no environment for the commands", error))?;
+        // The person's own configuration must not decide what is shown.
+        let config = folder.path().join("config.toml");
+        files::create(&config, b"version = 1\n", Secrecy::Public)?;
+        environment.push((
+            "COUNTERSIGN_CONFIG".to_owned(),
+            config.display().to_string(),
+        ));
+        for (name, file) in AUTHORITIES {
+            let chain = stand_in.tsa_chain_pem(name).unwrap_or_default();
+            files::create(&folder.path().join(file), chain.as_bytes(), Secrecy::Public)?;
+        }
         let program = std::env::current_exe()
             .map_err(|error| DemoError::stage("this program is not found", error))?;
         Ok(Self {
@@ -59,6 +81,12 @@ impl<'a> Stage<'a> {
             scenes: 0,
             surprises: 0,
         })
+    }
+
+    /// Where a time-stamp authority is asked.
+    pub(super) fn tsa(&self, name: &str) -> String {
+        let url = self.stand_in.tsa_url(name);
+        url.map(|url| url.to_string()).unwrap_or_default()
     }
 
     pub(super) fn say(&self, text: &str) -> Result<(), Stop> {
@@ -190,6 +218,9 @@ impl<'a> Stage<'a> {
         let complained = String::from_utf8_lossy(&output.stderr);
         let as_expected = match ending {
             Ending::Done => output.status.code() == Some(0),
+            Ending::Failed(code) => {
+                output.status.code() == Some(1) && complained.contains(&format!("error[{code}]"))
+            }
             Ending::Refused(code) => {
                 output.status.code() == Some(1) && said.contains(&format!("refused[{code}]"))
             }
@@ -200,6 +231,9 @@ impl<'a> Stage<'a> {
             arguments.join(" "),
             indented(&said)
         ))?;
+        if let Ending::Failed(_) = ending {
+            self.say(&indented(&complained))?;
+        }
         if !as_expected {
             self.say(&format!(
                 "{}   UNEXPECTED: it ended with {:?}\n",

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Authenticity, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Outcome,
-    Published, SignatureOrigin, Verdict,
+    Authenticity, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Occasion,
+    Outcome, Published, SignatureOrigin, Verdict,
 };
 use crate::Level;
 
@@ -23,11 +23,13 @@ pub struct VerdictDocument {
     /// The digest that was judged; absent if the reference could not be resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// What may be run: the image by its digest. Present only if the verdict is `verified`.
+    /// What may be run: the image by its digest. Present only if the verdict is `verified`, and of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<String>,
     /// When it was judged, RFC 3339.
     judged_at: String,
+    /// Whether `judgedAt` is another time than that of the judgement: then it lets nothing run.
+    as_of: bool,
     /// What follows.
     verdict: VerdictName,
     /// How much is proven. Present only if the verdict is `verified`.
@@ -213,6 +215,7 @@ impl From<&Verdict> for VerdictDocument {
             digest: verdict.digest().map(ToString::to_string),
             pinned: verdict.pinned(),
             judged_at: verdict.judged_at().to_string(),
+            as_of: verdict.occasion() == Occasion::AsOf,
             verdict: name,
             level,
             integrity: verdict.integrity().into(),

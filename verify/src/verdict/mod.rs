@@ -30,12 +30,22 @@ pub struct Verdict {
     image: ImageRef,
     digest: Option<Digest>,
     judged_at: Timestamp,
+    occasion: Occasion,
     outcome: Outcome,
     integrity: Integrity,
     authenticity: Authenticity,
     freshness: Freshness,
     builder_claims: Option<String>,
     remarks: Vec<Finding>,
+}
+
+/// What the time of a judgement was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Occasion {
+    /// Another time than that of the judgement: it says what would have followed then, and lets nothing run now.
+    AsOf,
+    /// The time of the judgement.
+    Now,
 }
 
 /// What follows.
@@ -119,6 +129,7 @@ impl Verdict {
             image: evidence.image.reference.clone(),
             digest: Some(trusted.whole().manifest().digest().clone()),
             judged_at,
+            occasion: Occasion::Now,
             outcome: Outcome::Verified(trusted.fresh().level()),
             integrity: Integrity::of(evidence),
             authenticity,
@@ -144,6 +155,7 @@ impl Verdict {
             image: evidence.image.reference.clone(),
             digest: Some(first.unwrap_or_else(|| evidence.image.digest().clone())),
             judged_at,
+            occasion: Occasion::Now,
             outcome,
             integrity: parts.integrity,
             authenticity: parts.authenticity,
@@ -185,6 +197,7 @@ impl Verdict {
             image: image.clone(),
             digest: image.digest().cloned(),
             judged_at,
+            occasion: Occasion::Now,
             outcome,
             integrity,
             authenticity: Authenticity::NotJudged,
@@ -192,6 +205,20 @@ impl Verdict {
             builder_claims: None,
             remarks: Vec::new(),
         }
+    }
+
+    /// Says that it was judged as of another time than now.
+    #[must_use]
+    pub fn as_of(self) -> Self {
+        Self {
+            occasion: Occasion::AsOf,
+            ..self
+        }
+    }
+
+    /// What the time of the judgement was.
+    pub fn occasion(&self) -> Occasion {
+        self.occasion
     }
 
     /// What was asked about.
@@ -239,10 +266,11 @@ impl Verdict {
         self.judged_at
     }
 
-    /// The one reference that may be used after a positive verdict: by digest, so that nothing moves in between.
+    /// The one reference that may be used after a positive verdict: by digest, so that nothing moves in between. A verdict as
+    /// of another time has none.
     pub fn pinned(&self) -> Option<String> {
-        match (&self.outcome, &self.digest) {
-            (Outcome::Verified(_), Some(digest)) => {
+        match (&self.outcome, &self.digest, self.occasion) {
+            (Outcome::Verified(_), Some(digest), Occasion::Now) => {
                 Some(format!("{}@{digest}", self.image.repository()))
             }
             _ => None,

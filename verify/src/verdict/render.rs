@@ -11,7 +11,7 @@ use countersign_common::{Escaped, Timestamp};
 
 use super::{
     Authenticity, CountedAttestation, CountedSignature, Fault, Finding, Freshness, Integrity,
-    Outcome, Published, Reason, SignatureOrigin, Verdict,
+    Occasion, Outcome, Published, Reason, SignatureOrigin, Verdict,
 };
 use crate::shown::Age;
 
@@ -35,10 +35,16 @@ impl Verdict {
     /// The first line: what follows, and for what.
     pub fn headline(&self) -> String {
         let image = self.image();
+        let as_of = match self.occasion() {
+            Occasion::AsOf => format!(", as of {}", self.judged_at()),
+            Occasion::Now => String::new(),
+        };
         match self.outcome() {
-            Outcome::Verified(level) => format!("verified: {image} (level `{}`)", level.name()),
-            Outcome::Refused(_) => format!("refused: {image}"),
-            Outcome::Undecided(_) => format!("undecided: {image}"),
+            Outcome::Verified(level) => {
+                format!("verified: {image} (level `{}`){as_of}", level.name())
+            }
+            Outcome::Refused(_) => format!("refused: {image}{as_of}"),
+            Outcome::Undecided(_) => format!("undecided: {image}{as_of}"),
         }
     }
 }

@@ -1,0 +1,127 @@
+//! `countersign attest`.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
+
+use countersign_common::{
+    Code, Escaped, Explain, ImageRef, Limits, Timestamp, json::JsonError, predicate::Predicate,
+};
+use countersign_sign::{Attestation, Attested, Earlier, Request, SignError, attest_image};
+
+use super::signing::{self, Workshop};
+use crate::{
+    arguments::{Attest, Common, Output},
+    exit::Exit,
+    files, network,
+    output::{self, Stop},
+};
+
+pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
+    let images = network::images(&arguments.images)?;
+    let request = Request::new(BTreeMap::new()).map_err(|error| Stop::new(Exit::Usage, &error))?;
+    let attestation = Attestation {
+        kind: arguments.kind.clone(),
+        predicate: predicate(arguments)?,
+        earlier: if arguments.replace {
+            Earlier::Replaced
+        } else {
+            Earlier::Kept
+        },
+    };
+    let workshop = Workshop::open(
+        (&arguments.signer, &arguments.stamps),
+        (&arguments.network, arguments.timeout),
+        common,
+        now,
+    )
+    .await?;
+    let results = workshop
+        .each(&images, common, async |image: &ImageRef| {
+            let about = (&request, &attestation);
+            attest_image(image, about, workshop.means(), workshop.occasion()).await
+        })
+        .await;
+    let mut worst = Exit::Done;
+    for (image, result) in images.iter().zip(results) {
+        worst = worst.max(report(image, result, common)?);
+    }
+    Ok(worst)
+}
+
+/// The file, within the limit of what verifiers fetch: base64 and the bundle around it come on top.
+fn predicate(arguments: &Attest) -> Result<Predicate, Stop> {
+    let limit = Limits::TABLE.attestation / 16 * 11;
+    let bytes = files::read_within(&arguments.predicate, limit as u64)?;
+    Predicate::parse(&bytes, &Limits::TABLE).map_err(|source| {
+        let path = arguments.predicate.display().to_string();
+        Stop::new(Exit::Usage, &PredicateInvalid { path, source })
+    })
+}
+
+fn report(
+    image: &ImageRef,
+    result: Result<Attested, SignError>,
+    common: &Common,
+) -> Result<Exit, Stop> {
+    match result {
+        Ok(attested) => match common.output {
+            Output::Json => output::print_json(&attested)?,
+            Output::Text if common.quiet => {}
+            Output::Text => output::print(&text(&attested))?,
+        },
+        Err(error) => return signing::failed(image, &error, common),
+    }
+    Ok(Exit::Done)
+}
+
+fn text(attested: &Attested) -> String {
+    let record = attested.made.record();
+    let mut text = signing::text(&attested.made, ("attested", "attestation"));
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<11}  {value}");
+    };
+    line("type", &Escaped(&record.predicate_type).to_string());
+    let when = signing::when(record);
+    line(
+        "signed",
+        if when.is_empty() {
+            "at a time that nothing proves"
+        } else {
+            &when
+        },
+    );
+    for replaced in &attested.replaced {
+        line("removed", &replaced.to_string());
+    }
+    text
+}
+
+/// The file is nothing that can be attested.
+#[derive(Debug)]
+struct PredicateInvalid {
+    path: String,
+    source: JsonError,
+}
+
+impl fmt::Display for PredicateInvalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is not one JSON object that verifiers would read: {}",
+            Escaped(&self.path),
+            self.source
+        )
+    }
+}
+
+impl Explain for PredicateInvalid {
+    fn code(&self) -> Code {
+        Code::new("predicate-invalid")
+    }
+
+    fn remedy(&self) -> String {
+        "give a file with one JSON object, without two members of one name".to_owned()
+    }
+}

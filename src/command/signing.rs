@@ -1,0 +1,176 @@
+//! What `sign` and `attest` share: the key, the registry and the authorities they work with, and how they report.
+
+use std::{fmt::Write, time::Duration};
+
+use countersign_common::{Algorithm, Escaped, Explain, ImageRef, Signer, Timestamp, registry};
+use countersign_registry::Client;
+use countersign_sign::{
+    Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
+};
+use futures_util::{StreamExt, stream};
+
+use crate::{
+    arguments::{Common, Network, Output, SignerKey, Stamps},
+    config::Config,
+    exit::Exit,
+    keys, log, network,
+    output::{self, Stop},
+    progress::Progress,
+    stamps,
+};
+
+/// Images signed at the same time. Amazon ECR takes some ten manifests a second from an account.
+const PARALLEL: usize = 4;
+
+/// What is the same for each image.
+pub(super) struct Workshop {
+    registry: Client,
+    signer: Box<dyn Signer>,
+    stamping: Option<Stamping>,
+    timeout: u64,
+    now: Timestamp,
+}
+
+impl Workshop {
+    /// Opens the key and finds out who is asked about time, before anything is done.
+    pub(super) async fn open(
+        (key, stamps): (&SignerKey, &Stamps),
+        (network, timeout): (&Network, u64),
+        common: &Common,
+        now: Timestamp,
+    ) -> Result<Self, Stop> {
+        let config = Config::read(common.config.as_deref())?;
+        let stamping = stamps::stamping(stamps, (network, timeout), &config)?;
+        let signer = keys::signer(key, &config).await?;
+        if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
+            tracing::warn!(
+                "signatures by a P-384 key use SHA-384; cosign verifies them by its KMS name, not by a public key file"
+            );
+        }
+        Ok(Self {
+            registry: network::client(network, timeout, &config)?,
+            signer,
+            stamping,
+            timeout,
+            now,
+        })
+    }
+
+    /// What the libraries work with.
+    pub(super) fn means(&self) -> Means<'_> {
+        Means {
+            registry: &self.registry,
+            signer: self.signer.as_ref(),
+            dating: self
+                .stamping
+                .as_ref()
+                .map_or(Dating::Claimed, Dating::Proven),
+        }
+    }
+
+    pub(super) fn occasion(&self) -> Occasion<'_> {
+        Occasion {
+            now: self.now,
+            signed: &log_signature,
+        }
+    }
+
+    /// Does something with each image, a few at a time, each within its time.
+    pub(super) async fn each<T>(
+        &self,
+        images: &[ImageRef],
+        common: &Common,
+        work: impl AsyncFn(&ImageRef) -> Result<T, SignError>,
+    ) -> Vec<Result<T, SignError>> {
+        let progress = Progress::of(images.len(), common);
+        let limit = Duration::from_secs(self.timeout);
+        let one = async |image: &ImageRef| {
+            let result = tokio::time::timeout(limit, work(image)).await;
+            progress.step();
+            result.unwrap_or_else(|_| Err(timed_out(image, self.timeout)))
+        };
+        stream::iter(images)
+            .map(one)
+            .buffered(PARALLEL)
+            .collect()
+            .await
+    }
+}
+
+fn timed_out(image: &ImageRef, seconds: u64) -> SignError {
+    let repository = image.repository();
+    SignError::Error(Error::Registry(registry::Error::TimedOut {
+        registry: repository.registry(),
+        path: repository.path().to_owned(),
+        seconds,
+    }))
+}
+
+/// Says why an image was not signed.
+pub(super) fn failed(image: &ImageRef, error: &SignError, common: &Common) -> Result<Exit, Stop> {
+    let exit = match error {
+        SignError::Error(_) => Exit::Undecided,
+        SignError::Refusal(_) => Exit::Refused,
+    };
+    output::note(
+        output::explanation(
+            "error",
+            error.code(),
+            &format!("{image}: {error}"),
+            &error.remedy(),
+        )
+        .trim_end(),
+    );
+    if common.output == Output::Json {
+        let stop = Stop::new(exit, error);
+        output::print_json(
+            &serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
+        )?;
+    }
+    Ok(exit)
+}
+
+/// A document for people: what became of it, of what, with which key, and where it is.
+pub(super) fn text(made: &Made, (word, noun): (&str, &str)) -> String {
+    let record = made.record();
+    let word = match made {
+        Made::AlreadySigned(_) => format!("already {word}"),
+        Made::Signed(_) => word.to_owned(),
+    };
+    format!(
+        "{}\n  digest       {}\n  key          {} ({}…)\n  {noun:<11}  {}\n",
+        output::coloured(&format!("{word}: {}", record.image), Exit::Done),
+        record.digest,
+        Escaped(&record.key),
+        record.key_id.short(),
+        record.manifest,
+    )
+}
+
+/// When a document was signed, for people; nothing if nothing is known.
+pub(super) fn when(record: &Record) -> String {
+    let mut text = String::new();
+    let date = &record.date;
+    if let Some((begin, end)) = date.not_before.zip(date.not_after) {
+        let (begin, end) = (begin.to_rfc3339(), end.to_rfc3339());
+        let _ = write!(text, "between {begin} and {end}, by time stamps");
+    } else if let Some(claimed) = date.claimed_at {
+        let _ = write!(text, "{claimed}, which is claimed and not proven");
+    }
+    text
+}
+
+/// The one line that says what was signed; a key service's own log says only who and when, and the request joins them.
+fn log_signature(signed: &SignedPlan) {
+    let plan = signed.plan();
+    tracing::info!(
+        target: log::SIGNATURE,
+        image = %plan.image(),
+        subject = %plan.subject().digest,
+        predicate_type = plan.predicate_type(),
+        signed = %plan.signed_digest(),
+        key = %plan.key().name,
+        request_id = signed.signed().request_id.as_deref().unwrap_or_default(),
+        "signed"
+    );
+}

@@ -1,0 +1,227 @@
+//! Time-stamp authorities as people name them: those that signers ask, and those that are believed.
+
+use std::{fmt, num::NonZeroUsize, path::Path, time::Duration};
+
+use countersign_common::{
+    Code, Escaped, Explain, Limits, TimestampAuthority,
+    rfc3161::{Anchor, AnchorError},
+};
+use countersign_registry::{Options, PlainHttp, TsaClient};
+use countersign_sign::{Fewer, Stamping};
+use countersign_trust_roots::{
+    TimeAuthority, TimeRules,
+    time::{Standing, Window},
+};
+use url::Url;
+
+use crate::{
+    arguments::{Network, Stamps},
+    config::Config,
+    exit::Exit,
+    files, network,
+    output::Stop,
+};
+
+/// The longest time for one stamp.
+const TIMEOUT: u64 = 10;
+
+/// Whom a signer asks, or `None` if its own word is to do.
+pub(crate) fn stamping(
+    arguments: &Stamps,
+    (network, timeout): (&Network, u64),
+    config: &Config,
+) -> Result<Option<Stamping>, Stop> {
+    if arguments.no_tsa {
+        // A variable is set for many commands, and may be set aside for one; two flags contradict each other.
+        let is_flag = !arguments.tsa.is_empty() && std::env::var_os("COUNTERSIGN_TSA").is_none();
+        return if is_flag {
+            Err(Stop::new(Exit::Usage, &StampsError::Contradiction))
+        } else {
+            Ok(None)
+        };
+    }
+    let asked = asked(arguments, config)?;
+    let options = Options {
+        certificate_authorities: network::certificate_authorities(network, config)?,
+        plain_http: PlainHttp::Loopback,
+        timeout: Duration::from_secs(timeout.min(TIMEOUT)),
+        limits: Limits::TABLE,
+    };
+    let clients =
+        TsaClient::new(asked, &options).map_err(|error| Stop::new(Exit::Usage, &error))?;
+    let authorities = clients
+        .into_iter()
+        .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
+        .collect();
+    let fewer = if arguments.allow_fewer {
+        Fewer::Accepted
+    } else {
+        Fewer::Refused
+    };
+    let rules = rules(&arguments.tsa_chains, NonZeroUsize::MIN, config)?;
+    // No authority is built in: whose word counts about time is for the user to say.
+    Stamping::new(authorities, rules, fewer)
+        .map(Some)
+        .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
+}
+
+/// Each by its operator. Flags name none: then each URL is one.
+fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<(String, Url)>, Stop> {
+    let mut asked: Vec<(String, Url)> = Vec::new();
+    let given = arguments.tsa.iter().map(|url| (url.to_string(), url));
+    let configured = config
+        .authorities
+        .iter()
+        .filter_map(|authority| {
+            let url = authority.url.as_ref()?;
+            let operator = authority.operator.clone();
+            Some((operator.unwrap_or_else(|| url.to_string()), url))
+        })
+        .filter(|_| arguments.tsa.is_empty());
+    for (operator, url) in given.chain(configured) {
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(Stop::new(
+                Exit::Usage,
+                &StampsError::Url { url: url.clone() },
+            ));
+        }
+        if asked.iter().all(|(_, known)| known != url) {
+            asked.push((operator, url.clone()));
+        }
+    }
+    if asked.len() > Limits::TABLE.time_stamps {
+        return Err(Stop::new(
+            Exit::Usage,
+            &StampsError::TooMany {
+                limit: Limits::TABLE.time_stamps,
+            },
+        ));
+    }
+    Ok(asked)
+}
+
+/// Whom a verifier believes: the chains that are given, or else those of the configuration.
+pub(crate) fn rules(
+    chains: &[std::path::PathBuf],
+    threshold: NonZeroUsize,
+    config: &Config,
+) -> Result<TimeRules, Stop> {
+    let mut authorities = Vec::new();
+    for path in chains {
+        authorities.push(TimeAuthority {
+            operator: path.display().to_string(),
+            anchor: anchor(path)?,
+            valid: Window::default(),
+            accuracy: TimeRules::ACCURACY,
+            standing: Standing::Good,
+        });
+    }
+    if chains.is_empty() {
+        for authority in &config.authorities {
+            let Some(chain) = &authority.chain else {
+                continue;
+            };
+            authorities.push(TimeAuthority {
+                // Several that name nobody are one witness.
+                operator: authority.operator.clone().unwrap_or_default(),
+                anchor: anchor(&config.path(chain))?,
+                valid: Window {
+                    start: authority.valid_from,
+                    end: authority.valid_until,
+                },
+                accuracy: authority.default_accuracy.unwrap_or(TimeRules::ACCURACY),
+                standing: Standing::Good,
+            });
+        }
+    }
+    if authorities.is_empty() {
+        return Ok(TimeRules::none());
+    }
+    TimeRules::new(authorities, threshold, TimeRules::MAX_INTERVAL)
+        .map_err(|error| Stop::new(Exit::Usage, &error))
+}
+
+fn anchor(path: &Path) -> Result<Anchor, Stop> {
+    let pem = files::read(path)?;
+    Anchor::from_pem(&pem, &Limits::TABLE).map_err(|source| {
+        Stop::new(
+            Exit::Usage,
+            &StampsError::Chain {
+                path: path.display().to_string(),
+                source,
+            },
+        )
+    })
+}
+
+/// A proven date is demanded, and nobody is believed about time.
+pub(crate) fn nobody_believed() -> Stop {
+    Stop::new(Exit::Usage, &StampsError::NobodyBelieved)
+}
+
+/// Authorities that cannot be used as they were named.
+#[derive(Debug)]
+enum StampsError {
+    Chain { path: String, source: AnchorError },
+    Contradiction,
+    NobodyBelieved,
+    NotConfigured,
+    TooMany { limit: usize },
+    Url { url: Url },
+}
+
+impl fmt::Display for StampsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain { path, source } => {
+                write!(
+                    f,
+                    "{} is no chain of a time-stamp authority: {source}",
+                    Escaped(path)
+                )
+            }
+            Self::NobodyBelieved => f.write_str(
+                "a proven date is demanded, and no time-stamp authority is trusted to prove one",
+            ),
+            Self::NotConfigured => {
+                f.write_str("no time-stamp authority is named, so no date can be proven")
+            }
+            Self::TooMany { limit } => {
+                write!(f, "more than {limit} time-stamp authorities are named")
+            }
+            Self::Url { url } => write!(
+                f,
+                "a time-stamp authority is reached by http: or https:, not by {}:",
+                Escaped(url.scheme())
+            ),
+        }
+    }
+}
+
+impl Explain for StampsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Chain { .. } => AnchorError::CODE,
+            Self::Contradiction => Code::new("tsa-contradicted"),
+            Self::NobodyBelieved | Self::NotConfigured => Code::new("tsa-not-configured"),
+            Self::TooMany { .. } => Code::new("tsa-too-many"),
+            Self::Url { .. } => Code::new("tsa-url-invalid"),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Chain { source, .. } => source.remedy(),
+            Self::Contradiction => "give one of them".to_owned(),
+            Self::NobodyBelieved => {
+                "name its certificate chain with `--tsa-chain FILE`, or in the configuration".to_owned()
+            }
+            Self::NotConfigured => {
+                "name one with `--tsa URL`, or in the configuration; or sign with `--no-tsa`, and the date is only claimed"
+                    .to_owned()
+            }
+            Self::TooMany { .. } => "name the few whose word you want to rely on".to_owned(),
+            Self::Url { .. } => "give the URL of an RFC 3161 service: `--tsa https://…`".to_owned(),
+        }
+    }
+}
