@@ -180,6 +180,7 @@ impl fmt::Display for StampsError {
                     Escaped(path)
                 )
             }
+            Self::Contradiction => f.write_str("both `--tsa` and `--no-tsa` are given"),
             Self::NobodyBelieved => f.write_str(
                 "a proven date is demanded, and no time-stamp authority is trusted to prove one",
             ),

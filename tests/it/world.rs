@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-use countersign_stand_in::{Call, Login, Options, RegistryMode, Service, StandIn, Transport};
+use countersign_stand_in::{
+    Call, Login, Options, RegistryMode, Service, StandIn, Transport, tsa::KeyKind,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -83,10 +85,20 @@ impl Run {
 }
 
 impl World {
+    /// Signers ask the first time-stamp authority, unless they say otherwise.
     pub(crate) fn with(options: Options) -> Self {
-        let stand_in = StandIn::start(options).unwrap();
+        let stand_in = StandIn::start(Options {
+            // An RSA key takes longer to make than most tests take.
+            time_authorities: ["one", "two"]
+                .map(|name| (name.to_owned(), KeyKind::EcdsaP256))
+                .to_vec(),
+            ..options
+        })
+        .unwrap();
         let folder = TempDir::new().unwrap();
-        let environment = stand_in.environment(&folder.path().join("docker")).unwrap();
+        let mut environment = stand_in.environment(&folder.path().join("docker")).unwrap();
+        let tsa = stand_in.tsa_url("one").unwrap();
+        environment.push(("COUNTERSIGN_TSA".to_owned(), tsa.to_string()));
         Self {
             stand_in,
             folder,
