@@ -56,12 +56,13 @@ pub trait RegistryWriter: Registry {
         bytes: Bytes,
     ) -> Task<'a, Result<Digest, Failure>>;
 
-    /// Pushes a manifest by its digest, and where the registry has no referrers API adds it to the fallback tag of
-    /// its subject.
-    fn push_referrer<'a>(
+    /// Pushes manifests that refer to one subject by their digests, and where the registry has no referrers API adds them to
+    /// the fallback tag of the subject, all in one write.
+    fn push_referrers<'a>(
         &'a self,
         repository: &'a Repository,
-        manifest: &'a Manifest,
+        subject: &'a Digest,
+        manifests: &'a [Manifest],
     ) -> Task<'a, Result<(), Failure>>;
 
     /// Removes a manifest that refers to a subject, and where the registry has no referrers API takes it from the fallback

@@ -1,20 +1,29 @@
-//! Puts a sealed signature beside its image.
+//! Puts what was sealed beside its image.
 
 use bytes::Bytes;
-use countersign_common::{RegistryWriter, registry::Failure};
+use countersign_common::{Manifest, RegistryWriter, registry::Failure};
 use futures_util::future;
 
 use crate::{Sealed, seal::EMPTY};
 
-/// Pushes the bundle, the empty configuration, and then the manifest that names them; all by digest, no tag is written.
+/// Pushes the bundles, the empty configuration, and then the manifests that name them; all by digest, no tag is written.
+/// All of them are about one image.
 ///
 /// Done again after a failure, it pushes the same things.
-pub async fn attach(sealed: &Sealed, registry: &dyn RegistryWriter) -> Result<(), Failure> {
-    let repository = sealed.plan().repository();
-    future::try_join(
-        registry.push_blob(repository, sealed.bundle().clone()),
-        registry.push_blob(repository, Bytes::from_static(EMPTY)),
-    )
-    .await?;
-    registry.push_referrer(repository, sealed.manifest()).await
+pub async fn attach(sealed: &[&Sealed], registry: &dyn RegistryWriter) -> Result<(), Failure> {
+    let Some(plan) = sealed.first().map(|first| first.plan()) else {
+        return Ok(());
+    };
+    let repository = plan.repository();
+    let bundles = sealed.iter().map(|sealed| sealed.bundle().clone());
+    let blobs = bundles.chain([Bytes::from_static(EMPTY)]);
+    future::try_join_all(blobs.map(|blob| registry.push_blob(repository, blob))).await?;
+    let manifests: Vec<Manifest> = sealed
+        .iter()
+        .map(|sealed| sealed.manifest().clone())
+        .collect();
+    let subject = &plan.subject().digest;
+    registry
+        .push_referrers(repository, subject, &manifests)
+        .await
 }

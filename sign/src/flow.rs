@@ -135,13 +135,13 @@ pub async fn sign_image(
     let work = Work { means, occasion };
     let signature = async {
         match signed {
-            Some(record) => Ok(Made::AlreadySigned(record)),
+            Some(record) => Ok(Document::There(Box::new(record))),
             None => work.make(signature).await,
         }
     };
     let publication = async {
         match published {
-            Some(record) => Ok(Made::AlreadySigned(record)),
+            Some(record) => Ok(Document::There(Box::new(record))),
             None => {
                 work.make_dated(|inside| plan_publication(&image, key, request, inside.date()))
                     .await
@@ -149,9 +149,14 @@ pub async fn sign_image(
         }
     };
     let (signature, publication) = future::try_join(signature, publication).await?;
+    let sealed: Vec<_> = [&signature, &publication]
+        .into_iter()
+        .filter_map(Document::sealed)
+        .collect();
+    attach(&sealed, means.registry).await?;
     Ok(Outcome {
-        signature,
-        publication,
+        signature: signature.made(),
+        publication: publication.made(),
     })
 }
 
@@ -174,9 +179,11 @@ pub async fn attest_image(
         }
     };
     let work = Work { means, occasion };
-    let made = work
+    let document = work
         .make_dated(|inside| plan_attestation(&image, key, about, inside.stamps()))
         .await?;
+    attach(document.sealed().as_slice(), means.registry).await?;
+    let made = document.made();
     let mut replaced = Vec::new();
     let earlier = existing
         .iter()
@@ -199,7 +206,29 @@ async fn remove(
         .await?)
 }
 
-/// Makes documents, each from its first stamp to its place beside the image.
+/// A document that is to lie beside the image in the end.
+enum Document {
+    New(Box<Sealed>, SignedDate),
+    There(Box<Record>),
+}
+
+impl Document {
+    fn sealed(&self) -> Option<&Sealed> {
+        match self {
+            Self::New(sealed, _) => Some(sealed),
+            Self::There(_) => None,
+        }
+    }
+
+    fn made(self) -> Made {
+        match self {
+            Self::New(sealed, date) => Made::Signed(Record::of(&sealed, date)),
+            Self::There(record) => Made::AlreadySigned(*record),
+        }
+    }
+}
+
+/// Makes documents, each from its first stamp to what may be attached.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     means: Means<'a>,
@@ -230,17 +259,17 @@ impl Inside {
 
 impl Work<'_> {
     /// A document with nothing inside it that depends on the time.
-    async fn make(&self, plan: Plan) -> Result<Made, SignError> {
+    async fn make(&self, plan: Plan) -> Result<Document, SignError> {
         let sealed = self.sealed(plan).await?;
         let date = self.check(&sealed)?;
-        self.attached(&sealed, date).await
+        Ok(Document::New(Box::new(sealed), date))
     }
 
     /// A document with time stamps inside, which is begun again if its signature came too long after them.
     async fn make_dated(
         &self,
         plan: impl Fn(&Inside) -> Result<Plan, SealError>,
-    ) -> Result<Made, SignError> {
+    ) -> Result<Document, SignError> {
         let mut attempt = 1;
         loop {
             let inside = match self.means.dating {
@@ -253,7 +282,8 @@ impl Work<'_> {
                 attempt += 1;
                 continue;
             }
-            return self.attached(&sealed, checked?).await;
+            let date = checked?;
+            return Ok(Document::New(Box::new(sealed), date));
         }
     }
 
@@ -283,11 +313,6 @@ impl Work<'_> {
             }
             Err(_) => false,
         }
-    }
-
-    async fn attached(&self, sealed: &Sealed, date: SignedDate) -> Result<Made, SignError> {
-        attach(sealed, self.means.registry).await?;
-        Ok(Made::Signed(Record::of(sealed, date)))
     }
 
     fn rules(&self) -> &TimeRules {

@@ -339,12 +339,13 @@ impl RegistryWriter for Client {
         Box::pin(self.upload(repository, bytes))
     }
 
-    fn push_referrer<'a>(
+    fn push_referrers<'a>(
         &'a self,
         repository: &'a Repository,
-        manifest: &'a Manifest,
+        subject: &'a Digest,
+        manifests: &'a [Manifest],
     ) -> Task<'a, Result<(), Failure>> {
-        Box::pin(self.attach(repository, manifest))
+        Box::pin(self.attach(repository, subject, manifests))
     }
 
     fn remove_referrer<'a>(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, Repository,
-    manifest::{Body, ImageBody, ManifestError, OCI_INDEX},
+    manifest::{Body, ManifestError, OCI_INDEX},
     registry::{Error, Failure, Refusal},
 };
 use serde_json::{Value, json};
@@ -47,35 +47,32 @@ impl Client {
             .await
     }
 
-    /// Adds an artifact to the tag. Two writers may both read before either writes, so what was written is looked at
-    /// again, twice, and written again if another's write has replaced it.
+    /// Adds artifacts to the tag. Two writers may both read before either writes, so what was written is looked at again,
+    /// twice, and written again if another's write has replaced it.
     pub(crate) async fn merge(
         &self,
         repository: &Repository,
         subject: &Digest,
-        manifest: &Manifest,
-        body: &ImageBody,
+        manifests: &[Manifest],
     ) -> Result<(), Failure> {
-        let entry = Descriptor {
-            artifact_type: Some(body.artifact_type.clone()),
-            annotations: Some(body.annotations.clone())
-                .filter(|annotations| !annotations.is_empty()),
-            ..manifest.descriptor().clone()
-        };
+        let entries_of_ours: Vec<_> = manifests.iter().map(entry).collect();
         let mut looks = 0;
         for _ in 0..MERGES {
             let known = self.fallback_index(repository, subject).await?;
             let listed = known
                 .as_ref()
                 .map_or(Ok(Vec::new()), |known| entries(repository, subject, known))?;
-            if listed.iter().any(|known| known.digest == entry.digest) {
+            let is_listed =
+                |entry: &&Descriptor| listed.iter().any(|known| known.digest == entry.digest);
+            let (_, missing): (Vec<_>, Vec<_>) = entries_of_ours.iter().partition(is_listed);
+            if missing.is_empty() {
                 looks += 1;
                 if looks == 2 {
                     return Ok(());
                 }
             } else {
                 looks = 0;
-                self.write_entry(repository, subject, known.as_ref(), &entry)
+                self.write_entries(repository, subject, known.as_ref(), &missing)
                     .await?;
             }
             tokio::time::sleep(jitter(SECOND_LOOK)).await;
@@ -106,16 +103,16 @@ impl Client {
             .map_err(|failure| immutable(failure, repository, &tag))
     }
 
-    async fn write_entry(
+    async fn write_entries(
         &self,
         repository: &Repository,
         subject: &Digest,
         known: Option<&Manifest>,
-        entry: &Descriptor,
+        missing: &[&Descriptor],
     ) -> Result<(), Failure> {
         let limit = self.limits().referrers;
-        let index =
-            with_entry(known, entry).map_err(|source| malformed(repository, subject, source))?;
+        let index = with_entries(known, missing)
+            .map_err(|source| malformed(repository, subject, source))?;
         if entries(repository, subject, &index)?.len() > limit {
             return Err(Failure::Refusal(Refusal::ReferrersTooMany {
                 repository: repository.clone(),
@@ -152,9 +149,28 @@ fn entries(
     }
 }
 
-/// The index with one entry more. All that is there already stays, whoever wrote it and whatever it means.
-fn with_entry(known: Option<&Manifest>, entry: &Descriptor) -> Result<Manifest, ManifestError> {
-    edited(known, |list| list.push(json!(entry)))
+/// What the tag says of an artifact.
+fn entry(manifest: &Manifest) -> Descriptor {
+    let descriptor = manifest.descriptor().clone();
+    match manifest.body() {
+        Body::Index(_) => descriptor,
+        Body::Image(body) => Descriptor {
+            artifact_type: Some(body.artifact_type.clone()),
+            annotations: Some(body.annotations.clone())
+                .filter(|annotations| !annotations.is_empty()),
+            ..descriptor
+        },
+    }
+}
+
+/// The index with more entries. All that is there already stays, whoever wrote it and whatever it means.
+fn with_entries(
+    known: Option<&Manifest>,
+    missing: &[&Descriptor],
+) -> Result<Manifest, ManifestError> {
+    edited(known, |list| {
+        list.extend(missing.iter().map(|entry| json!(entry)));
+    })
 }
 
 /// The index without what has this digest. All else stays.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository, json,
-    manifest::{Body, OCI_INDEX},
+    manifest::OCI_INDEX,
     registry::{Error, Failure, Refusal},
 };
+use futures_util::future;
 use reqwest::{
     StatusCode,
     header::{ACCEPT, HeaderValue, LINK},
@@ -112,30 +113,25 @@ impl Client {
         Ok(page.manifests.into_iter().map(describe).collect())
     }
 
-    /// Pushes a manifest that has a subject, and makes it findable.
+    /// Pushes manifests that have this subject, and makes them findable.
     pub(crate) async fn attach(
         &self,
         repository: &Repository,
-        manifest: &Manifest,
+        subject: &Digest,
+        manifests: &[Manifest],
     ) -> Result<(), Failure> {
-        self.put_manifest(repository, &manifest.digest().to_string(), manifest)
-            .await?;
-        let Body::Image(body) = manifest.body() else {
-            return Ok(());
-        };
-        let Some(subject) = &body.subject else {
-            return Ok(());
-        };
+        future::try_join_all(manifests.iter().map(async |manifest| {
+            let digest = manifest.digest().to_string();
+            self.put_manifest(repository, &digest, manifest).await
+        }))
+        .await?;
         // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells. One page: what
         // others have attached must not stop a signer.
-        let request = Self::list(repository, format!("referrers/{}", subject.digest));
+        let request = Self::list(repository, format!("referrers/{subject}"));
         let answer = self.transport.send(&request).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(()),
-            StatusCode::NOT_FOUND => {
-                self.merge(repository, &subject.digest, manifest, body)
-                    .await
-            }
+            StatusCode::NOT_FOUND => self.merge(repository, subject, manifests).await,
             _ => Err(self.transport.status(answer).await),
         }
     }

@@ -180,24 +180,28 @@ impl RegistryWriter for MemoryRegistry {
         })
     }
 
-    fn push_referrer<'a>(
+    fn push_referrers<'a>(
         &'a self,
         _: &'a Repository,
-        manifest: &'a Manifest,
+        subject: &'a Digest,
+        manifests: &'a [Manifest],
     ) -> Task<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.fail(Fault::ReferrerPush)?;
-            let Body::Image(body) = manifest.body() else {
-                panic!("an index was pushed")
-            };
-            for descriptor in body.layers.iter().chain([&body.config]) {
-                assert!(self.blobs.lock().unwrap().contains_key(&descriptor.digest));
+            for manifest in manifests {
+                let Body::Image(body) = manifest.body() else {
+                    panic!("an index was pushed")
+                };
+                assert_eq!(body.subject.as_ref().unwrap().digest, *subject);
+                for descriptor in body.layers.iter().chain([&body.config]) {
+                    assert!(self.blobs.lock().unwrap().contains_key(&descriptor.digest));
+                }
+                self.put(manifest.clone());
+                self.list(Descriptor {
+                    artifact_type: Some(body.artifact_type.clone()),
+                    ..manifest.descriptor().clone()
+                });
             }
-            self.put(manifest.clone());
-            self.list(Descriptor {
-                artifact_type: Some(body.artifact_type.clone()),
-                ..manifest.descriptor().clone()
-            });
             Ok(())
         })
     }

@@ -39,12 +39,20 @@ async fn what_is_pushed_is_found_in_every_kind_of_registry() {
             let referrer = world.referrer(&image.manifest, content).await;
             world
                 .client
-                .push_referrer(&repository, &referrer)
+                .push_referrers(
+                    &repository,
+                    subject_of(&referrer),
+                    std::slice::from_ref(&referrer),
+                )
                 .await
                 .unwrap();
             world
                 .client
-                .push_referrer(&repository, &referrer)
+                .push_referrers(
+                    &repository,
+                    subject_of(&referrer),
+                    std::slice::from_ref(&referrer),
+                )
                 .await
                 .unwrap();
             let found = world
@@ -110,7 +118,11 @@ async fn what_others_attach_does_not_stop_a_signer() {
     world.lie("GET /v2/*/referrers/*", Lie::JunkReferrers(1_001));
     world
         .client
-        .push_referrer(&world.repository(), &referrer)
+        .push_referrers(
+            &world.repository(),
+            subject_of(&referrer),
+            std::slice::from_ref(&referrer),
+        )
         .await
         .unwrap();
 }
@@ -130,7 +142,11 @@ async fn entries_of_others_at_the_fallback_tag_stay_as_they_are() {
     let referrer = world.referrer(&image.manifest, "one").await;
     world
         .client
-        .push_referrer(&world.repository(), &referrer)
+        .push_referrers(
+            &world.repository(),
+            subject_of(&referrer),
+            std::slice::from_ref(&referrer),
+        )
         .await
         .unwrap();
     let index = world
@@ -154,12 +170,23 @@ async fn an_immutable_fallback_tag_is_named() {
     let first = world.referrer(&image.manifest, "one").await;
     world
         .client
-        .push_referrer(&repository, &first)
+        .push_referrers(
+            &repository,
+            subject_of(&first),
+            std::slice::from_ref(&first),
+        )
         .await
         .unwrap();
     let second = world.referrer(&image.manifest, "two").await;
     is_refusal(
-        world.client.push_referrer(&repository, &second).await,
+        world
+            .client
+            .push_referrers(
+                &repository,
+                subject_of(&second),
+                std::slice::from_ref(&second),
+            )
+            .await,
         "tag-immutable",
     );
 }
@@ -189,9 +216,13 @@ async fn eight_writers_at_once_all_end_at_a_fallback_tag() {
     for number in 0..8 {
         referrers.push(world.referrer(&image.manifest, &number.to_string()).await);
     }
-    let pushes = referrers
-        .iter()
-        .map(|referrer| world.client.push_referrer(&repository, referrer));
+    let pushes = referrers.iter().map(|referrer| {
+        world.client.push_referrers(
+            &repository,
+            subject_of(referrer),
+            std::slice::from_ref(referrer),
+        )
+    });
     for pushed in futures_util::future::join_all(pushes).await {
         pushed.unwrap();
     }
@@ -203,4 +234,12 @@ async fn eight_writers_at_once_all_end_at_a_fallback_tag() {
     // No registry lets a writer say "only if nobody else has": one may still be lost, most must not be.
     assert!(listed.len() >= 4, "{}", listed.len());
     assert!(!listed.iter().any(|entry| entry.media_type == OCI_INDEX));
+}
+
+/// What a manifest refers to.
+fn subject_of(manifest: &countersign_common::Manifest) -> &countersign_common::Digest {
+    let countersign_common::manifest::Body::Image(body) = manifest.body() else {
+        panic!("no artifact")
+    };
+    &body.subject.as_ref().unwrap().digest
 }
