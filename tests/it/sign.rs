@@ -3,6 +3,8 @@
 mod failures;
 mod said;
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_stand_in::{Fault, KeySpec, Lie, Mutability};
 use serde_json::Value;
@@ -114,7 +116,7 @@ fn a_key_is_named_in_every_way_that_aws_names_it() {
 }
 
 #[test]
-fn a_signature_costs_one_request_for_the_key_and_one_to_sign() {
+fn an_image_costs_one_request_for_the_key_and_one_for_each_document() {
     let world = World::ecr();
     let key = world
         .stand_in
@@ -133,27 +135,33 @@ fn a_signature_costs_one_request_for_the_key_and_one_to_sign() {
         .into_iter()
         .map(|call| call.line)
         .collect();
-    assert_eq!(asked, ["TrentService.GetPublicKey", "TrentService.Sign"]);
-    let signing = &world.kms_calls("Sign")[0];
-    assert_eq!(signing.parameter("MessageType"), Some("DIGEST"));
-    assert_eq!(signing.parameter("SigningAlgorithm"), Some("ECDSA_SHA_256"));
-    // By the key's own name, so that an alias that is moved meanwhile changes nothing.
-    assert_eq!(signing.parameter("KeyId"), Some(key.arn.as_str()));
+    assert_eq!(asked[0], "TrentService.GetPublicKey");
+    assert_eq!(asked[1..], ["TrentService.Sign", "TrentService.Sign"]);
+    let signed = world.kms_calls("Sign").into_iter().map(|signing| {
+        assert_eq!(signing.parameter("MessageType"), Some("DIGEST"));
+        assert_eq!(signing.parameter("SigningAlgorithm"), Some("ECDSA_SHA_256"));
+        // By the key's own name, so that an alias that is moved meanwhile changes nothing.
+        assert_eq!(signing.parameter("KeyId"), Some(key.arn.as_str()));
+        let message = STANDARD.decode(signing.parameter("Message").unwrap());
+        message
+            .unwrap()
+            .iter()
+            .fold("sha256:".to_owned(), |text, byte| {
+                format!("{text}{byte:02x}")
+            })
+    });
     // What KMS was given is what is said to have been signed.
-    let message = STANDARD
-        .decode(signing.parameter("Message").unwrap())
-        .unwrap();
-    let hexadecimal = message
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let said = run.json();
+    let said = [&said["signedDigest"], &said["publication"]["signedDigest"]];
+    let said = said.map(|digest| digest.as_str().unwrap().to_owned());
     assert_eq!(
-        run.json()["signedDigest"],
-        format!("sha256:{hexadecimal}").as_str()
+        signed.collect::<BTreeSet<_>>(),
+        said.into_iter().collect::<BTreeSet<_>>()
     );
 }
 
 #[test]
-fn many_images_cost_one_request_for_the_key() {
+fn many_images_share_the_key_and_the_stamp_before() {
     let world = World::ecr();
     let images: Vec<String> = (0..5)
         .map(|number| {
@@ -167,7 +175,9 @@ fn many_images_cost_one_request_for_the_key() {
     arguments.extend(images.iter().map(String::as_str));
     world.countersign(&arguments).ends(0);
     assert_eq!(world.kms_calls("GetPublicKey").len(), 1);
-    assert_eq!(world.kms_calls("Sign").len(), 5);
+    assert_eq!(world.kms_calls("Sign").len(), 10);
+    // A stamp of the time before, once for all of them; one of each signature.
+    assert_eq!(world.calls(|call| call.line == "POST /one").len(), 11);
 }
 
 #[test]

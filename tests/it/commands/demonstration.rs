@@ -102,8 +102,9 @@ scheme=http
 [ -z "$SSL_CERT_FILE" ] || scheme=https
 curl -sSf ${auth:+-H "Authorization: Basic $auth"} -X PUT --data-binary @index.json \
   -H "Content-Type: application/vnd.oci.image.index.v1+json" "$scheme://$REGISTRY/v2/app/manifests/1"
-"$COUNTERSIGN" sign --key "$KMS_KEY" "$REGISTRY/app:1"
-"$COUNTERSIGN" verify --key "$KMS_KEY" "$REGISTRY/app:1"
+"$COUNTERSIGN" sign --key "$KMS_KEY" --tsa "$TSA_URL" --tsa "$TSA_URL_2" "$REGISTRY/app:1"
+"$COUNTERSIGN" verify --key "$KMS_KEY" --tsa-chain "$TSA_CHAIN" --tsa-chain "$TSA_CHAIN_2" --time-threshold 2 \
+  --max-age 1h "$REGISTRY/app:1"
 "#;
 
 #[test]
@@ -122,7 +123,8 @@ fn a_pipeline_signs_and_verifies_through_every_stand_in() {
             .shell(&world, PIPELINE)
             .ends(0)
             .says("signed: ")
-            .says("verified: ")
+            .says("(level `dated`)")
+            .says("proven by 2 time-stamp operators")
             .says("A DEMONSTRATION KEY");
     }
 }

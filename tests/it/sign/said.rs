@@ -149,18 +149,18 @@ fn one_line_for_each_signature_joins_it_to_the_key_services_log() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let lines = signature_lines(&run);
-    assert_eq!(lines.len(), 2, "{}", run.stderr);
-    for (record, image) in records.iter().zip([&one, &two]) {
+    assert_eq!(lines.len(), 4, "{}", run.stderr);
+    let records = records
+        .iter()
+        .flat_map(|record| [record, &record["publication"]]);
+    for record in records {
         // In the order in which they were made.
         let line = lines
             .iter()
-            .find(|line| line["subject"] == image.digest)
+            .find(|line| line["signed"] == record["signedDigest"])
             .unwrap();
-        assert_eq!(
-            line["predicate_type"],
-            "https://sigstore.dev/cosign/sign/v1"
-        );
-        assert_eq!(line["signed"], record["signedDigest"]);
+        assert_eq!(line["subject"], record["digest"]);
+        assert_eq!(line["predicate_type"], record["predicateType"]);
         assert_eq!(line["key"], record["key"]);
         assert_eq!(line["request_id"], record["requestId"]);
     }
@@ -186,7 +186,7 @@ fn a_signature_that_was_made_and_not_pushed_is_logged() {
         "{}",
         run.stderr
     );
-    assert_eq!(world.kms_calls("Sign").len(), 1);
+    assert_eq!(world.kms_calls("Sign").len(), 2);
 }
 
 #[test]

@@ -21,9 +21,9 @@ pub enum Refusal {
         /// What it is.
         found: Option<String>,
     },
-    /// A stamp from the future, as far as the clock here can tell.
+    /// A stamp from the future, as far as can be told here.
     #[error(
-        "its time stamps say that it was signed after {not_before}, and the clock here says {now}"
+        "its time stamps say that it was signed after {not_before}, and that is later than now, which is {now} here"
     )]
     ClockBehind {
         /// The proven lower end.
@@ -261,7 +261,7 @@ impl Explain for Refusal {
                 format!("sign with `countersign sign -a {}={} …`, or do not demand it", Escaped(key), Escaped(wanted))
             }
             Self::ClockBehind { .. } => {
-                "set the clock of this machine; if it is right, suspect the time-stamp authority".to_owned()
+                "set the clock of this machine, or `--at`; if it is right, suspect the time-stamp authority".to_owned()
             }
             Self::DateTooImprecise { .. } => {
                 "sign again: the signature must follow its first time stamp at once, and be stamped at once".to_owned()
