@@ -9,7 +9,10 @@
     reason = "tests: they read files, start programs, and fail by panicking"
 )]
 
+mod attest;
 mod commands;
+mod config;
+mod dates;
 mod ecr;
 mod network;
 mod peers;

@@ -319,3 +319,121 @@ fn a_demonstration_key_is_known_by_its_account_where_no_annotation_tells() {
         .ends(0)
         .says("A DEMONSTRATION KEY");
 }
+
+/// cosign's trusted root with these time-stamp authorities alone.
+fn trusted_root(world: &World, authorities: &[&str]) -> String {
+    let path = world.path("trusted-root.json").display().to_string();
+    let _ = fs::remove_file(&path);
+    let mut create = peer(world, "cosign");
+    create.args(["trusted-root", "create", "--out", &path]);
+    for authority in authorities {
+        let (url, chain) = (world.tsa(authority), world.chain(authority));
+        create.arg(format!("--tsa=url={url},certificate-chain={chain}"));
+    }
+    run(create).ends(0);
+    path
+}
+
+fn verify_attestation(world: &World, key: &str, more: &[&str], image: &str) -> crate::world::Run {
+    let mut command = peer(world, "cosign");
+    command.args(["verify-attestation", "--key", key]);
+    command.args(["--insecure-ignore-tlog=true", "--allow-http-registry"]);
+    command.args(more).arg(image);
+    run(command)
+}
+
+const PUBLICATION: &str = "https://countersign.dev/publication/v1";
+
+#[test]
+fn cosign_verifies_our_publications_and_their_stamps() {
+    for world in [World::ecr(), World::oci(), World::no_referrers()] {
+        let image = world.image("shop/api", "1", "a");
+        let (one, two) = (world.tsa("one"), world.tsa("two"));
+        world.signs(&["--tsa", &one, "--tsa", &two], &image).ends(0);
+        let key = World::kms_key();
+        let publication = ["--type", PUBLICATION];
+        // With the key alone.
+        verify_attestation(&world, &key, &publication, &image.tagged()).ends(0);
+        let (_, other) = world.key_files("other", "p256");
+        assert_ne!(
+            verify_attestation(&world, &other, &publication, &image.tagged()).code,
+            0
+        );
+        // And with the stamps.
+        let root = trusted_root(&world, &["one", "two"]);
+        let stamped = ["--use-signed-timestamps", "--trusted-root", &root];
+        cosign_verify(&world, &key, &stamped, &image.tagged()).ends(0);
+        let both = [&publication[..], &stamped].concat();
+        verify_attestation(&world, &key, &both, &image.tagged()).ends(0);
+        // Without a stamp, or without anybody who made one, it does not.
+        let claimed = world.image("shop/api", "claimed", "b");
+        world.signs(&["--no-tsa"], &claimed).ends(0);
+        verify_attestation(&world, &key, &publication, &claimed.tagged()).ends(0);
+        for (image, root) in [
+            (&claimed, trusted_root(&world, &["one", "two"])),
+            (&image, {
+                let stranger = World::oci();
+                let root = fs::read_to_string(trusted_root(&stranger, &["one"])).unwrap();
+                world.write("stranger.json", &root)
+            }),
+        ] {
+            let stamped = ["--use-signed-timestamps", "--trusted-root", &root];
+            let run = cosign_verify(&world, &key, &stamped, &image.tagged());
+            assert_ne!(run.code, 0, "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn cosign_verifies_what_we_attest() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    let predicate = world.write("sbom.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let key = World::kms_key();
+    for kind in ["spdx", "https://example.com/scan/v1"] {
+        let arguments = [
+            "attest",
+            "--key",
+            &key,
+            "--type",
+            kind,
+            "--predicate",
+            &predicate,
+        ];
+        world
+            .countersign(&[&arguments[..], &[&image.tagged()]].concat())
+            .ends(0);
+        let root = trusted_root(&world, &["one"]);
+        let stamped = [
+            "--type",
+            kind,
+            "--use-signed-timestamps",
+            "--trusted-root",
+            &root,
+        ];
+        verify_attestation(&world, &key, &stamped, &image.tagged()).ends(0);
+        let other = verify_attestation(&world, &key, &["--type", "vuln"], &image.tagged());
+        assert_ne!(other.code, 0);
+    }
+}
+
+#[test]
+fn we_verify_what_cosign_attests() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    world.signs(&[], &image).ends(0);
+    let predicate = world.write("sbom.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let mut attest = peer(&world, "cosign");
+    attest.args(["attest", "--yes", "--key", &World::kms_key()]);
+    attest.args(super::OFFLINE);
+    attest.args(["--type", "spdx", "--predicate", &predicate, &image.pinned()]);
+    run(attest).ends(0);
+    world
+        .verifies(&["--attestation", "spdx"], &image)
+        .ends(0)
+        .says("https://spdx.dev/Document attested by");
+    world
+        .verifies(&["--attestation", "vuln"], &image)
+        .ends(1)
+        .says("refused[attestation-missing]");
+}

@@ -36,7 +36,7 @@ pub(crate) fn peer(world: &World, name: &str) -> Command {
 pub(crate) const PASSWORD: &str = "a test's password";
 
 /// cosign's flags for a world without its transparency log, over plain HTTP.
-const OFFLINE: [&str; 3] = [
+pub(crate) const OFFLINE: [&str; 3] = [
     "--tlog-upload=false",
     "--use-signing-config=false",
     "--allow-http-registry",
