@@ -50,10 +50,7 @@ pub(crate) fn client(network: &Network, timeout: u64, config: &Config) -> Result
 }
 
 /// Whom connections trust besides the system's authorities.
-pub(crate) fn certificate_authorities(
-    network: &Network,
-    config: &Config,
-) -> Result<Option<Vec<u8>>, Stop> {
+fn certificate_authorities(network: &Network, config: &Config) -> Result<Option<Vec<u8>>, Stop> {
     let configured = || {
         config
             .network

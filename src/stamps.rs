@@ -6,7 +6,7 @@ use countersign_common::{
     Code, Escaped, Explain, Limits, TimestampAuthority,
     rfc3161::{Anchor, AnchorError},
 };
-use countersign_registry::{Options, PlainHttp, TsaClient};
+use countersign_registry::Client;
 use countersign_sign::{Fewer, Stamping};
 use countersign_trust_roots::{
     TimeAuthority, TimeRules,
@@ -14,13 +14,7 @@ use countersign_trust_roots::{
 };
 use url::Url;
 
-use crate::{
-    arguments::{Network, Stamps},
-    config::Config,
-    exit::Exit,
-    files, network,
-    output::Stop,
-};
+use crate::{arguments::Stamps, config::Config, exit::Exit, files, output::Stop};
 
 /// The longest time for one stamp.
 const TIMEOUT: u64 = 10;
@@ -28,7 +22,7 @@ const TIMEOUT: u64 = 10;
 /// Whom a signer asks, or `None` if its own word is to do.
 pub(crate) fn stamping(
     arguments: &Stamps,
-    (network, timeout): (&Network, u64),
+    (client, timeout): (&Client, u64),
     config: &Config,
 ) -> Result<Option<Stamping>, Stop> {
     if arguments.no_tsa {
@@ -41,14 +35,8 @@ pub(crate) fn stamping(
         };
     }
     let asked = asked(arguments, config)?;
-    let options = Options {
-        certificate_authorities: network::certificate_authorities(network, config)?,
-        plain_http: PlainHttp::Loopback,
-        timeout: Duration::from_secs(timeout.min(TIMEOUT)),
-        limits: Limits::TABLE,
-    };
-    let clients =
-        TsaClient::new(asked, &options).map_err(|error| Stop::new(Exit::Usage, &error))?;
+    let timeout = Duration::from_secs(timeout.min(TIMEOUT));
+    let clients = client.time_authorities(asked, timeout);
     let authorities = clients
         .into_iter()
         .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)

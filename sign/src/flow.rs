@@ -1,7 +1,7 @@
 //! The whole of `countersign sign` and `countersign attest` for one image.
 
 use countersign_common::{
-    Digest, ImageRef, PinnedImage, RegistryWriter, Signer, Timestamp,
+    Digest, ImageRef, Limits, PinnedImage, RegistryWriter, Signer, Timestamp,
     predicate::{Predicate, PredicateType},
     publication::PublicationDate,
 };
@@ -175,7 +175,11 @@ pub async fn attest_image(
     let existing = match attestation.earlier {
         Earlier::Kept => None,
         Earlier::Replaced => {
-            Some(Existing::collect(&image, means.registry, request.limits()).await?)
+            let limits = Limits {
+                bundle: request.limits().attestation,
+                ..*request.limits()
+            };
+            Some(Existing::collect(&image, means.registry, &limits).await?)
         }
     };
     let work = Work { means, occasion };

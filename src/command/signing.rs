@@ -40,7 +40,8 @@ impl Workshop {
         now: Timestamp,
     ) -> Result<Self, Stop> {
         let config = Config::read(common.config.as_deref())?;
-        let stamping = stamps::stamping(stamps, (network, timeout), &config)?;
+        let registry = network::client(network, timeout, &config)?;
+        let stamping = stamps::stamping(stamps, (&registry, timeout), &config)?;
         let signer = keys::signer(key, &config).await?;
         if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
             tracing::warn!(
@@ -48,7 +49,7 @@ impl Workshop {
             );
         }
         Ok(Self {
-            registry: network::client(network, timeout, &config)?,
+            registry,
             signer,
             stamping,
             timeout,

@@ -38,7 +38,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 pub(crate) struct Transport {
     pub(crate) options: Options,
     credentials: Credentials,
-    clients: Clients,
+    pub(crate) clients: Arc<Clients>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Whole {
 impl Transport {
     pub(crate) fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
-            clients: Clients::new(&options)?,
+            clients: Arc::new(Clients::new(&options)?),
             options,
             credentials,
             sessions: Mutex::default(),

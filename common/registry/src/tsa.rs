@@ -26,8 +26,8 @@ use url::{Host, Url};
 
 use crate::{
     body,
+    client::Client,
     clients::{Clients, Towards},
-    options::{ConfigError, Options},
     place::{Place, sentence},
 };
 
@@ -51,25 +51,27 @@ pub struct TsaClient {
     shared: Mutex<Option<(Instant, Vec<u8>)>>,
 }
 
-impl TsaClient {
-    /// Clients for authorities, each by its operator and URL. They share their connections; the timeout of the options
-    /// holds for one stamp, retries included.
-    pub fn new(
+impl Client {
+    /// Clients for time-stamp authorities, each by its operator and URL, over the connections and the certificate authorities
+    /// of this one. The timeout holds for one stamp, retries included.
+    pub fn time_authorities(
+        &self,
         authorities: impl IntoIterator<Item = (String, Url)>,
-        options: &Options,
-    ) -> Result<Vec<Self>, ConfigError> {
-        let clients = Arc::new(Clients::new(options)?);
-        let client = |(operator, url)| Self {
+        timeout: Duration,
+    ) -> Vec<TsaClient> {
+        let client = |(operator, url)| TsaClient {
             url,
             operator,
-            timeout: options.timeout,
-            limits: options.limits,
-            clients: Arc::clone(&clients),
+            timeout,
+            limits: *self.limits(),
+            clients: Arc::clone(&self.transport.clients),
             shared: Mutex::default(),
         };
-        Ok(authorities.into_iter().map(client).collect())
+        authorities.into_iter().map(client).collect()
     }
+}
 
+impl TsaClient {
     async fn stamp(&self, stamped: Stamped<'_>) -> Result<Vec<u8>, Failure> {
         let mut nonce = [0; 8];
         rand::fill(&mut nonce).map_err(|_| Error::Unreachable {
