@@ -41,6 +41,8 @@ pub struct Limits {
     pub log_entries: usize,
     /// Time stamps in a bundle, and in a payload.
     pub time_stamps: usize,
+    /// Time stamps checked for one image, of each kind of claim that is asked for.
+    pub time_stamps_checked: usize,
     /// One time stamp.
     pub time_stamp: usize,
     /// Certificates in a chain, and in a time stamp.
@@ -74,6 +76,7 @@ impl Limits {
         subject_digests: 16,
         log_entries: 8,
         time_stamps: 8,
+        time_stamps_checked: 200,
         time_stamp: 64 * KIB,
         certificates: 10,
         certificate: 16 * KIB,

@@ -14,7 +14,7 @@ use countersign_common::{
 use countersign_trust_roots::{
     Authorities, Authority, TimeRules,
     document::{
-        Budget, Case, Expected, Kind, Refusal, Side, StandIn, Unbound, authenticity,
+        Budget, Case, Expected, Kind, Refusal, Side, StampBudget, StandIn, Unbound, authenticity,
         binding::{self, Bound},
         dating, judge,
     },
@@ -124,7 +124,8 @@ fn interval(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Interval, Refusa
     let not_after = own_word(claim, Side::After)?;
     if !rules.authorities().is_empty() {
         // The stamps were made just now, and their adapter held them against the clock.
-        return dating::check(bound, rules, not_before).map(|dated| dated.interval());
+        return dating::check(bound, rules, not_before, &mut stamps())
+            .map(|dated| dated.interval());
     }
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
@@ -144,8 +145,12 @@ fn latest(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Timestamp, Refusal
     if rules.authorities().is_empty() {
         Ok(own_word)
     } else {
-        dating::latest(bound, rules).map(|(latest, _)| latest)
+        dating::latest(bound, rules, &mut stamps()).map(|(latest, _)| latest)
     }
+}
+
+fn stamps() -> StampBudget {
+    StampBudget::of(2 * Limits::TABLE.time_stamps)
 }
 
 /// What the stamps on one side say by the certificates that they carry themselves: the bound that they come to together.

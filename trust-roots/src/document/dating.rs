@@ -11,7 +11,7 @@ use countersign_common::{
     rfc3161::{self, Invalid, Moment, Response, Stamped},
 };
 
-use super::{Refusal, binding::Bound};
+use super::{Refusal, StampBudget, binding::Bound};
 use crate::{
     format::Claim,
     time::{Interval, Standing, TimeAuthority, TimeRules, not_after, not_before},
@@ -86,6 +86,7 @@ pub fn check<'b, 'id, 'e>(
     bound: &'b Bound<'id, 'e>,
     rules: &TimeRules,
     now: Timestamp,
+    budget: &mut StampBudget,
 ) -> Result<Dated<'b, 'id, 'e>, Refusal> {
     let claim = bound.claim();
     if let Some(PublicationDate::Claimed(claimed)) = claim
@@ -96,8 +97,8 @@ pub fn check<'b, 'id, 'e>(
         return Err(Refusal::DateUnproven { claimed: *claimed });
     }
     let (not_before, before) =
-        Stamps::read(claim, rules, Side::Before).decide(rules, not_before)?;
-    let (not_after, after) = latest(bound, rules)?;
+        Stamps::read(claim, rules, Side::Before, budget).decide(rules, not_before)?;
+    let (not_after, after) = latest(bound, rules, budget)?;
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -124,8 +125,12 @@ pub fn check<'b, 'id, 'e>(
 }
 
 /// Proves by when a document was signed at the latest: all that a signature without a stamp inside can show.
-pub fn latest(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<(Timestamp, Witnesses), Refusal> {
-    Stamps::read(bound.claim(), rules, Side::After).decide(rules, not_after)
+pub fn latest(
+    bound: &Bound<'_, '_>,
+    rules: &TimeRules,
+    budget: &mut StampBudget,
+) -> Result<(Timestamp, Witnesses), Refusal> {
+    Stamps::read(bound.claim(), rules, Side::After, budget).decide(rules, not_after)
 }
 
 /// What the stamps on one side come to.
@@ -139,7 +144,7 @@ struct Stamps<'r> {
 type Select = fn(&[(&str, Timestamp)], std::num::NonZeroUsize) -> Option<Timestamp>;
 
 impl<'r> Stamps<'r> {
-    fn read(claim: &Claim, rules: &'r TimeRules, side: Side) -> Self {
+    fn read(claim: &Claim, rules: &'r TimeRules, side: Side, budget: &mut StampBudget) -> Self {
         let (stamps, stamped) = match side {
             Side::Before => (claim.statement.before_stamps(), Stamped::Before),
             Side::After => (
@@ -153,7 +158,10 @@ impl<'r> Stamps<'r> {
             refused: Vec::new(),
         };
         for stamp in stamps {
-            match witness(stamp, stamped, rules, side) {
+            let witness = budget
+                .stamp()
+                .and_then(|()| witness(stamp, stamped, rules, side));
+            match witness {
                 Ok(bound) => read.bounds.push(bound),
                 Err(refusal) => read.refused.push(refusal),
             }

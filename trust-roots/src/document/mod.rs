@@ -37,7 +37,7 @@
 //! # use countersign_common::Timestamp;
 //! # use countersign_trust_roots::{document::*, time::TimeRules};
 //! fn cheat(authentic: authenticity::Authentic<'_, '_>, rules: &TimeRules, now: Timestamp) {
-//!     let _ = dating::check(&authentic, rules, now);
+//!     let _ = dating::check(&authentic, rules, now, &mut StampBudget::of(1));
 //! }
 //! ```
 //! A token is spent by the step after it:
@@ -98,7 +98,7 @@ use countersign_common::{
 };
 
 pub use self::{
-    budget::Budget,
+    budget::{Budget, StampBudget},
     dating::Side,
     refusal::{CODES, Refusal},
 };

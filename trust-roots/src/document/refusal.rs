@@ -123,6 +123,12 @@ pub enum Refusal {
         /// When it says it was made.
         time: Timestamp,
     },
+    /// More time stamps than are checked.
+    #[error("more than {limit} time stamps would have to be checked")]
+    StampsTooMany {
+        /// How many are checked.
+        limit: usize,
+    },
     /// A key of the stand-in.
     #[error(
         "it is signed with the demonstration key {}, whose private half anybody may have",
@@ -226,6 +232,7 @@ pub const CODES: &[Code] = &[
     Code::new("subject-mismatch"),
     Code::new("time-evidence-insufficient"),
     Code::new("time-interval-empty"),
+    Code::new("too-large"),
     Code::new("tsa-compromised"),
     Code::new("tsa-untrusted"),
     Code::new("type-mismatch"),
@@ -245,6 +252,7 @@ impl Explain for Refusal {
             Self::SignatureInvalid { .. } => "signature-invalid",
             Self::SignaturesTooMany { .. } => "signatures-too-many",
             Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => "stamp-invalid",
+            Self::StampsTooMany { .. } => "too-large",
             Self::StandInKey { .. } => "stand-in-key",
             Self::SubjectMismatch { .. } => "subject-mismatch",
             Self::TimeEvidenceInsufficient { .. } => "time-evidence-insufficient",
@@ -283,7 +291,7 @@ impl Explain for Refusal {
                 "suspect tampering: the signature, its content or the trusted key was changed; sign the image again if the key is right"
                     .to_owned()
             }
-            Self::SignaturesTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
+            Self::SignaturesTooMany { .. } | Self::StampsTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
             Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => {
                 "sign again, with another time-stamp authority if its stamps stay so".to_owned()
             }
@@ -372,6 +380,7 @@ mod tests {
                 operator: hostile(),
                 time: time(0),
             },
+            Refusal::StampsTooMany { limit: 200 },
             Refusal::StandInKey { key: hostile() },
             Refusal::SubjectMismatch {
                 expected: Digest::sha256(b""),
@@ -413,20 +422,21 @@ mod tests {
             Refusal::SignaturesTooMany { .. } => 9,
             Refusal::StampInvalid { .. } => 10,
             Refusal::StampOutsideValidity { .. } => 11,
-            Refusal::StandInKey { .. } => 12,
-            Refusal::SubjectMismatch { .. } => 13,
-            Refusal::TimeEvidenceInsufficient { .. } => 14,
-            Refusal::TimeIntervalEmpty { .. } => 15,
-            Refusal::TsaCompromised { .. } => 16,
-            Refusal::TsaUntrusted { .. } => 17,
-            Refusal::TypeMismatch { .. } => 18,
+            Refusal::StampsTooMany { .. } => 12,
+            Refusal::StandInKey { .. } => 13,
+            Refusal::SubjectMismatch { .. } => 14,
+            Refusal::TimeEvidenceInsufficient { .. } => 15,
+            Refusal::TimeIntervalEmpty { .. } => 16,
+            Refusal::TsaCompromised { .. } => 17,
+            Refusal::TsaUntrusted { .. } => 18,
+            Refusal::TypeMismatch { .. } => 19,
         }
     }
 
     #[test]
     fn every_refusal_is_explained_by_a_listed_code_and_shows_no_hostile_text() {
         let refusals = refusals();
-        assert!(refusals.iter().map(position).eq(0..19));
+        assert!(refusals.iter().map(position).eq(0..20));
         let codes: BTreeSet<_> = refusals.iter().map(Explain::code).collect();
         assert!(codes.iter().eq(CODES), "{codes:?}");
         for refusal in refusals {

@@ -13,7 +13,7 @@ pub mod quorum;
 mod shortfall;
 
 use countersign_common::{Descriptor, Repository, Timestamp};
-use countersign_trust_roots::document::{Case, Kind, binding::Bound, dating, judge};
+use countersign_trust_roots::document::{Case, Kind, StampBudget, binding::Bound, dating, judge};
 
 pub(crate) use self::shortfall::Parts;
 use self::{claims::Claims, shortfall::Shortfall};
@@ -116,8 +116,9 @@ fn dated<'b, 'id, 'e>(
     if verifier.time.authorities().is_empty() {
         return dated;
     }
+    let mut budget = StampBudget::of(verifier.limits.time_stamps_checked);
     for publication in publications {
-        match dating::check(publication, &verifier.time, now) {
+        match dating::check(publication, &verifier.time, now, &mut budget) {
             Ok(publication) => dated.push(publication),
             Err(source) => found.refused(&Refusal::Document {
                 artifact: publication.claim().artifact.clone(),

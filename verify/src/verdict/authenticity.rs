@@ -6,7 +6,7 @@ use countersign_common::{Algorithm, Digest, KeyId, Timestamp, predicate::Predica
 use countersign_trust_roots::{
     TimeRules,
     document::{
-        self, Kind,
+        self, Kind, StampBudget,
         binding::{Bound, is_stand_in},
         dating,
     },
@@ -97,16 +97,18 @@ impl Authenticity {
         attested: Option<&Attested<'_, '_, '_>>,
         (time, now): (&TimeRules, Timestamp),
     ) -> Self {
+        // What is shown beside the verdict costs no more than what decides it.
+        let budget = &mut StampBudget::of(Limits::TABLE.time_stamps_checked);
         let signatures = quorum.signatures().iter();
         let attestations = attested.map(Attested::attestations).unwrap_or_default();
         Self::Signed {
             threshold: quorum.threshold(),
             signatures: signatures
-                .map(|bound| CountedSignature::of(bound, time))
+                .map(|bound| CountedSignature::of(bound, time, budget))
                 .collect(),
             attestations: attestations
                 .iter()
-                .filter_map(|bound| CountedAttestation::of(bound, time, now))
+                .filter_map(|bound| CountedAttestation::of(bound, (time, now), budget))
                 .collect(),
         }
     }
@@ -160,8 +162,8 @@ impl Authenticity {
 }
 
 impl CountedSignature {
-    fn of(bound: &Bound<'_, '_>, time: &TimeRules) -> Self {
-        let (not_after, refused_stamps) = latest(bound, time);
+    fn of(bound: &Bound<'_, '_>, time: &TimeRules, budget: &mut StampBudget) -> Self {
+        let (not_after, refused_stamps) = latest(bound, time, budget);
         let key = &bound.authority().key;
         let stand_in = is_stand_in(bound.claim(), bound.authority());
         Self {
@@ -203,22 +205,30 @@ impl CountedSignature {
 }
 
 impl CountedAttestation {
-    fn of(bound: &Bound<'_, '_>, time: &TimeRules, now: Timestamp) -> Option<Self> {
+    fn of(
+        bound: &Bound<'_, '_>,
+        (time, now): (&TimeRules, Timestamp),
+        budget: &mut StampBudget,
+    ) -> Option<Self> {
         let Kind::Attestation(kind) = bound.kind() else {
             return None;
         };
         // What it says holds whenever it was said. A date that cannot be proven is not shown; nothing depends on it.
-        let dated = dating::check(bound, time, now).ok();
+        let dated = dating::check(bound, time, now, budget).ok();
         Some(Self {
             kind: kind.clone(),
-            signature: CountedSignature::of(bound, time),
+            signature: CountedSignature::of(bound, time, budget),
             interval: dated.map(|dated| dated.interval()),
         })
     }
 }
 
 /// By when something was signed at the latest; and why stamps that are there do not show it.
-fn latest(bound: &Bound<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Finding>) {
+fn latest(
+    bound: &Bound<'_, '_>,
+    time: &TimeRules,
+    budget: &mut StampBudget,
+) -> (Option<Timestamp>, Vec<Finding>) {
     if time.authorities().is_empty() || bound.claim().after_stamps.is_empty() {
         return (None, Vec::new());
     }
@@ -229,7 +239,7 @@ fn latest(bound: &Bound<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Fi
             source,
         })
     };
-    match dating::latest(bound, time) {
+    match dating::latest(bound, time, budget) {
         Ok((latest, witnesses)) => {
             let refused = witnesses.refused.into_iter().map(finding).collect();
             (Some(latest), refused)
