@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use countersign_common::{Algorithm, Digest, KeyId, Timestamp, predicate::PredicateType};
+use countersign_common::{Algorithm, Digest, KeyId, Limits, Timestamp, predicate::PredicateType};
 use countersign_trust_roots::{
     TimeRules,
     document::{
