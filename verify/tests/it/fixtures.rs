@@ -8,7 +8,7 @@ use std::{
 use countersign_verify::{Outcome, Verdict, verdict::document::VerdictDocument};
 use serde_json::json;
 
-use crate::{cases, signing::pretty, story::Story};
+use crate::{case::TimeAuthorityDocument, cases, signing::pretty, story::Story};
 
 pub(crate) fn rewriting() -> bool {
     env::var_os("COUNTERSIGN_REWRITE").is_some()
@@ -113,6 +113,14 @@ fn check_files(story: &Story) {
         );
         if name.strip_suffix(".pub").is_some() {
             assert!(story.case.trusted.contains(&name), "{}/{name}", story.name);
+        }
+        if name.strip_suffix(".tsa.pem").is_some() {
+            let is_chain = |authority: &TimeAuthorityDocument| authority.chain == name;
+            assert!(
+                story.case.time_authorities.iter().any(is_chain),
+                "{}/{name}",
+                story.name
+            );
         }
     }
 }

@@ -12,6 +12,7 @@
     reason = "tests: they read fixtures, and fail by panicking"
 )]
 
+mod case;
 mod cases;
 mod codes;
 mod collecting;
@@ -21,5 +22,6 @@ mod properties;
 mod schema;
 mod showing;
 mod signing;
+mod stamping;
 mod story;
 mod world;

@@ -12,9 +12,10 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
+    case::Choice,
     fixtures::outcome,
     signing::{Key, Sealed, Signing, pretty, twin},
-    story::{Choice, Story},
+    story::Story,
     world::Fault,
 };
 

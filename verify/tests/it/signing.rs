@@ -10,6 +10,8 @@ use countersign_common::{
     bundle::MEDIA_TYPE,
     dsse::{IN_TOTO_PAYLOAD_TYPE, pre_authentication_encoding},
     manifest::{EMPTY_CONFIG, OCI_MANIFEST},
+    predicate::BEFORE_STAMP_ANNOTATION,
+    publication::PUBLICATION,
     statement::{IMAGE_SIGNATURE, STATEMENT_V1},
 };
 use p256::{
@@ -17,6 +19,8 @@ use p256::{
     pkcs8::EncodePublicKey as _,
 };
 use serde_json::{Value, json};
+
+use crate::stamping::{AFTER, BEFORE, Stamping, Tsa};
 
 pub(crate) const REPOSITORY: &str = "registry.example/shop/api";
 
@@ -100,6 +104,13 @@ pub(crate) struct Signing {
     /// What the statement is about; `None` for what the manifest refers to.
     pub(crate) about: Option<Digest>,
     pub(crate) annotations: BTreeMap<String, Value>,
+    /// The time stamps inside the payload.
+    pub(crate) before: Vec<Stamping>,
+    /// The time stamps of the signature.
+    pub(crate) after: Vec<Stamping>,
+    /// What a publication claims instead of stamps.
+    pub(crate) claimed_at: Option<&'static str>,
+    pub(crate) supported_until: Option<&'static str>,
     pub(crate) payload_type: &'static str,
     pub(crate) hint: Option<String>,
     pub(crate) edit_payload: fn(String) -> String,
@@ -127,6 +138,10 @@ impl Signing {
             repository: Some(REPOSITORY),
             about: None,
             annotations: BTreeMap::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            claimed_at: None,
+            supported_until: None,
             payload_type: IN_TOTO_PAYLOAD_TYPE,
             hint: None,
             edit_payload: |payload| payload,
@@ -135,6 +150,47 @@ impl Signing {
             edit_bundle: |_| (),
             edit_blob: |blob| blob,
             edit_manifest: |_| (),
+        }
+    }
+
+    /// A publication, stamped on both sides.
+    pub(crate) fn publication(key: Key) -> Self {
+        Self {
+            predicate_type: PUBLICATION,
+            before: vec![Tsa::One.at(BEFORE)],
+            after: vec![Tsa::One.at(AFTER)],
+            ..Self::by(key).named(&format!("{}-publication", key.name()))
+        }
+    }
+
+    /// A publication whose date is its publisher's word.
+    pub(crate) fn claiming(key: Key, claimed_at: &'static str) -> Self {
+        Self {
+            claimed_at: Some(claimed_at),
+            before: Vec::new(),
+            after: Vec::new(),
+            ..Self::publication(key)
+        }
+    }
+
+    /// An attestation, stamped on both sides.
+    pub(crate) fn attestation(key: Key, predicate_type: &'static str) -> Self {
+        Self {
+            predicate_type,
+            ..Self::publication(key).named(&format!("{}-attestation", key.name()))
+        }
+    }
+
+    /// Stamped like this instead.
+    pub(crate) fn stamped(
+        self,
+        before: impl IntoIterator<Item = Stamping>,
+        after: impl IntoIterator<Item = Stamping>,
+    ) -> Self {
+        Self {
+            before: before.into_iter().collect(),
+            after: after.into_iter().collect(),
+            ..self
         }
     }
 
@@ -152,20 +208,47 @@ impl Signing {
 
     fn payload(&self, subject: &Descriptor) -> String {
         let about = self.about.as_ref().unwrap_or(&subject.digest);
+        let is_publication = self.predicate_type == PUBLICATION;
+        let stamps: Vec<_> = self
+            .before
+            .iter()
+            .map(|stamping| BASE64_STANDARD.encode(stamping.before()))
+            .collect();
+        let mut annotations = self.annotations.clone();
+        if !stamps.is_empty() && !is_publication {
+            annotations.insert(BEFORE_STAMP_ANNOTATION.to_owned(), json!(stamps));
+        }
         let mut named = json!({"digest": {about.algorithm().name(): about.hex()}});
-        if let Some(repository) = self.repository {
+        if let Some(repository) = self.repository.filter(|_| !is_publication) {
             named["name"] = repository.into();
         }
-        if !self.annotations.is_empty() {
-            named["annotations"] = json!(self.annotations);
+        if !annotations.is_empty() {
+            named["annotations"] = json!(annotations);
         }
         let statement = json!({
             "_type": self.kind,
             "subject": [named],
             "predicateType": self.predicate_type,
-            "predicate": {},
+            "predicate": if is_publication { self.published(subject, &stamps) } else { json!({}) },
         });
         (self.edit_payload)(sorted(statement).to_string())
+    }
+
+    /// The predicate of a publication.
+    fn published(&self, subject: &Descriptor, stamps: &[String]) -> Value {
+        let mut predicate = json!({
+            "repository": self.repository,
+            "mediaType": subject.media_type,
+            "size": subject.size,
+        });
+        match self.claimed_at {
+            Some(time) => predicate["claimedAt"] = time.into(),
+            None => predicate["beforeStamp"] = json!({"rfc3161": stamps}),
+        }
+        if let Some(until) = self.supported_until {
+            predicate["supportedUntil"] = until.into();
+        }
+        predicate
     }
 
     /// Signs, and makes what would be pushed beside the subject.
@@ -175,6 +258,12 @@ impl Signing {
             .key
             .sign(&pre_authentication_encoding(self.payload_type, &payload));
         (self.edit_signature)(&mut signature);
+        let stamps: Vec<_> = self
+            .after
+            .iter()
+            .map(|stamping| BASE64_STANDARD.encode(stamping.after(&payload, &signature)))
+            .map(|stamp| json!({"signedTimestamp": stamp}))
+            .collect();
         (self.edit_sealed)(&mut payload);
         let hint = self
             .hint
@@ -189,6 +278,10 @@ impl Signing {
                 "signatures": [{"sig": BASE64_STANDARD.encode(signature)}],
             },
         });
+        if !stamps.is_empty() {
+            bundle["verificationMaterial"]["timestampVerificationData"] =
+                json!({"rfc3161Timestamps": stamps});
+        }
         (self.edit_bundle)(&mut bundle);
         let blob = (self.edit_blob)(pretty(&bundle));
         let mut manifest = json!({

@@ -1,12 +1,7 @@
 //! One case: what lies in a registry, who is trusted, what is demanded, and when it is judged. It can be written to a
 //! folder and read from there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    num::NonZeroUsize,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::Path};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -15,77 +10,30 @@ use countersign_common::{
     signer::KeyOrigin,
 };
 use countersign_trust_roots::{
-    Authorities, Authority, TimeRules,
+    Authorities, Authority,
     document::{StandIn, Unbound},
 };
 use countersign_verify::{Deadline, Demand, Level, Verdict, Verifier};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    case::{
+        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, TimeAuthorityDocument,
+    },
     signing::{Key, REPOSITORY, Signing, pretty},
-    world::{Fault, Request, World, block_on},
+    stamping::Tsa,
+    world::{Request, World, block_on},
 };
 
 pub(crate) const IMAGE: &str = "registry.example/shop/api:1.4.2";
-
-/// Everything about a case that is not a file of the registry.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct CaseDocument {
-    /// What the case shows.
-    pub(crate) about: String,
-    /// What is asked about.
-    pub(crate) image: String,
-    /// What each tag names, by the file of its manifest.
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) now: String,
-    /// Files of public keys, in the case's folder.
-    pub(crate) trusted: Vec<String>,
-    /// Those of them that are known to be demonstration keys.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) demonstration: Vec<String>,
-    pub(crate) demand: DemandDocument,
-    /// Limits that are lower than in force.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) limits: BTreeMap<String, usize>,
-    /// Files that the registry serves under the names of others.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) altered: BTreeMap<String, String>,
-    /// Manifests that are listed as referring to others, and do not.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) listed: BTreeMap<String, Vec<String>>,
-    /// Requests that fail, such as `blob release-signature.blob.json`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) faults: BTreeMap<String, Fault>,
-    /// For a case that is not verified: the case that differs in what decides, and is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) twin: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct DemandDocument {
-    pub(crate) threshold: NonZeroUsize,
-    pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) platform: Option<String>,
-    pub(crate) unbound: Choice,
-    pub(crate) stand_in: Choice,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Choice {
-    Accepted,
-    Refused,
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
     /// The folder: `OUTCOME--CASE`.
     pub(crate) name: String,
     pub(crate) case: CaseDocument,
-    /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), and public keys (`*.pub`).
+    /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), public keys (`*.pub`), and the certificates of time-stamp
+    /// authorities (`*.tsa.pem`).
     pub(crate) files: BTreeMap<String, Bytes>,
 }
 
@@ -99,12 +47,18 @@ impl Story {
             now: "2026-11-24T10:00:00Z".to_owned(),
             trusted: Vec::new(),
             demonstration: Vec::new(),
+            time_authorities: Vec::new(),
+            time_threshold: None,
+            max_interval_seconds: None,
             demand: DemandDocument {
                 threshold: NonZeroUsize::MIN,
                 annotations: BTreeMap::new(),
                 platform: None,
                 unbound: Choice::Accepted,
                 stand_in: Choice::Refused,
+                attestations: Vec::new(),
+                level: None,
+                dates: DatesDocument::default(),
             },
             limits: BTreeMap::new(),
             altered: BTreeMap::new(),
@@ -185,6 +139,28 @@ impl Story {
             self.files.remove(&file);
         }
         self.trusting(key)
+    }
+
+    /// Believing this authority about time.
+    pub(crate) fn timed_by(self, authority: Tsa) -> Self {
+        self.timed_by_as(authority, |_| ())
+    }
+
+    pub(crate) fn timed_by_as(
+        mut self,
+        authority: Tsa,
+        edit: impl FnOnce(&mut TimeAuthorityDocument),
+    ) -> Self {
+        let name = authority.name();
+        let mut document = TimeAuthorityDocument {
+            operator: format!("{name}.example"),
+            chain: format!("{name}.tsa.pem"),
+            ..TimeAuthorityDocument::default()
+        };
+        edit(&mut document);
+        self.put(&document.chain, authority.chain());
+        self.case.time_authorities.push(document);
+        self
     }
 
     pub(crate) fn signed(self, signing: &Signing) -> Self {
@@ -291,11 +267,18 @@ impl Story {
         let demand = &self.case.demand;
         Verifier {
             authorities: Authorities::new(self.case.trusted.iter().map(authority)).unwrap(),
-            time: TimeRules::none(),
+            time: self.case.time_rules(&self.files),
             demand: Demand {
-                attestations: BTreeSet::new(),
-                level: Level::Signed,
-                dates: Vec::new(),
+                attestations: demand
+                    .attestations
+                    .iter()
+                    .map(|kind| kind.parse().unwrap())
+                    .collect(),
+                level: match demand.level {
+                    Some(DemandedLevel::Dated) => Level::Dated,
+                    None => Level::Signed,
+                },
+                dates: demand.dates.demands(),
                 threshold: demand.threshold,
                 annotations: demand.annotations.clone(),
                 platform: demand
@@ -339,7 +322,7 @@ impl Story {
             .map(|entry| entry.unwrap().path())
             .filter(|path| {
                 let name = name(path);
-                [".manifest.json", ".blob.json", ".pub"]
+                [".manifest.json", ".blob.json", ".pub", ".tsa.pem"]
                     .iter()
                     .any(|end| name.ends_with(end))
             })

@@ -4,10 +4,7 @@ use countersign_common::{Digest, statement::STAND_IN_ANNOTATION};
 use serde_json::{Value, json};
 
 use super::{SIGNED, refused, release};
-use crate::{
-    signing::Signing,
-    story::{Choice, Story},
-};
+use crate::{case::Choice, signing::Signing, story::Story};
 
 pub(super) fn unreadable() -> Vec<Story> {
     let bundle = |case: &str, about: &str, edit_bundle: fn(&mut Value)| {

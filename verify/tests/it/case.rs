@@ -1,0 +1,180 @@
+//! What a case says beside the files of its registry: who is trusted, what is demanded, when it is judged, and what goes
+//! wrong. It is the `case.json` of its folder.
+
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
+
+use bytes::Bytes;
+use countersign_common::{Limits, Timestamp, rfc3161::Anchor};
+use countersign_trust_roots::{
+    TimeAuthority, TimeRules,
+    time::{Standing, Window},
+};
+use countersign_verify::DateDemand;
+use serde::{Deserialize, Serialize};
+
+use crate::world::Fault;
+
+/// Everything about a case that is not a file of the registry.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct CaseDocument {
+    /// What the case shows.
+    pub(crate) about: String,
+    /// What is asked about.
+    pub(crate) image: String,
+    /// What each tag names, by the file of its manifest.
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) now: String,
+    /// Files of public keys, in the case's folder.
+    pub(crate) trusted: Vec<String>,
+    /// Those of them that are known to be demonstration keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) demonstration: Vec<String>,
+    /// Who is believed about time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) time_authorities: Vec<TimeAuthorityDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time_threshold: Option<NonZeroUsize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_interval_seconds: Option<u64>,
+    pub(crate) demand: DemandDocument,
+    /// Limits that are lower than in force.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) limits: BTreeMap<String, usize>,
+    /// Files that the registry serves under the names of others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) altered: BTreeMap<String, String>,
+    /// Manifests that are listed as referring to others, and do not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) listed: BTreeMap<String, Vec<String>>,
+    /// Requests that fail, such as `blob release-signature.blob.json`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) faults: BTreeMap<String, Fault>,
+    /// For a case that is not verified: the case that differs in what decides, and is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) twin: Option<String>,
+}
+
+impl CaseDocument {
+    /// Who is believed about time, with the certificates among these files.
+    pub(crate) fn time_rules(&self, files: &BTreeMap<String, Bytes>) -> TimeRules {
+        if self.time_authorities.is_empty() {
+            return TimeRules::none();
+        }
+        let authorities = (self.time_authorities.iter())
+            .map(|document| document.authority(files))
+            .collect();
+        let max_interval = self
+            .max_interval_seconds
+            .map_or(TimeRules::MAX_INTERVAL, Duration::from_secs);
+        let threshold = self.time_threshold.unwrap_or(NonZeroUsize::MIN);
+        TimeRules::new(authorities, threshold, max_interval).unwrap()
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct DemandDocument {
+    pub(crate) threshold: NonZeroUsize,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) unbound: Choice,
+    pub(crate) stand_in: Choice,
+    /// Short names or URIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attestations: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<DemandedLevel>,
+    #[serde(default, skip_serializing_if = "DatesDocument::is_empty")]
+    pub(crate) dates: DatesDocument,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DemandedLevel {
+    Dated,
+}
+
+/// What the proven date must be like; ages in seconds.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct DatesDocument {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_age: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) published_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) published_before: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) supported: bool,
+}
+
+impl DatesDocument {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn demands(&self) -> Vec<DateDemand> {
+        let time = |text: &String| Timestamp::parse(text).unwrap();
+        let seconds = |seconds: u64| Duration::from_secs(seconds);
+        [
+            self.max_age.map(|age| DateDemand::MaxAge(seconds(age))),
+            self.min_age.map(|age| DateDemand::MinAge(seconds(age))),
+            (self.published_after.as_ref()).map(|limit| DateDemand::PublishedAfter(time(limit))),
+            (self.published_before.as_ref()).map(|limit| DateDemand::PublishedBefore(time(limit))),
+            self.supported.then_some(DateDemand::Supported),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// An authority that is believed about time.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct TimeAuthorityDocument {
+    pub(crate) operator: String,
+    /// The file of its certificates, in the case's folder.
+    pub(crate) chain: String,
+    /// Its stamps count from then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<String>,
+    /// Its stamps count until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<String>,
+    /// How exact its stamps are where they do not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) accuracy_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) compromised: bool,
+}
+
+impl TimeAuthorityDocument {
+    pub(crate) fn authority(&self, files: &BTreeMap<String, Bytes>) -> TimeAuthority {
+        let time = |text: &String| Timestamp::parse(text).unwrap();
+        TimeAuthority {
+            operator: self.operator.clone(),
+            anchor: Anchor::from_pem(&files[&self.chain], &Limits::TABLE).unwrap(),
+            valid: Window {
+                start: self.start.as_ref().map(time),
+                end: self.end.as_ref().map(time),
+            },
+            accuracy: (self.accuracy_seconds).map_or(TimeRules::ACCURACY, Duration::from_secs),
+            standing: if self.compromised {
+                Standing::Compromised
+            } else {
+                Standing::Good
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Choice {
+    Accepted,
+    Refused,
+}
