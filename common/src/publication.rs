@@ -166,6 +166,12 @@ pub enum PublicationError {
     /// Not JSON, ambiguous JSON, or members missing.
     #[error("the publication is not strict JSON of its format: {0}")]
     Malformed(#[from] JsonError),
+    /// None, or several.
+    #[error("the publication is of {count} subjects where one is expected")]
+    SubjectCount {
+        /// How many.
+        count: usize,
+    },
     /// A time that is none.
     #[error("a time of the publication is not written in RFC 3339")]
     Time,

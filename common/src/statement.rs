@@ -75,6 +75,12 @@ impl Statement {
         let publication = (document.predicate_type == PUBLICATION)
             .then(|| Publication::parse(payload, limits))
             .transpose()?;
+        if publication.is_some() && subjects.len() != 1 {
+            return Err(PublicationError::SubjectCount {
+                count: subjects.len(),
+            }
+            .into());
+        }
         let before_stamps = match publication.as_ref().map(|publication| &publication.date) {
             Some(PublicationDate::Stamped(stamps)) => stamps.clone(),
             Some(PublicationDate::Claimed(_)) => Vec::new(),

@@ -51,7 +51,7 @@ pub enum Invalid {
     #[error("is not standard base64")]
     NotBase64,
     /// The authority refused to make it.
-    #[error("was not granted: status {status} {}", Escaped(text))]
+    #[error("was not granted: status {status}{}", said(text))]
     NotGranted {
         /// `PKIStatus` (RFC 3161 section 2.4.2).
         status: u8,
@@ -94,6 +94,14 @@ pub enum Invalid {
     /// Another version of the specification.
     #[error("is of a version other than 1")]
     Version,
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(", `{}`", Escaped(text))
+    }
 }
 
 impl From<der::Error> for Invalid {

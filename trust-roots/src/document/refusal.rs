@@ -33,8 +33,8 @@ pub enum Refusal {
     },
     /// An interval so wide that it says nothing.
     #[error(
-        "its time stamps only show that it was signed between {} and {}, which is {} s; at most {} s are accepted",
-        interval.not_before(), interval.not_after(), interval.width().as_secs(), limit.as_secs()
+        "its time stamps only show that it was signed between {} and {}, which is {:?}; at most {limit:?} is accepted",
+        interval.not_before().to_rfc3339(), interval.not_after().to_rfc3339(), interval.width()
     )]
     DateTooImprecise {
         /// What they show.

@@ -122,11 +122,12 @@ fn unattested(missing: &[PredicateType], signed: &Findings, subject: &Digest) ->
 /// The same of a publication whose date is proven.
 fn undated((signed, published): (&Findings, &Findings), subject: &Digest) -> Freshness {
     let mut reasons = published.reasons();
-    if !published.explain_absence() {
+    reasons.extend(signed.damaged());
+    if reasons.is_empty() {
         let missing = Refusal::PublicationMissing {
             subject: subject.clone(),
         };
-        reasons.insert(0, (&missing).into());
+        reasons.push((&missing).into());
     }
     let faults = signed.faults().to_vec();
     if faults.is_empty() {

@@ -171,6 +171,15 @@ impl Findings {
         distinct(reasons.into_iter().map(|(_, reason)| reason.clone()))
     }
 
+    /// What could not be read: it may have been of any kind.
+    pub(crate) fn damaged(&self) -> Vec<Reason> {
+        let damaged = self
+            .reasons
+            .iter()
+            .filter(|(rank, _)| *rank == Rank::Damaged);
+        distinct(damaged.map(|(_, reason)| reason.clone()))
+    }
+
     /// All of it, where it changed nothing.
     pub(crate) fn into_remarks(self) -> Vec<Finding> {
         let reasons = self.reasons().into_iter().map(|reason| reason.0);
