@@ -6,20 +6,29 @@
     reason = "lists of cases are as long as they are"
 )]
 
+mod ages;
+mod attestations;
+mod dates;
 mod documents;
 mod images;
 mod limits;
+mod publications;
+mod stamps;
 
 use serde_json::json;
 
 use crate::{
+    case::DemandedLevel,
     signing::{Key, Signing},
+    stamping::Tsa,
     story::Story,
     world::Fault,
 };
 
 const SIGNED: &str = "verified--signed";
 const OF_THE_INDEX: &str = "verified--child-by-a-signature-of-its-index";
+const DATED: &str = "verified--dated";
+const ATTESTED: &str = "verified--attested";
 
 pub(crate) fn all() -> Vec<Story> {
     [
@@ -35,12 +44,42 @@ pub(crate) fn all() -> Vec<Story> {
         images::thresholds(),
         images::undecided(),
         limits::limits(),
+        stamps::legitimate(),
+        stamps::invalid(),
+        stamps::outside_validity(),
+        stamps::bounds(),
+        dates::witnesses(),
+        dates::intervals(),
+        dates::clocks(),
+        dates::claimed(),
+        ages::edges(),
+        ages::several(),
+        publications::missing(),
+        publications::about_something_else(),
+        publications::unreadable(),
+        publications::as_signatures(),
+        publications::of_indexes(),
+        attestations::attestations(),
+        attestations::dated(),
     ]
     .concat()
 }
 
 fn release() -> Signing {
     Signing::by(Key::Release)
+}
+
+/// With a proven date demanded, and authority `one` believed about time.
+fn dated(story: Story) -> Story {
+    demanding_a_date(story.timed_by(Tsa::One))
+}
+
+fn demanding_a_date(story: Story) -> Story {
+    story.with(|case| case.demand.level = Some(DemandedLevel::Dated))
+}
+
+fn publication() -> Signing {
+    Signing::publication(Key::Release)
 }
 
 fn refused(case: &str, about: &str, twin: &str) -> Story {
