@@ -24,7 +24,9 @@ pub(super) fn witnesses() -> Vec<Story> {
     let pair = "verified--dated-by-two";
     let compromised = |authority: &mut TimeAuthorityDocument| authority.compromised = true;
     let operated = |story: Story, operator: &str| {
-        let same = |authority: &mut TimeAuthorityDocument| authority.operator = operator.to_owned();
+        let same = |authority: &mut TimeAuthorityDocument| {
+            operator.clone_into(&mut authority.operator);
+        };
         let story = story
             .timed_by_as(Tsa::One, same)
             .timed_by_as(Tsa::Two, same);
@@ -270,7 +272,7 @@ pub(super) fn clocks() -> Vec<Story> {
             DATED,
         ))
         .signed(&publication())
-        .with(|case| case.now = "2025-11-24T10:00:00Z".to_owned()),
+        .with(|case| "2025-11-24T10:00:00Z".clone_into(&mut case.now)),
     ]
 }
 
