@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use countersign_common::{
-    Descriptor, Digest, Explain, ImageRef, Limits, Manifest, Signer as _,
+    Bundle, Descriptor, Digest, Explain, ImageRef, Limits, Manifest, Signer as _,
     bundle::{self, MEDIA_TYPE},
     dsse::{self, IN_TOTO_PAYLOAD_TYPE},
     manifest::{Body, EMPTY_CONFIG, OCI_MANIFEST},
@@ -10,9 +10,15 @@ use countersign_common::{
 use serde_json::json;
 
 use super::world::{
-    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, now, occasion, sign_with,
+    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new, means,
+    now, occasion, sign_with,
 };
-use crate::{Outcome, Request, SignError, plan, seal, sign, sign_image};
+use crate::{Dating, Made, Outcome, Request, SignError, plan, seal, sign, sign_image};
+
+/// Whether the image was signed just now.
+fn is_new(outcome: &Outcome) -> bool {
+    matches!(outcome.signature, Made::Signed(_))
+}
 
 #[tokio::test]
 async fn an_image_is_signed_and_the_record_says_how() {
@@ -21,7 +27,9 @@ async fn an_image_is_signed_and_the_record_says_how() {
     let outcome = sign_with(&registry, &signer, &annotated(&[]))
         .await
         .unwrap();
-    let Outcome::Signed(record) = &outcome else {
+    let (Made::Signed(record), Made::Signed(publication)) =
+        (&outcome.signature, &outcome.publication)
+    else {
         panic!("{outcome:?}")
     };
     let plan = plan(&image, signer.key(), &annotated(&[])).unwrap();
@@ -39,15 +47,34 @@ async fn an_image_is_signed_and_the_record_says_how() {
             "requestId": "request-1",
             "bundle": record.bundle,
             "manifest": record.manifest,
+            "publication": {
+                "outcome": "signed",
+                "image": IMAGE,
+                "digest": image.digest(),
+                "predicateType": "https://countersign.dev/publication/v1",
+                "signedDigest": publication.signed_digest,
+                "key": "release.key",
+                "keyId": signer.key().public_key.id(),
+                "algorithm": "ecdsa-p256-sha256",
+                "requestId": "request-1",
+                "bundle": publication.bundle,
+                "manifest": publication.manifest,
+                "claimedAt": "2026-11-24T10:00:00Z",
+            },
         })
     );
-    let manifest = registry.manifest_of(&record.manifest);
-    let Body::Image(body) = manifest.body() else {
-        panic!("not an artifact")
-    };
-    assert_eq!(body.layers[0].digest, record.bundle);
-    assert_eq!(&registry.blob_of(&body.config.digest)[..], b"{}");
-    assert_eq!(body.subject.as_ref(), Some(image.manifest.descriptor()));
+    for record in [record, publication] {
+        let manifest = registry.manifest_of(&record.manifest);
+        let Body::Image(body) = manifest.body() else {
+            panic!("not an artifact")
+        };
+        assert_eq!(body.layers[0].digest, record.bundle);
+        assert_eq!(&registry.blob_of(&body.config.digest)[..], b"{}");
+        assert_eq!(body.subject.as_ref(), Some(image.manifest.descriptor()));
+        let bundle = Bundle::parse(&registry.blob_of(&record.bundle), &Limits::TABLE).unwrap();
+        let signed = dsse::pre_authentication_encoding(bundle.payload_type(), bundle.payload());
+        assert_eq!(Digest::sha256(&signed), record.signed_digest);
+    }
 }
 
 #[tokio::test]
@@ -57,15 +84,20 @@ async fn signing_again_changes_nothing() {
     let request = annotated(&[("env", "prod")]);
     let first = sign_with(&registry, &signer, &request).await.unwrap();
     let second = sign_with(&registry, &signer, &request).await.unwrap();
-    let Outcome::AlreadySigned(record) = &second else {
-        panic!("{second:?}")
-    };
-    assert_eq!(record.manifest, first.record().manifest);
-    assert_eq!(record.bundle, first.record().bundle);
-    assert_eq!(record.signed_digest, first.record().signed_digest);
-    assert_eq!(record.request_id, None);
-    assert_eq!(signer.count(), 1);
-    assert_eq!(registry.referrer_count(), 1);
+    assert!(is_nothing_new(&second), "{second:?}");
+    for (first, second) in [
+        (first.signature, second.signature),
+        (first.publication, second.publication),
+    ] {
+        let record = second.record();
+        assert_eq!(record.manifest, first.record().manifest);
+        assert_eq!(record.bundle, first.record().bundle);
+        assert_eq!(record.signed_digest, first.record().signed_digest);
+        assert_eq!(record.date, first.record().date);
+        assert_eq!(record.request_id, None);
+    }
+    assert_eq!(signer.count(), 2);
+    assert_eq!(registry.referrer_count(), 2);
 }
 
 #[tokio::test]
@@ -82,12 +114,23 @@ async fn another_signature_is_no_equivalent() {
     .into_iter()
     .enumerate()
     {
-        let outcome = sign_with(&registry, &signer, &annotated(annotations)).await;
-        assert!(matches!(outcome, Ok(Outcome::Signed(_))), "{annotations:?}");
-        assert_eq!(registry.referrer_count(), count + 1);
+        let outcome = sign_with(&registry, &signer, &annotated(annotations))
+            .await
+            .unwrap();
+        assert!(is_new(&outcome), "{annotations:?}");
+        // What an image is signed with besides does not publish it again.
+        assert_eq!(
+            matches!(outcome.publication, Made::Signed(_)),
+            count == 0,
+            "{annotations:?}"
+        );
+        assert_eq!(registry.referrer_count(), count + 2);
     }
-    let other = sign_with(&registry, &TestSigner::new(), &annotated(&[])).await;
-    assert!(matches!(other, Ok(Outcome::Signed(_))));
+    let other = sign_with(&registry, &TestSigner::new(), &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(is_new(&other));
+    assert!(matches!(other.publication, Made::Signed(_)));
 }
 
 #[tokio::test]
@@ -97,8 +140,12 @@ async fn a_signature_for_another_repository_is_no_equivalent() {
     let request = annotated(&[]);
     sign_with(&registry, &signer, &request).await.unwrap();
     let elsewhere = ImageRef::parse("registry.example/shop/copy:1").unwrap();
-    let outcome = sign_image(&elsewhere, &registry, &signer, &request, occasion()).await;
-    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+    let means = means(&registry, &signer, Dating::Claimed);
+    let outcome = sign_image(&elsewhere, &request, means, occasion())
+        .await
+        .unwrap();
+    assert!(is_new(&outcome));
+    assert!(matches!(outcome.publication, Made::Signed(_)));
 }
 
 /// Signs a statement of any kind and puts it beside the image.
@@ -107,7 +154,7 @@ async fn attach_statement(registry: &MemoryRegistry, signer: &TestSigner, statem
     let signature = signer.sign(&message).await.unwrap().signature;
     let key = &signer.key().public_key;
     let payload = statement.as_bytes();
-    let bundle = bundle::seal(IN_TOTO_PAYLOAD_TYPE, payload, &signature, key).unwrap();
+    let bundle = bundle::seal((IN_TOTO_PAYLOAD_TYPE, payload), &signature, key, &[]).unwrap();
     let subject = image_manifest("{}").descriptor().clone();
     let document = json!({
         "schemaVersion": 2,
@@ -147,7 +194,7 @@ async fn a_statement_that_says_less_or_more_is_no_equivalent() {
         let outcome = sign_with(&registry, &signer, &annotated(&[]))
             .await
             .unwrap();
-        let found = matches!(outcome, Outcome::AlreadySigned(_));
+        let found = !is_new(&outcome);
         assert_eq!(found, equivalent, "{statement}");
     }
 }
@@ -157,7 +204,7 @@ async fn misplace(registry: &MemoryRegistry, signer: &TestSigner) {
     let (_, mut image) = MemoryRegistry::with_image();
     image.manifest = image_manifest("another");
     let plan = plan(&image, signer.key(), &annotated(&[])).unwrap();
-    let sealed = seal(sign(plan, signer).await.unwrap(), now()).unwrap();
+    let sealed = seal(sign(plan, signer).await.unwrap(), &[], now()).unwrap();
     registry.put(sealed.manifest().clone());
     registry.put_blob(sealed.bundle().clone());
     registry.list(sealed.manifest().descriptor().clone());
@@ -181,17 +228,17 @@ async fn what_does_not_refer_to_the_image_is_no_equivalent() {
     let outcome = sign_with(&registry, &signer, &annotated(&[]))
         .await
         .unwrap();
-    assert!(matches!(outcome, Outcome::Signed(_)));
+    assert!(is_new(&outcome));
 
     let (elsewhere, _) = MemoryRegistry::with_image();
-    let record = outcome.record();
+    let record = outcome.signature.record();
     elsewhere.put_blob(registry.blob_of(&record.bundle));
     elsewhere.put(registry.manifest_of(&record.manifest));
     reattach(&elsewhere, &record.manifest);
     let outcome = sign_with(&elsewhere, &signer, &annotated(&[]))
         .await
         .unwrap();
-    assert!(matches!(outcome, Outcome::Signed(_)));
+    assert!(is_new(&outcome));
 }
 
 #[tokio::test]
@@ -214,17 +261,19 @@ async fn junk_beside_an_image_does_not_stop_its_signer() {
     }
     let request = annotated(&[]);
     let first = sign_with(&registry, &signer, &request).await.unwrap();
-    assert!(matches!(first, Outcome::Signed(_)));
+    assert!(is_new(&first));
     let second = sign_with(&registry, &signer, &request).await.unwrap();
-    assert!(matches!(second, Outcome::AlreadySigned(_)));
+    assert!(is_nothing_new(&second));
 }
 
 #[tokio::test]
 async fn a_list_that_is_too_long_does_not_stop_the_signer() {
     let (mut registry, _) = MemoryRegistry::with_image();
     registry.fault = Some(Fault::ListingTooLong);
-    let outcome = sign_with(&registry, &TestSigner::new(), &annotated(&[])).await;
-    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+    let outcome = sign_with(&registry, &TestSigner::new(), &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(is_new(&outcome));
 }
 
 #[tokio::test]
@@ -263,7 +312,7 @@ async fn a_registry_that_hints_at_the_configurations_type_is_understood() {
         .await
         .unwrap();
     let listed = registry
-        .manifest_of(&first.record().manifest)
+        .manifest_of(&first.signature.record().manifest)
         .descriptor()
         .clone();
     for artifact_type in [Some(EMPTY_CONFIG.to_owned()), None] {
@@ -275,7 +324,7 @@ async fn a_registry_that_hints_at_the_configurations_type_is_understood() {
         let again = sign_with(&registry, &signer, &annotated(&[]))
             .await
             .unwrap();
-        assert!(matches!(again, Outcome::AlreadySigned(_)));
+        assert!(!is_new(&again));
     }
 }
 
@@ -293,7 +342,7 @@ async fn a_registry_that_fails_before_the_signature_costs_none() {
             .unwrap_err();
         assert!(matches!(error, SignError::Error(_)), "{fault:?}");
         assert_eq!(error.code().as_str(), "registry-throttled");
-        assert_eq!(signer.count(), 1);
+        assert_eq!(signer.count(), 2);
     }
 }
 
@@ -312,7 +361,7 @@ async fn after_a_failed_push_the_next_run_completes_it() {
         sign_with(&registry, &signer, &annotated(&[]))
             .await
             .unwrap();
-        assert_eq!(registry.referrer_count(), 1);
+        assert_eq!(registry.referrer_count(), 2);
     }
 }
 
@@ -339,7 +388,7 @@ async fn a_stand_in_signature_is_found_again() {
     let again = sign_with(&registry, &signer, &annotated(&[]))
         .await
         .unwrap();
-    assert!(matches!(again, Outcome::AlreadySigned(_)));
+    assert!(is_nothing_new(&again));
 }
 
 #[tokio::test]
@@ -348,6 +397,9 @@ async fn a_boxed_signer_signs_too() {
     let signer: Box<dyn countersign_common::Signer> = Box::new(TestSigner::new());
     let image = ImageRef::parse(IMAGE).unwrap();
     let wrapped = crate::SelfChecked::new(signer);
-    let outcome = sign_image(&image, &registry, &wrapped, &annotated(&[]), occasion()).await;
-    assert!(matches!(outcome, Ok(Outcome::Signed(_))));
+    let means = means(&registry, &wrapped, Dating::Claimed);
+    let outcome = sign_image(&image, &annotated(&[]), means, occasion())
+        .await
+        .unwrap();
+    assert!(is_new(&outcome));
 }

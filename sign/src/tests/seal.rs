@@ -15,7 +15,7 @@ use crate::{Sealed, plan, seal, sign};
 async fn sealed(signer: &TestSigner, annotations: &[(&str, &str)]) -> Sealed {
     let (_, image) = MemoryRegistry::with_image();
     let plan = plan(&image, signer.key(), &annotated(annotations)).unwrap();
-    seal(sign(plan, signer).await.unwrap(), now()).unwrap()
+    seal(sign(plan, signer).await.unwrap(), &[], now()).unwrap()
 }
 
 /// What a verifier does with the bytes of a bundle.

@@ -18,7 +18,7 @@ use countersign_common::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Occasion, Outcome, Request, SignError, file, sign_image};
+use crate::{Dating, Made, Means, Occasion, Outcome, Request, SignError, file, sign_image};
 
 pub(super) const IMAGE: &str = "registry.example/shop/api:1.4.2";
 
@@ -205,6 +205,22 @@ impl RegistryWriter for MemoryRegistry {
             Ok(())
         })
     }
+
+    fn remove_referrer<'a>(
+        &'a self,
+        _: &'a Repository,
+        subject: &'a Digest,
+        manifest: &'a Digest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            assert_eq!(subject, image_manifest("{}").digest());
+            let mut listed = self.listed.lock().unwrap();
+            let before = listed.len();
+            listed.retain(|entry| entry.digest != *manifest);
+            assert_eq!(listed.len(), before - 1, "nothing was there to remove");
+            Ok(())
+        })
+    }
 }
 
 /// An image with a configuration of its own.
@@ -294,11 +310,33 @@ pub(super) fn annotated(annotations: &[(&str, &str)]) -> Request {
     Request::new(annotations).unwrap()
 }
 
+/// A registry and a signer, and dates by the signer's word alone.
+pub(super) fn means<'a>(
+    registry: &'a MemoryRegistry,
+    signer: &'a dyn Signer,
+    dating: Dating<'a>,
+) -> Means<'a> {
+    Means {
+        registry,
+        signer,
+        dating,
+    }
+}
+
+/// Signs the image and publishes it, without any authority.
 pub(super) async fn sign_with(
     registry: &MemoryRegistry,
     signer: &TestSigner,
     request: &Request,
 ) -> Result<Outcome, SignError> {
-    let image = ImageRef::parse(IMAGE).unwrap();
-    sign_image(&image, registry, signer, request, occasion()).await
+    let means = means(registry, signer, Dating::Claimed);
+    sign_image(&ImageRef::parse(IMAGE).unwrap(), request, means, occasion()).await
+}
+
+/// Whether both documents were there already.
+pub(super) fn is_nothing_new(outcome: &Outcome) -> bool {
+    matches!(
+        (&outcome.signature, &outcome.publication),
+        (Made::AlreadySigned(_), Made::AlreadySigned(_))
+    )
 }
