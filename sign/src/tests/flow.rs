@@ -72,8 +72,8 @@ async fn an_image_is_signed_and_the_record_says_how() {
         assert_eq!(&registry.blob_of(&body.config.digest)[..], b"{}");
         assert_eq!(body.subject.as_ref(), Some(image.manifest.descriptor()));
         let bundle = Bundle::parse(&registry.blob_of(&record.bundle), &Limits::TABLE).unwrap();
-        let signed = dsse::pre_authentication_encoding(bundle.payload_type(), bundle.payload());
-        assert_eq!(Digest::sha256(&signed), record.signed_digest);
+        let message = dsse::pre_authentication_encoding(bundle.payload_type(), bundle.payload());
+        assert_eq!(Digest::sha256(&message), record.signed_digest);
     }
 }
 
