@@ -70,11 +70,6 @@ pub(super) fn legitimate() -> Vec<Story> {
             "The nonce is for whoever asked.",
             |stamping| stamping.with(Defect::OtherNonce),
         ),
-        stamped(
-            "stamps-with-rsa-pss",
-            "The other kind of RSA signature.",
-            |stamping| stamping.with(Defect::PssSignature),
-        ),
         dated(Story::new(
             "verified--beside-bad-stamps",
             "Stamps that do not count deny nothing where others do.",
