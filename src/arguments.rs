@@ -9,7 +9,6 @@ use countersign_common::{
     Algorithm, Explain, Limits, Timestamp, manifest::Platform, predicate::PredicateType,
 };
 use serde::Deserialize;
-use url::Url;
 
 use crate::time;
 
@@ -100,9 +99,10 @@ pub(crate) struct Stamps {
         long,
         value_name = "URL",
         env = "COUNTERSIGN_TSA",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
-    pub(crate) tsa: Vec<Url>,
+    pub(crate) tsa: Vec<String>,
     /// Check the stamps up to this certificate chain (PEM) before anything is pushed; repeatable, one for each operator
     #[arg(
         long = "tsa-chain",
@@ -226,7 +226,13 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) dates: Dates,
     /// Demand an attestation of this type by a trusted key, named as in `attest`; repeatable
-    #[arg(long = "attestation", value_name = "TYPE", value_parser = predicate_type)]
+    #[arg(
+        long = "attestation",
+        value_name = "TYPE",
+        value_parser = predicate_type,
+        env = "COUNTERSIGN_ATTESTATION",
+        value_delimiter = ' '
+    )]
     pub(crate) attestations: Vec<PredicateType>,
     /// Demand a signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]

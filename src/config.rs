@@ -66,7 +66,7 @@ pub(crate) struct NetworkConfig {
 pub(crate) struct TsaConfig {
     #[serde(default)]
     pub(crate) operator: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "url")]
     pub(crate) url: Option<Url>,
     #[serde(default)]
     pub(crate) chain: Option<PathBuf>,
@@ -76,6 +76,9 @@ pub(crate) struct TsaConfig {
     pub(crate) valid_from: Option<Timestamp>,
     #[serde(default, deserialize_with = "moment")]
     pub(crate) valid_until: Option<Timestamp>,
+    /// All its stamps are void, those of before too.
+    #[serde(default)]
+    pub(crate) compromised: bool,
 }
 
 #[derive(Deserialize)]
@@ -119,10 +122,15 @@ impl Config {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, String> {
-        let document: Document = toml::from_str(text).map_err(|error| error.to_string())?;
+        // Its line is named and not shown: it may hold a password.
+        let document: Document = toml::from_str(text).map_err(|error| {
+            let end = error.span().map_or(0, |span| span.start);
+            let line = text.get(..end).unwrap_or_default().matches('\n').count() + 1;
+            format!("line {line}: {}", error.message())
+        })?;
         if document.version != 1 {
             return Err(format!(
-                "`version` is {}; version 1 is read",
+                "`version` is {}: version 1 is read",
                 document.version
             ));
         }
@@ -180,6 +188,13 @@ where
     parsed.collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
+/// Without what is wrong with it: it may hold a password.
+fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed = Url::parse(&text).map_err(|error| format!("`url` is no URL: {error}"));
+    parsed.map(Some).map_err(D::Error::custom)
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     time::duration(&text).map(Some).map_err(D::Error::custom)
@@ -200,10 +215,8 @@ struct ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display().to_string();
-        write!(f, "the configuration {} is not understood:", Escaped(&path))?;
-        self.reason
-            .lines()
-            .try_for_each(|line| write!(f, "\n  {}", Escaped(line)))
+        let (path, reason) = (Escaped(&path), Escaped(&self.reason));
+        write!(f, "the configuration {path} is not understood, {reason}")
     }
 }
 
@@ -252,6 +265,7 @@ mod tests {
             default-accuracy = "1s"
             valid-from = "2024-01-01"
             valid-until = "2034-01-01T00:00:00Z"
+            compromised = true
             "#,
         )
         .unwrap();

@@ -56,7 +56,12 @@ pub(crate) fn stamping(
 /// Each by its operator. Flags name none: then each URL is one.
 fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<(String, Url)>, Stop> {
     let mut asked: Vec<(String, Url)> = Vec::new();
-    let given = arguments.tsa.iter().map(|url| (url.to_string(), url));
+    let parsed = arguments.tsa.iter().map(|text| {
+        // What is wrong with it is not shown: it may hold a password.
+        Url::parse(text).map_err(|source| Stop::new(Exit::Usage, &StampsError::NoUrl { source }))
+    });
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    let given = parsed.iter().map(|url| (url.to_string(), url));
     let configured = config
         .authorities
         .iter()
@@ -118,7 +123,11 @@ pub(crate) fn rules(
                     end: authority.valid_until,
                 },
                 accuracy: authority.default_accuracy.unwrap_or(TimeRules::ACCURACY),
-                standing: Standing::Good,
+                standing: if authority.compromised {
+                    Standing::Compromised
+                } else {
+                    Standing::Good
+                },
             });
         }
     }
@@ -153,6 +162,7 @@ enum StampsError {
     Chain { path: String, source: AnchorError },
     Contradiction,
     NobodyBelieved,
+    NoUrl { source: url::ParseError },
     NotConfigured,
     TooMany { limit: usize },
     Url { url: Url },
@@ -172,6 +182,9 @@ impl fmt::Display for StampsError {
             Self::NobodyBelieved => f.write_str(
                 "a proven date is demanded, and no time-stamp authority is trusted to prove one",
             ),
+            Self::NoUrl { source } => {
+                write!(f, "a time-stamp authority is named by no URL: {source}")
+            }
             Self::NotConfigured => {
                 f.write_str("no time-stamp authority is named, so no date can be proven")
             }
@@ -194,7 +207,7 @@ impl Explain for StampsError {
             Self::Contradiction => Code::new("tsa-contradicted"),
             Self::NobodyBelieved | Self::NotConfigured => Code::new("tsa-not-configured"),
             Self::TooMany { .. } => Code::new("tsa-too-many"),
-            Self::Url { .. } => Code::new("tsa-url-invalid"),
+            Self::NoUrl { .. } | Self::Url { .. } => Code::new("tsa-url-invalid"),
         }
     }
 
@@ -210,7 +223,7 @@ impl Explain for StampsError {
                     .to_owned()
             }
             Self::TooMany { .. } => "name the few whose word you want to rely on".to_owned(),
-            Self::Url { .. } => "give the URL of an RFC 3161 service: `--tsa https://…`".to_owned(),
+            Self::NoUrl { .. } | Self::Url { .. } => "give the URL of an RFC 3161 service: `--tsa https://…`".to_owned(),
         }
     }
 }

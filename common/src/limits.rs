@@ -41,7 +41,7 @@ pub struct Limits {
     pub log_entries: usize,
     /// Time stamps in a bundle, and in a payload.
     pub time_stamps: usize,
-    /// Time stamps checked for one image, of each kind of claim that is asked for.
+    /// Time stamps checked on one side of one document, which may lie in several artifacts.
     pub time_stamps_checked: usize,
     /// One time stamp.
     pub time_stamp: usize,

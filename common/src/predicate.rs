@@ -11,13 +11,15 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     Code, Digest, Escaped, Explain, Limits, Repository,
     json::{self, JsonError},
-    publication::PUBLICATION,
     statement::{IMAGE_SIGNATURE, STATEMENT_V1, SubjectDocument, WrittenStatement},
 };
 
 /// Where an attestation holds the stamps that lie in its payload: in the annotations of its subject, since its predicate
 /// is not ours to add to. The value is an array of base64.
 pub const BEFORE_STAMP_ANNOTATION: &str = "dev.countersign.before-stamp";
+
+/// What begins so is written by this product alone, each kind by a command of its own.
+const OURS: &str = "https://countersign.dev/";
 
 /// Short names, as cosign has them.
 const NAMES: [(&str, &str); 9] = [
@@ -68,7 +70,7 @@ impl FromStr for PredicateType {
                 text: text.to_owned(),
             });
         }
-        if [IMAGE_SIGNATURE, PUBLICATION].contains(&text) {
+        if text == IMAGE_SIGNATURE || text.starts_with(OURS) {
             return Err(PredicateTypeError::Reserved {
                 text: text.to_owned(),
             });
@@ -198,7 +200,11 @@ mod tests {
             );
             assert!(error.remedy().contains("spdx"));
         }
-        for text in [IMAGE_SIGNATURE, PUBLICATION] {
+        for text in [
+            IMAGE_SIGNATURE,
+            crate::publication::PUBLICATION,
+            "https://countersign.dev/tag-table/v1",
+        ] {
             assert!(matches!(
                 uri(text),
                 Err(PredicateTypeError::Reserved { .. })

@@ -28,6 +28,39 @@ pub enum Error {
     /// The time-stamp authorities.
     #[error(transparent)]
     Time(#[from] time_authority::Error),
+    /// Not in time, whoever it was that took so long.
+    #[error(
+        "it was not done within {seconds} s: the registry, the key service or a time-stamp authority is slow"
+    )]
+    TimedOut {
+        /// How long was waited.
+        seconds: u64,
+    },
+}
+
+impl Error {
+    /// The code of what was not done in time.
+    pub const TIMED_OUT: Code = Code::new("fetch-timeout");
+}
+
+impl Explain for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Registry(error) => error.code(),
+            Self::Signer(error) => error.code(),
+            Self::Time(error) => error.code(),
+            Self::TimedOut { .. } => Self::TIMED_OUT,
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Registry(error) => error.remedy(),
+            Self::Signer(error) => error.remedy(),
+            Self::Time(error) => error.remedy(),
+            Self::TimedOut { .. } => "try again, or allow more with `--timeout`".to_owned(),
+        }
+    }
 }
 
 /// Found out, and no.
@@ -108,9 +141,7 @@ impl Explain for Refusal {
 impl SignError {
     fn inner(&self) -> &dyn Explain {
         match self {
-            Self::Error(Error::Registry(error)) => error,
-            Self::Error(Error::Signer(error)) => error,
-            Self::Error(Error::Time(error)) => error,
+            Self::Error(error) => error,
             Self::Refusal(refusal) => refusal,
         }
     }

@@ -3,6 +3,8 @@
 //! Asked before each signature, by the same verification as everybody else's. Evidence that cannot be read is no
 //! obstacle to signing: whoever may write junk beside an image must not be able to stop its signer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use countersign_common::{
     Descriptor, Digest, Limits, PinnedImage, Registry, Timestamp,
     bundle::MEDIA_TYPE,
@@ -57,8 +59,9 @@ impl Existing {
             // More junk than is listed hides a signature from this search, which then is made once more.
             Err(Failure::Refusal(_)) => Vec::new(),
         };
+        let allowance = &AtomicU64::new(limits.image_bytes);
         let fetch = |descriptor: Descriptor| async move {
-            match read(image, registry, descriptor, limits).await {
+            match read(image, registry, descriptor, (limits, allowance)).await {
                 Ok(found) => Ok(found),
                 Err(Failure::Error(error)) => Err(error),
                 Err(Failure::Refusal(_)) => Ok(None),
@@ -202,9 +205,12 @@ async fn read(
     image: &PinnedImage,
     registry: &dyn Registry,
     descriptor: Descriptor,
-    limits: &Limits,
+    (limits, allowance): (&Limits, &AtomicU64),
 ) -> Result<Option<Found>, Failure> {
     let repository = image.repository();
+    if !afford(allowance, descriptor.size) {
+        return Ok(None);
+    }
     let Some(manifest) = registry.manifest(repository, &descriptor).await? else {
         return Ok(None);
     };
@@ -225,6 +231,9 @@ async fn read(
     let Ok(layer) = (reader.blob)(body) else {
         return Ok(None);
     };
+    if !afford(allowance, layer.size) {
+        return Ok(None);
+    }
     let Some(blob) = registry.blob(repository, layer, limits.bundle).await? else {
         return Ok(None);
     };
@@ -238,4 +247,12 @@ async fn read(
         manifest: manifest.descriptor().clone(),
         claims,
     }))
+}
+
+/// Takes so many bytes from what may be fetched, if they are there: junk must not fill the memory of a signer.
+fn afford(allowance: &AtomicU64, size: u64) -> bool {
+    let take = |left: u64| left.checked_sub(size);
+    allowance
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+        .is_ok()
 }

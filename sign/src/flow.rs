@@ -175,8 +175,10 @@ pub async fn attest_image(
     let existing = match attestation.earlier {
         Earlier::Kept => None,
         Earlier::Replaced => {
+            // All that is listed: what is to go must not be passed over because there is much of it.
             let limits = Limits {
                 bundle: request.limits().attestation,
+                signatures: request.limits().referrers,
                 ..*request.limits()
             };
             Some(Existing::collect(&image, means.registry, &limits).await?)

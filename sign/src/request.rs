@@ -52,11 +52,12 @@ impl Request {
         })
     }
 
-    /// Publishes that the image is supported until then.
+    /// Publishes that the image is supported until then, to the second.
     #[must_use]
     pub fn supported_until(self, until: Timestamp) -> Self {
         Self {
-            supported_until: Some(until),
+            // As it is written: what is read back must be the same.
+            supported_until: Timestamp::from_unix_seconds(until.unix_seconds()),
             ..self
         }
     }

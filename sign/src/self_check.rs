@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 
 use countersign_common::{
-    Limits, Timestamp,
+    Digest, Limits, Timestamp,
     manifest::Body,
     publication::PublicationDate,
-    rfc3161::{self, Moment, Response, Stamped},
+    rfc3161::{self, Invalid, Response, Stamped},
 };
 use countersign_trust_roots::{
     Authorities, Authority, TimeRules,
     document::{
-        Budget, Case, Expected, Kind, Refusal, Side, StampBudget, StandIn, Unbound, authenticity,
+        Budget, Case, Expected, Kind, Refusal, Side, StandIn, Unbound, authenticity,
         binding::{self, Bound},
         dating, judge,
     },
@@ -119,14 +119,24 @@ fn between(interval: Interval) -> SignedDate {
 }
 
 fn interval(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Interval, Refusal> {
-    let claim = bound.claim();
-    let not_before = own_word(claim, Side::Before)?;
-    let not_after = own_word(claim, Side::After)?;
     if !rules.authorities().is_empty() {
-        // The stamps were made just now, and their adapter held them against the clock.
-        return dating::check(bound, rules, not_before, &mut stamps())
-            .map(|dated| dated.interval());
+        // The stamps of a new document were held against the clock when they were fetched.
+        return dating::prove(bound, rules, &Limits::TABLE).map(|dated| dated.interval());
     }
+    let before = own_words(bound.claim(), Side::Before)?;
+    let mut after = own_words(bound.claim(), Side::After)?;
+    // The stamps inside are signed by our own key, the others are anybody's to add: of these only those count that are by
+    // the same authorities.
+    after.retain(|word| before.iter().any(|known| known.signer == word.signer));
+    let insufficient = |side| Refusal::TimeEvidenceInsufficient {
+        side,
+        found: 0,
+        threshold: 1,
+    };
+    let not_before = before.iter().map(|word| word.bound).max();
+    let not_before = not_before.ok_or_else(|| insufficient(Side::Before))?;
+    let not_after = after.iter().map(|word| word.bound).min();
+    let not_after = not_after.ok_or_else(|| insufficient(Side::After))?;
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -141,20 +151,26 @@ fn interval(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Interval, Refusa
 }
 
 fn latest(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Timestamp, Refusal> {
-    let own_word = own_word(bound.claim(), Side::After)?;
-    if rules.authorities().is_empty() {
-        Ok(own_word)
-    } else {
-        dating::latest(bound, rules, &mut stamps()).map(|(latest, _)| latest)
+    if !rules.authorities().is_empty() {
+        return dating::latest(bound, rules, &Limits::TABLE).map(|(latest, _)| latest);
     }
+    let words = own_words(bound.claim(), Side::After)?;
+    let earliest = words.into_iter().map(|word| word.bound).min();
+    earliest.ok_or(Refusal::TimeEvidenceInsufficient {
+        side: Side::After,
+        found: 0,
+        threshold: 1,
+    })
 }
 
-fn stamps() -> StampBudget {
-    StampBudget::of(2 * Limits::TABLE.time_stamps)
+/// What a stamp says by the certificate that it carries itself.
+struct Word {
+    signer: Digest,
+    bound: Timestamp,
 }
 
-/// What the stamps on one side say by the certificates that they carry themselves: the bound that they come to together.
-fn own_word(claim: &Claim, side: Side) -> Result<Timestamp, Refusal> {
+/// What the stamps on one side say. Those that do not count are passed over, if others do.
+fn own_words(claim: &Claim, side: Side) -> Result<Vec<Word>, Refusal> {
     let (stamps, stamped) = match side {
         Side::Before => (claim.statement.before_stamps(), Stamped::Before),
         Side::After => (
@@ -162,26 +178,29 @@ fn own_word(claim: &Claim, side: Side) -> Result<Timestamp, Refusal> {
             Stamped::Signature(claim.signature()),
         ),
     };
-    let bounds = stamps.iter().map(|stamp| {
-        let der = rfc3161::decode(stamp, &Limits::TABLE)?;
-        let response = Response::parse(&der, &Limits::TABLE)?;
-        let moment: &Moment = response.check_unanchored(stamped)?;
-        let bound = match side {
-            Side::Before => moment.earliest(TimeRules::ACCURACY),
-            Side::After => moment.latest(TimeRules::ACCURACY),
-        };
-        bound.ok_or(rfc3161::Invalid::Accuracy)
-    });
-    let bounds = bounds
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| Refusal::StampInvalid { side, source })?;
-    let decisive = match side {
-        Side::Before => bounds.into_iter().max(),
-        Side::After => bounds.into_iter().min(),
+    let mut words = Vec::new();
+    let mut refused = None;
+    for stamp in stamps {
+        match own_word(stamp, side, stamped) {
+            Ok(word) => words.push(word),
+            Err(source) => refused = refused.or(Some(Refusal::StampInvalid { side, source })),
+        }
+    }
+    match refused {
+        Some(refused) if words.is_empty() => Err(refused),
+        _ => Ok(words),
+    }
+}
+
+fn own_word(stamp: &str, side: Side, stamped: Stamped<'_>) -> Result<Word, Invalid> {
+    let der = rfc3161::decode(stamp, &Limits::TABLE)?;
+    let stamp = Response::parse(&der, &Limits::TABLE)?.check_unanchored(stamped)?;
+    let bound = match side {
+        Side::Before => stamp.moment().earliest(TimeRules::ACCURACY),
+        Side::After => stamp.moment().latest(TimeRules::ACCURACY),
     };
-    decisive.ok_or(Refusal::TimeEvidenceInsufficient {
-        side,
-        found: 0,
-        threshold: 1,
+    Ok(Word {
+        signer: stamp.signer().clone(),
+        bound: bound.ok_or(Invalid::Accuracy)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use countersign_common::{Algorithm, Escaped, Explain, ImageRef, Signer, Timestamp, registry};
+use countersign_common::{Algorithm, Escaped, Explain, ImageRef, Signer, Timestamp};
 use countersign_registry::Client;
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
@@ -88,7 +88,8 @@ impl Workshop {
         let one = async |image: &ImageRef| {
             let result = tokio::time::timeout(limit, work(image)).await;
             progress.step();
-            result.unwrap_or_else(|_| Err(timed_out(image, self.timeout)))
+            let seconds = self.timeout;
+            result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()))
         };
         stream::iter(images)
             .map(one)
@@ -96,15 +97,6 @@ impl Workshop {
             .collect()
             .await
     }
-}
-
-fn timed_out(image: &ImageRef, seconds: u64) -> SignError {
-    let repository = image.repository();
-    SignError::Error(Error::Registry(registry::Error::TimedOut {
-        registry: repository.registry(),
-        path: repository.path().to_owned(),
-        seconds,
-    }))
 }
 
 /// Says why an image was not signed.

@@ -176,10 +176,10 @@ impl TsaClient {
         if !response.repeats(nonce) {
             return Err(Refusal::AnotherNonce { url: self.shown() }.into());
         }
-        let moment = response
+        let stamp = response
             .check_unanchored(stamped)
             .map_err(|source| self.refused(source))?;
-        let (time, now) = (moment.time(), now());
+        let (time, now) = (stamp.moment().time(), now());
         if time.since(now).max(now.since(time)) > TOLERATED {
             return Err(Refusal::TimeImplausible {
                 url: self.shown(),

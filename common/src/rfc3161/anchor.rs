@@ -1,6 +1,6 @@
 //! Whom a time stamp must lead to.
 
-use der::Decode;
+use der::{Decode, Encode};
 use pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
 use x509_cert::Certificate;
 
@@ -68,7 +68,7 @@ impl Anchor {
                 .ok_or(AnchorError::Certificate)
         };
         Ok(Self {
-            id: Digest::sha256(root),
+            id: key_id(root).ok_or(AnchorError::Certificate)?,
             valid: (time(validity.not_before)?, time(validity.not_after)?),
             root: webpki::anchor_from_trusted_cert(root)
                 .map_err(|_| AnchorError::Certificate)?
@@ -77,7 +77,7 @@ impl Anchor {
         })
     }
 
-    /// SHA-256 over its root certificate.
+    /// SHA-256 over the `SubjectPublicKeyInfo` of its root: a root that is issued again is the same one.
     pub fn id(&self) -> &Digest {
         &self.id
     }
@@ -95,6 +95,12 @@ impl Anchor {
         let seconds = |time: Timestamp| time.unix_seconds();
         (seconds(self.valid.0)..=seconds(self.valid.1)).contains(&seconds(time))
     }
+}
+
+fn key_id(certificate: &CertificateDer<'_>) -> Option<Digest> {
+    let certificate = parse(certificate).ok()?;
+    let key = certificate.tbs_certificate.subject_public_key_info.to_der();
+    Some(Digest::sha256(&key.ok()?))
 }
 
 fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, AnchorError> {

@@ -9,7 +9,7 @@ use super::{
     Invalid,
     asn1::{Accuracy, TstInfo},
 };
-use crate::Timestamp;
+use crate::{Digest, Timestamp};
 
 /// The policy of ETSI EN 319 421, which promises a second or better without saying so in each stamp.
 const BEST_PRACTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
@@ -17,12 +17,21 @@ const BEST_PRACTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023
 /// A stamp that an authority's trust anchor vouches for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
-pub struct Stamp(pub(super) Moment);
+pub struct Stamp {
+    pub(super) moment: Moment,
+    pub(super) signer: Digest,
+}
 
 impl Stamp {
     /// When it was made, and how exactly that is known.
     pub fn moment(&self) -> &Moment {
-        &self.0
+        &self.moment
+    }
+
+    /// SHA-256 over the `SubjectPublicKeyInfo` of the key that made it. Stamps by one key are one witness, whatever anchors
+    /// they lead to.
+    pub fn signer(&self) -> &Digest {
+        &self.signer
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     },
     signature::{self, Hash},
 };
-use crate::{Limits, Signature};
+use crate::{Digest, Limits, Signature};
 
 /// Signed attributes that are looked at; authorities send four to six.
 const ATTRIBUTES: usize = 32;
@@ -119,36 +119,8 @@ impl<'a> Response<'a> {
             .is_some_and(|answered| number(answered.as_bytes()) == number(&bytes))
     }
 
-    /// Checks all of it but whether its authority is trusted: for whoever chose the authority and asked it just now.
-    pub fn check_unanchored(&self, stamped: Stamped<'_>) -> Result<&Moment, Invalid> {
-        let certificate = signature::find(&self.certificates, &self.signer.signer)?;
-        self.check(stamped, &certificate)?;
-        Ok(&self.moment)
-    }
-
-    /// Checks all of it: it is over what it should be, and by the authority of an anchor, as it was at the stamp's time.
-    ///
-    /// The path comes first: what nobody vouches for is not worth much work.
-    pub fn verify(&self, stamped: Stamped<'_>, anchor: &Anchor) -> Result<Stamp, Invalid> {
-        let known = self.certificates.iter().chain(anchor.below());
-        let certificate = signature::find(known, &self.signer.signer)?;
-        signature::check_path(&certificate, anchor, &self.certificates, self.moment.time())?;
-        self.check(stamped, &certificate)?;
-        Ok(Stamp(self.moment.clone()))
-    }
-
-    fn check(&self, stamped: Stamped<'_>, certificate: &EndEntityCert<'_>) -> Result<(), Invalid> {
-        self.check_imprint(stamped)?;
-        if self.info.has_critical_extension()? {
-            return Err(Invalid::CriticalExtension);
-        }
-        signature::check(certificate, &self.signer, &self.signed)?;
-        signature::check_usage(certificate)?;
-        self.check_attributes()?;
-        self.check_named(certificate)
-    }
-
-    fn check_imprint(&self, stamped: Stamped<'_>) -> Result<(), Invalid> {
+    /// Checks that it is over what it should be: a hash, and nothing more, so that what is not costs no more.
+    pub fn check_imprint(&self, stamped: Stamped<'_>) -> Result<(), Invalid> {
         let imprint = &self.info.message_imprint;
         let hash = Hash::of(&imprint.hash_algorithm)?;
         // What lies in a payload is one constant, so that whoever reads it needs no arithmetic to know it.
@@ -160,6 +132,45 @@ impl<'a> Response<'a> {
         } else {
             Err(Invalid::Imprint)
         }
+    }
+
+    /// Checks all of it but whether its authority is trusted: for whoever chose the authority and asked it. Not a stamp that
+    /// anybody else need believe.
+    pub fn check_unanchored(&self, stamped: Stamped<'_>) -> Result<Stamp, Invalid> {
+        let certificate = signature::find(&self.certificates, &self.signer.signer)?;
+        signature::check_validity(&certificate, self.moment.time())?;
+        self.check(stamped, &certificate)?;
+        Ok(self.stamp(&certificate))
+    }
+
+    /// Checks all of it: it is over what it should be, and by the authority of an anchor, as it was at the stamp's time.
+    ///
+    /// The path comes before the rest: what nobody vouches for is not worth much work.
+    pub fn verify(&self, stamped: Stamped<'_>, anchor: &Anchor) -> Result<Stamp, Invalid> {
+        self.check_imprint(stamped)?;
+        let known = self.certificates.iter().chain(anchor.below());
+        let certificate = signature::find(known, &self.signer.signer)?;
+        signature::check_path(&certificate, anchor, &self.certificates, self.moment.time())?;
+        self.check(stamped, &certificate)?;
+        Ok(self.stamp(&certificate))
+    }
+
+    fn stamp(&self, certificate: &EndEntityCert<'_>) -> Stamp {
+        Stamp {
+            moment: self.moment.clone(),
+            signer: Digest::sha256(&certificate.subject_public_key_info()),
+        }
+    }
+
+    fn check(&self, stamped: Stamped<'_>, certificate: &EndEntityCert<'_>) -> Result<(), Invalid> {
+        self.check_imprint(stamped)?;
+        if self.info.has_critical_extension()? {
+            return Err(Invalid::CriticalExtension);
+        }
+        signature::check(certificate, &self.signer, &self.signed)?;
+        signature::check_usage(certificate)?;
+        self.check_attributes()?;
+        self.check_named(certificate)
     }
 
     /// RFC 5652 section 11: what was signed says what it is, and holds the hash of the content.

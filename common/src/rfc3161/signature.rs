@@ -15,7 +15,7 @@ use spki::AlgorithmIdentifierRef;
 use webpki::{EndEntityCert, Error, KeyUsage as Usage, aws_lc_rs as algorithms};
 use x509_cert::{
     Certificate,
-    ext::pkix::{ExtendedKeyUsage, KeyUsage},
+    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage},
 };
 
 use super::{
@@ -122,13 +122,36 @@ pub(super) fn check_usage(certificate: &EndEntityCert<'_>) -> Result<(), Invalid
     let only_stamps = |(critical, usage): &(bool, ExtendedKeyUsage)| {
         *critical && usage.0.as_slice() == [ID_KP_TIME_STAMPING]
     };
+    let constraints = certificate.get::<BasicConstraints>()?;
+    let is_authority = constraints.is_some_and(|(_, constraints)| constraints.ca);
     let usage = certificate.get::<KeyUsage>()?;
     let signs =
         |(_, usage): &(bool, KeyUsage)| usage.digital_signature() || usage.non_repudiation();
-    if extended.as_ref().is_some_and(only_stamps) && usage.as_ref().is_none_or(signs) {
+    if extended.as_ref().is_some_and(only_stamps)
+        && usage.as_ref().is_none_or(signs)
+        && !is_authority
+    {
         Ok(())
     } else {
         Err(Invalid::CertificateUsage)
+    }
+}
+
+/// Checks that a certificate was valid at that time, where no path does it.
+pub(super) fn check_validity(
+    certificate: &EndEntityCert<'_>,
+    time: Timestamp,
+) -> Result<(), Invalid> {
+    let validity = Certificate::from_der(&certificate.der())?
+        .tbs_certificate
+        .validity;
+    let seconds = u64::try_from(time.unix_seconds()).map_err(|_| Invalid::Time)?;
+    let bounds = validity.not_before.to_unix_duration().as_secs()
+        ..=validity.not_after.to_unix_duration().as_secs();
+    if bounds.contains(&seconds) {
+        Ok(())
+    } else {
+        Err(Invalid::CertificateExpired { time })
     }
 }
 

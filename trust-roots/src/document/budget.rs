@@ -1,4 +1,4 @@
-//! How many signatures may still be tried, and how many time stamps may still be checked.
+//! How many signatures may still be tried.
 
 use super::Refusal;
 
@@ -21,29 +21,6 @@ impl Budget {
             .left
             .checked_sub(1)
             .ok_or(Refusal::SignaturesTooMany { limit: self.limit })?;
-        Ok(())
-    }
-}
-
-/// Bounds the checking of time stamps: anybody may add some to a document, each with a tangle of certificates.
-#[derive(Debug)]
-pub struct StampBudget {
-    limit: usize,
-    left: usize,
-}
-
-impl StampBudget {
-    /// Room for this many.
-    pub fn of(limit: usize) -> Self {
-        Self { limit, left: limit }
-    }
-
-    /// Takes one check.
-    pub(super) fn stamp(&mut self) -> Result<(), Refusal> {
-        self.left = self
-            .left
-            .checked_sub(1)
-            .ok_or(Refusal::StampsTooMany { limit: self.limit })?;
         Ok(())
     }
 }

@@ -3,15 +3,15 @@
 //! Stamps inside what was signed are older than the signature, stamps of the signature are younger. Each counts only if an
 //! authority that is trusted here made it, and only as one witness an operator.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, num::NonZeroUsize};
 
 use countersign_common::{
-    Limits, Timestamp,
+    Digest, Limits, Timestamp,
     publication::PublicationDate,
     rfc3161::{self, Invalid, Moment, Response, Stamped},
 };
 
-use super::{Refusal, StampBudget, binding::Bound};
+use super::{Refusal, binding::Bound};
 use crate::{
     format::Claim,
     time::{Interval, Standing, TimeAuthority, TimeRules, not_after, not_before},
@@ -43,6 +43,7 @@ impl fmt::Display for Side {
 pub struct Dated<'b, 'id, 'e> {
     bound: &'b Bound<'id, 'e>,
     interval: Interval,
+    threshold: NonZeroUsize,
     before: Witnesses,
     after: Witnesses,
 }
@@ -56,6 +57,11 @@ impl<'b, 'id, 'e> Dated<'b, 'id, 'e> {
     /// When it was signed.
     pub fn interval(&self) -> Interval {
         self.interval
+    }
+
+    /// How many operators agree on each end.
+    pub fn threshold(&self) -> NonZeroUsize {
+        self.threshold
     }
 
     /// Who stamped what was signed.
@@ -86,7 +92,25 @@ pub fn check<'b, 'id, 'e>(
     bound: &'b Bound<'id, 'e>,
     rules: &TimeRules,
     now: Timestamp,
-    budget: &mut StampBudget,
+    limits: &Limits,
+) -> Result<Dated<'b, 'id, 'e>, Refusal> {
+    let dated = prove(bound, rules, limits)?;
+    let not_before = dated.interval.not_before();
+    // A year that cannot be written is not behind any.
+    if now
+        .plus(TimeRules::SKEW)
+        .is_some_and(|latest| not_before > latest)
+    {
+        return Err(Refusal::ClockBehind { not_before, now });
+    }
+    Ok(dated)
+}
+
+/// The same without a clock: for its signer, who has just held the stamps against one.
+pub fn prove<'b, 'id, 'e>(
+    bound: &'b Bound<'id, 'e>,
+    rules: &TimeRules,
+    limits: &Limits,
 ) -> Result<Dated<'b, 'id, 'e>, Refusal> {
     let claim = bound.claim();
     if let Some(PublicationDate::Claimed(claimed)) = claim
@@ -97,8 +121,8 @@ pub fn check<'b, 'id, 'e>(
         return Err(Refusal::DateUnproven { claimed: *claimed });
     }
     let (not_before, before) =
-        Stamps::read(claim, rules, Side::Before, budget).decide(rules, not_before)?;
-    let (not_after, after) = latest(bound, rules, budget)?;
+        Stamps::read(claim, rules, Side::Before, limits).decide(rules, not_before)?;
+    let (not_after, after) = latest(bound, rules, limits)?;
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -109,16 +133,10 @@ pub fn check<'b, 'id, 'e>(
             limit: rules.max_interval(),
         });
     }
-    // A year that cannot be written is not behind any.
-    if now
-        .plus(TimeRules::SKEW)
-        .is_some_and(|latest| not_before > latest)
-    {
-        return Err(Refusal::ClockBehind { not_before, now });
-    }
     Ok(Dated {
         bound,
         interval,
+        threshold: rules.threshold(),
         before,
         after,
     })
@@ -128,9 +146,9 @@ pub fn check<'b, 'id, 'e>(
 pub fn latest(
     bound: &Bound<'_, '_>,
     rules: &TimeRules,
-    budget: &mut StampBudget,
+    limits: &Limits,
 ) -> Result<(Timestamp, Witnesses), Refusal> {
-    Stamps::read(bound.claim(), rules, Side::After, budget).decide(rules, not_after)
+    Stamps::read(bound.claim(), rules, Side::After, limits).decide(rules, not_after)
 }
 
 /// What the stamps on one side come to.
@@ -141,10 +159,10 @@ struct Stamps<'r> {
 }
 
 /// Picks the decisive bound.
-type Select = fn(&[(&str, Timestamp)], std::num::NonZeroUsize) -> Option<Timestamp>;
+type Select = fn(&[(&str, Timestamp)], NonZeroUsize) -> Option<Timestamp>;
 
 impl<'r> Stamps<'r> {
-    fn read(claim: &Claim, rules: &'r TimeRules, side: Side, budget: &mut StampBudget) -> Self {
+    fn read(claim: &Claim, rules: &'r TimeRules, side: Side, limits: &Limits) -> Self {
         let (stamps, stamped) = match side {
             Side::Before => (claim.statement.before_stamps(), Stamped::Before),
             Side::After => (
@@ -157,12 +175,19 @@ impl<'r> Stamps<'r> {
             bounds: Vec::new(),
             refused: Vec::new(),
         };
+        let mut signers: BTreeMap<Digest, &str> = BTreeMap::new();
+        let mut left = limits.time_stamps_checked;
         for stamp in stamps {
-            let witness = budget
-                .stamp()
-                .and_then(|()| witness(stamp, stamped, rules, side));
-            match witness {
-                Ok(bound) => read.bounds.push(bound),
+            match witness(stamp, (side, stamped), rules, (limits, &mut left)) {
+                Ok(Witness {
+                    operator,
+                    signer,
+                    bound,
+                }) => {
+                    // One key is one witness: which anchor it leads to depends on what else lies in the stamp.
+                    let operator = signers.entry(signer).or_insert(operator);
+                    read.bounds.push((operator, bound));
+                }
                 Err(refusal) => read.refused.push(refusal),
             }
         }
@@ -202,20 +227,39 @@ impl<'r> Stamps<'r> {
 }
 
 /// Whose stamp it is, and the bound that it proves.
+struct Witness<'r> {
+    operator: &'r str,
+    /// What names the key that made it.
+    signer: Digest,
+    bound: Timestamp,
+}
+
+/// Checks one stamp. What is over something else is found out before it is counted against what is checked: anybody may add
+/// stamps to a document.
 fn witness<'r>(
     stamp: &str,
-    stamped: Stamped<'_>,
+    (side, stamped): (Side, Stamped<'_>),
     rules: &'r TimeRules,
-    side: Side,
-) -> Result<(&'r str, Timestamp), Refusal> {
+    (limits, left): (&Limits, &mut usize),
+) -> Result<Witness<'r>, Refusal> {
     let invalid = |source| Refusal::StampInvalid { side, source };
-    let der = rfc3161::decode(stamp, &Limits::TABLE).map_err(invalid)?;
-    let response = Response::parse(&der, &Limits::TABLE).map_err(invalid)?;
+    let der = rfc3161::decode(stamp, limits).map_err(invalid)?;
+    let response = Response::parse(&der, limits).map_err(invalid)?;
+    response.check_imprint(stamped).map_err(invalid)?;
+    *left = left.checked_sub(1).ok_or(Refusal::StampsTooMany {
+        limit: limits.time_stamps_checked,
+    })?;
     let mut nearest = Refusal::TsaUntrusted { side };
     for authority in rules.authorities() {
         match response.verify(stamped, &authority.anchor) {
             Ok(stamp) => match vouched(authority, stamp.moment(), side) {
-                Ok(bound) => return Ok((&authority.operator, bound)),
+                Ok(bound) => {
+                    return Ok(Witness {
+                        operator: &authority.operator,
+                        signer: stamp.signer().clone(),
+                        bound,
+                    });
+                }
                 // Another entry with the same root may be for this time.
                 Err(refusal) => nearest = refusal,
             },

@@ -34,10 +34,10 @@
 //! ```
 //! A date is proven of nothing that was not bound:
 //! ```compile_fail,E0308
-//! # use countersign_common::Timestamp;
+//! # use countersign_common::{Limits, Timestamp};
 //! # use countersign_trust_roots::{document::*, time::TimeRules};
 //! fn cheat(authentic: authenticity::Authentic<'_, '_>, rules: &TimeRules, now: Timestamp) {
-//!     let _ = dating::check(&authentic, rules, now, &mut StampBudget::of(1));
+//!     let _ = dating::check(&authentic, rules, now, &Limits::TABLE);
 //! }
 //! ```
 //! A token is spent by the step after it:
@@ -98,7 +98,7 @@ use countersign_common::{
 };
 
 pub use self::{
-    budget::{Budget, StampBudget},
+    budget::Budget,
     dating::Side,
     refusal::{CODES, Refusal},
 };

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use countersign_common::{
     Code, Descriptor, Digest, Explain, Limits, Manifest, Signature, Statement,
     bundle::{BundleError, ClaimedSigner},
+    digest::{HashAlgorithm, Hasher},
     dsse,
     manifest::ImageBody,
     publication::PublicationError,
@@ -87,6 +88,15 @@ impl Claim {
     /// The signature.
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// What names the document, wherever it lies: SHA-256 over what was signed and the signature. What stands beside these,
+    /// the hint and the stamps of the signature, is anybody's to change.
+    pub fn document_digest(&self) -> Digest {
+        let mut document = Hasher::new(HashAlgorithm::Sha256);
+        document.update(Digest::sha256(&self.signed_bytes()).hex().as_bytes());
+        document.update(self.signature.as_bytes());
+        document.finish()
     }
 
     /// What names the statement wherever it is stored: SHA-256 over the payload as it was signed.

@@ -4,10 +4,11 @@
 use std::cmp::Reverse;
 
 use countersign_trust_roots::{
-    document::{Budget, Case, Kind, authenticity, binding},
+    document::{self, Budget, Case, Kind, authenticity, binding},
     format::Claim,
 };
 
+use super::documents::Document;
 use crate::{
     Refusal,
     evidence::{Artifact, Content},
@@ -20,38 +21,47 @@ pub(super) struct Claims<'id, 'e> {
     claims: Vec<&'e Claim>,
 }
 
+/// Whether all of a kind was judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Judged {
+    All,
+    /// The tries were used up.
+    Some,
+}
+
 impl<'id, 'e> Claims<'id, 'e> {
     /// Those of the kinds that are asked for. What was found instead goes to the findings.
     pub(super) fn of(
         case: Case<'id, 'e>,
-        artifacts: &'e [Artifact],
+        (artifacts, documents): (&'e [Artifact], &'e [Document<'e>]),
         asked: &[Kind],
         found: &mut Findings,
     ) -> Self {
-        let about_subject =
-            |artifact: &&Artifact| artifact.subject == case.expected().subject.digest;
-        let mut artifacts: Vec<_> = artifacts.iter().filter(about_subject).collect();
-        // Whoever lists them must not decide, by their order, which are tried or shown.
+        let subject = &case.expected().subject.digest;
+        let mut artifacts: Vec<_> = artifacts
+            .iter()
+            .filter(|artifact| artifact.subject == *subject)
+            .collect();
         artifacts.sort_by_key(|artifact| &artifact.digest);
-        let mut claims = Vec::new();
         for artifact in artifacts {
             match &artifact.content {
-                Content::Claims(all) => {
-                    let is_asked =
-                        |claim: &&Claim| asked.iter().any(|kind| kind.is_of(&claim.statement));
-                    let (asked, other): (Vec<_>, Vec<_>) = all.iter().partition(is_asked);
-                    claims.extend(asked);
-                    found.other_kinds(
-                        other
-                            .into_iter()
-                            .map(|claim| claim.statement.predicate_type()),
-                    );
-                }
+                Content::Claims(_) => {}
                 Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
                 Content::Refused(refusal) => found.refused(refusal),
                 Content::Unavailable(error) => found.unavailable(error),
             }
         }
+        let is_asked = |claim: &&Claim| asked.iter().any(|kind| kind.is_of(&claim.statement));
+        let (mut claims, other): (Vec<&Claim>, Vec<&Claim>) = documents
+            .iter()
+            .filter(|document| document.subject == subject)
+            .map(|document| document.claim.as_ref())
+            .partition(is_asked);
+        found.other_kinds(
+            other
+                .into_iter()
+                .map(|claim| claim.statement.predicate_type()),
+        );
         // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
         claims.sort_by_key(|claim| {
             let names_subject = claim
@@ -72,9 +82,10 @@ impl<'id, 'e> Claims<'id, 'e> {
         kind: &'e Kind,
         tries: usize,
         found: &mut Findings,
-    ) -> Vec<binding::Bound<'id, 'e>> {
+    ) -> (Vec<binding::Bound<'id, 'e>>, Judged) {
         let mut budget = Budget::of(tries);
         let mut bound = Vec::new();
+        let mut judged = Judged::All;
         for claim in self
             .claims
             .iter()
@@ -84,13 +95,18 @@ impl<'id, 'e> Claims<'id, 'e> {
                 .and_then(|authentic| binding::check(authentic, kind));
             match checked {
                 Ok(claim) => bound.push(claim),
-                Err(source) => found.refused(&Refusal::Document {
-                    artifact: claim.artifact.clone(),
-                    kind: kind.clone(),
-                    source,
-                }),
+                Err(source) => {
+                    if matches!(source, document::Refusal::SignaturesTooMany { .. }) {
+                        judged = Judged::Some;
+                    }
+                    found.refused(&Refusal::Document {
+                        artifact: claim.artifact.clone(),
+                        kind: kind.clone(),
+                        source,
+                    });
+                }
             }
         }
-        bound
+        (bound, judged)
     }
 }

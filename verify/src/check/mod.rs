@@ -7,16 +7,21 @@
 pub mod attested;
 mod claims;
 pub mod demand;
+mod documents;
 pub mod freshness;
 pub mod integrity;
 pub mod quorum;
 mod shortfall;
 
 use countersign_common::{Descriptor, Repository, Timestamp};
-use countersign_trust_roots::document::{Case, Kind, StampBudget, binding::Bound, dating, judge};
+use countersign_trust_roots::document::{Case, Kind, binding::Bound, dating, judge};
 
 pub(crate) use self::shortfall::Parts;
-use self::{claims::Claims, shortfall::Shortfall};
+use self::{
+    claims::{Claims, Judged},
+    documents::Document,
+    shortfall::Shortfall,
+};
 use crate::{
     Level, Refusal, Verdict, Verifier,
     evidence::{Artifact, Evidence},
@@ -28,11 +33,13 @@ use crate::{
 /// All that is demanded is met on one of them: two signers of two different things did not agree on anything.
 pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
     let demanded = verifier.demand.kinds();
+    let documents = documents::documents(&evidence.artifacts);
+    let all = (evidence.artifacts.as_slice(), documents.as_slice());
     let mut shortfalls = Vec::new();
     for subject in evidence.subjects() {
         let expected = verifier.expected(evidence.image.repository(), subject);
         let attempt = judge(&expected, &verifier.authorities, |case| {
-            let mut found = Found::of(verifier, case, (&evidence.artifacts, &demanded));
+            let mut found = Found::of(verifier, case, all, &demanded);
             found.signed.collecting(evidence, &verifier.limits);
             let integrity = integrity::check(case, evidence);
             let quorum = quorum::check(
@@ -41,7 +48,13 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                 (&found.signatures, &found.publications),
             );
             let attested = attested::check(case, &demanded, &found.attestations);
-            let dated = dated(verifier, &found.publications, now, &mut found.published);
+            let is_complete = found.judged == Judged::All && evidence.left_out == 0;
+            let dated = if is_complete || verifier.demand.level() == Level::Signed {
+                dated(verifier, &found.publications, now, &mut found.published)
+            } else {
+                // The earliest publication may be among those that were not looked at.
+                Vec::new()
+            };
             let fresh = freshness::check(case, (&found.publications, dated), &verifier.demand, now);
             match (integrity, quorum, attested, fresh) {
                 (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
@@ -75,6 +88,8 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
 struct Found<'id, 'e> {
     signatures: Vec<Bound<'id, 'e>>,
     publications: Vec<Bound<'id, 'e>>,
+    /// Whether all publications were judged.
+    judged: Judged,
     attestations: Vec<Bound<'id, 'e>>,
     /// About signatures and attestations.
     signed: Findings,
@@ -86,18 +101,22 @@ impl<'id, 'e> Found<'id, 'e> {
     fn of(
         verifier: &Verifier,
         case: Case<'id, 'e>,
-        (artifacts, demanded): (&'e [Artifact], &'e [Kind]),
+        all: (&'e [Artifact], &'e [Document<'e>]),
+        demanded: &'e [Kind],
     ) -> Self {
         let (mut signed, mut published) = (Findings::default(), Findings::default());
         let asked = [&[Kind::ImageSignature, Kind::Publication], demanded].concat();
-        let claims = Claims::of(case, artifacts, &asked, &mut signed);
+        let claims = Claims::of(case, all, &asked, &mut signed);
         let tries = verifier.limits.signatures;
+        let (signatures, _) = claims.bound(&Kind::ImageSignature, tries, &mut signed);
+        let (publications, judged) = claims.bound(&Kind::Publication, tries, &mut published);
         Self {
-            signatures: claims.bound(&Kind::ImageSignature, tries, &mut signed),
-            publications: claims.bound(&Kind::Publication, tries, &mut published),
+            signatures,
+            publications,
+            judged,
             attestations: demanded
                 .iter()
-                .flat_map(|kind| claims.bound(kind, tries, &mut signed))
+                .flat_map(|kind| claims.bound(kind, tries, &mut signed).0)
                 .collect(),
             signed,
             published,
@@ -116,9 +135,8 @@ fn dated<'b, 'id, 'e>(
     if verifier.time.authorities().is_empty() {
         return dated;
     }
-    let mut budget = StampBudget::of(verifier.limits.time_stamps_checked);
     for publication in publications {
-        match dating::check(publication, &verifier.time, now, &mut budget) {
+        match dating::check(publication, &verifier.time, now, &verifier.limits) {
             Ok(publication) => dated.push(publication),
             Err(source) => found.refused(&Refusal::Document {
                 artifact: publication.claim().artifact.clone(),
@@ -140,11 +158,12 @@ pub(crate) fn is_enough(
     artifacts: &[Artifact],
 ) -> bool {
     let demanded = verifier.demand.kinds();
+    let documents = documents::documents(artifacts);
     verifier.demand.level() == Level::Signed
         && subjects.iter().any(|subject| {
             let expected = verifier.expected(repository, subject);
             judge(&expected, &verifier.authorities, |case| {
-                let found = Found::of(verifier, case, (artifacts, &demanded));
+                let found = Found::of(verifier, case, (artifacts, &documents), &demanded);
                 let threshold = verifier.demand.threshold;
                 let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
                 quorum::check(case, threshold, vouchers).is_ok()

@@ -43,10 +43,9 @@ impl Shortfall {
     ) -> Self {
         let freshness = match fresh {
             Ok(fresh) => Freshness::of(&fresh),
-            Err(Stale::Unmet(dated, unmet)) => Freshness::Failed {
-                published: Some(Box::new(Published::of(&dated))),
-                reasons: unmet.iter().map(Reason::from).collect(),
-            },
+            Err(Stale::Unmet(dated, unmet)) => {
+                unmet_demands(Published::of(&dated), &unmet, signed.faults())
+            }
             Err(Stale::Undated) => undated((&signed, &published), subject),
         };
         let missing = attested.as_ref().err().map(|missing| missing.0.as_slice());
@@ -119,10 +118,32 @@ fn unattested(missing: &[PredicateType], signed: &Findings, subject: &Digest) ->
     Authenticity::unsigned(signed.faults().to_vec(), reasons)
 }
 
+/// What could not be fetched may have been an earlier publication. It would meet a demand for age, and none for youth.
+fn unmet_demands(published: Published, unmet: &[Refusal], faults: &[Fault]) -> Freshness {
+    let reasons = unmet.iter().map(Reason::from).collect();
+    let earlier_would_do = unmet.iter().all(|refusal| {
+        matches!(
+            refusal,
+            Refusal::ImageTooNew { .. } | Refusal::ImageEndOfLife { .. }
+        )
+    });
+    if earlier_would_do && !faults.is_empty() {
+        Freshness::Undecided {
+            faults: faults.to_vec(),
+            reasons,
+        }
+    } else {
+        Freshness::Failed {
+            published: Some(Box::new(published)),
+            reasons,
+        }
+    }
+}
+
 /// The same of a publication whose date is proven.
 fn undated((signed, published): (&Findings, &Findings), subject: &Digest) -> Freshness {
     let mut reasons = published.reasons();
-    reasons.extend(signed.damaged());
+    reasons.extend(signed.unseen());
     if reasons.is_empty() {
         let missing = Refusal::PublicationMissing {
             subject: subject.clone(),
@@ -167,18 +188,18 @@ pub(super) fn verdict(shortfalls: Vec<Shortfall>, evidence: &Evidence, now: Time
 }
 
 /// Where neither is signed, what both say. Otherwise the one that is signed alone: the signature of one thing and the date
-/// of another would look as if nothing were missing.
+/// of another would look as if nothing were missing. While the other is an open question, so is what this one lacks.
 fn join(
     one: (Authenticity, Freshness),
     other: (Authenticity, Freshness),
 ) -> (Authenticity, Freshness) {
-    if matches!(one.0, Authenticity::Signed { .. }) {
-        return one;
+    let is_signed =
+        |part: &(Authenticity, Freshness)| matches!(part.0, Authenticity::Signed { .. });
+    match (is_signed(&one), is_signed(&other)) {
+        (true, _) => (one.0, one.1.while_open(other)),
+        (false, true) => (other.0, other.1.while_open(one)),
+        (false, false) => (one.0.or(other.0), one.1.or(other.1)),
     }
-    if matches!(other.0, Authenticity::Signed { .. }) {
-        return other;
-    }
-    (one.0.or(other.0), one.1.or(other.1))
 }
 
 /// The three parts of a verdict.

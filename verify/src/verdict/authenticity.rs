@@ -6,7 +6,7 @@ use countersign_common::{Algorithm, Digest, KeyId, Limits, Timestamp, predicate:
 use countersign_trust_roots::{
     TimeRules,
     document::{
-        self, Kind, StampBudget,
+        self, Kind,
         binding::{Bound, is_stand_in},
         dating,
     },
@@ -97,18 +97,16 @@ impl Authenticity {
         attested: Option<&Attested<'_, '_, '_>>,
         (time, now): (&TimeRules, Timestamp),
     ) -> Self {
-        // What is shown beside the verdict costs no more than what decides it.
-        let budget = &mut StampBudget::of(Limits::TABLE.time_stamps_checked);
         let signatures = quorum.signatures().iter();
         let attestations = attested.map(Attested::attestations).unwrap_or_default();
         Self::Signed {
             threshold: quorum.threshold(),
             signatures: signatures
-                .map(|bound| CountedSignature::of(bound, time, budget))
+                .map(|bound| CountedSignature::of(bound, time))
                 .collect(),
             attestations: attestations
                 .iter()
-                .filter_map(|bound| CountedAttestation::of(bound, (time, now), budget))
+                .filter_map(|bound| CountedAttestation::of(bound, (time, now)))
                 .collect(),
         }
     }
@@ -162,8 +160,8 @@ impl Authenticity {
 }
 
 impl CountedSignature {
-    fn of(bound: &Bound<'_, '_>, time: &TimeRules, budget: &mut StampBudget) -> Self {
-        let (not_after, refused_stamps) = latest(bound, time, budget);
+    fn of(bound: &Bound<'_, '_>, time: &TimeRules) -> Self {
+        let (not_after, refused_stamps) = latest(bound, time);
         let key = &bound.authority().key;
         let stand_in = is_stand_in(bound.claim(), bound.authority());
         Self {
@@ -205,30 +203,22 @@ impl CountedSignature {
 }
 
 impl CountedAttestation {
-    fn of(
-        bound: &Bound<'_, '_>,
-        (time, now): (&TimeRules, Timestamp),
-        budget: &mut StampBudget,
-    ) -> Option<Self> {
+    fn of(bound: &Bound<'_, '_>, (time, now): (&TimeRules, Timestamp)) -> Option<Self> {
         let Kind::Attestation(kind) = bound.kind() else {
             return None;
         };
         // What it says holds whenever it was said. A date that cannot be proven is not shown; nothing depends on it.
-        let dated = dating::check(bound, time, now, budget).ok();
+        let dated = dating::check(bound, time, now, &Limits::TABLE).ok();
         Some(Self {
             kind: kind.clone(),
-            signature: CountedSignature::of(bound, time, budget),
+            signature: CountedSignature::of(bound, time),
             interval: dated.map(|dated| dated.interval()),
         })
     }
 }
 
 /// By when something was signed at the latest; and why stamps that are there do not show it.
-fn latest(
-    bound: &Bound<'_, '_>,
-    time: &TimeRules,
-    budget: &mut StampBudget,
-) -> (Option<Timestamp>, Vec<Finding>) {
+fn latest(bound: &Bound<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Finding>) {
     if time.authorities().is_empty() || bound.claim().after_stamps.is_empty() {
         return (None, Vec::new());
     }
@@ -239,7 +229,7 @@ fn latest(
             source,
         })
     };
-    match dating::latest(bound, time, budget) {
+    match dating::latest(bound, time, &Limits::TABLE) {
         Ok((latest, witnesses)) => {
             let refused = witnesses.refused.into_iter().map(finding).collect();
             (Some(latest), refused)

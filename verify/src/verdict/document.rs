@@ -166,6 +166,8 @@ struct PublishedDocument {
     /// Whether it is the first publication of the image: `not-proven`, since without a signed table of tags an earlier one
     /// may be hidden.
     first: &'static str,
+    /// How many distinct operators must agree on each end.
+    threshold: usize,
     /// Operators of the authorities whose stamps show that it was not signed before.
     before_operators: Vec<String>,
     /// Operators of the authorities whose stamps show that it was not signed after.
@@ -366,6 +368,7 @@ impl PublishedDocument {
             not_after: published.interval.not_after().to_rfc3339(),
             age_seconds: published.age(verdict.judged_at()).as_secs(),
             first: "not-proven",
+            threshold: published.threshold.get(),
             before_operators: names(&published.before),
             after_operators: names(&published.after),
             supported_until: published.supported_until.map(|time| time.to_string()),

@@ -171,13 +171,12 @@ impl Findings {
         distinct(reasons.into_iter().map(|(_, reason)| reason.clone()))
     }
 
-    /// What could not be read: it may have been of any kind.
-    pub(crate) fn damaged(&self) -> Vec<Reason> {
-        let damaged = self
-            .reasons
-            .iter()
-            .filter(|(rank, _)| *rank == Rank::Damaged);
-        distinct(damaged.map(|(_, reason)| reason.clone()))
+    /// What nobody looked into, because it is damaged or too much: it may have been of any kind.
+    pub(crate) fn unseen(&self) -> Vec<Reason> {
+        let unseen = self.reasons.iter().filter(|(rank, reason)| {
+            *rank == Rank::Damaged || reason.as_ref().code == Code::new("too-large")
+        });
+        distinct(unseen.map(|(_, reason)| reason.clone()))
     }
 
     /// All of it, where it changed nothing.

@@ -1,11 +1,11 @@
 //! When the image was published, as a verdict says it.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{Digest, Timestamp};
 use countersign_trust_roots::{document::dating::Dated, time::Interval};
 
-use super::{Fault, Reason, distinct};
+use super::{Authenticity, Fault, Reason, distinct};
 use crate::check::freshness::{Date, Fresh};
 
 /// When the image was published, and whether that is as demanded.
@@ -51,6 +51,8 @@ pub struct Published {
     pub before: Vec<String>,
     /// Whose stamps its signature has.
     pub after: Vec<String>,
+    /// How many operators must agree on each end.
+    pub threshold: NonZeroUsize,
     /// Who signed it.
     pub signer: String,
     /// The manifest that holds it.
@@ -68,6 +70,7 @@ impl Published {
             interval: dated.interval(),
             before: dated.before().operators.clone(),
             after: dated.after().operators.clone(),
+            threshold: dated.threshold(),
             signer: bound.authority().name.clone(),
             artifact: bound.claim().artifact.clone(),
             payload: bound.claim().payload_digest(),
@@ -84,7 +87,7 @@ impl Published {
         now.since(self.interval.not_before())
     }
 
-    /// How many operators vouch for both ends.
+    /// How many operators vouch for each end, at the least.
     pub fn operators(&self) -> usize {
         self.before.len().min(self.after.len())
     }
@@ -130,6 +133,19 @@ impl Freshness {
             Self::Failed { published, reasons }
         } else {
             Self::Undecided { faults, reasons }
+        }
+    }
+
+    /// What it is while another judgement could not be made, which might have ended better.
+    pub(crate) fn while_open(self, (authenticity, freshness): (Authenticity, Self)) -> Self {
+        let (mut open, _) = authenticity.into_findings();
+        open.extend(freshness.into_findings().0);
+        match self {
+            Self::Failed { reasons, .. } if !open.is_empty() => Self::Undecided {
+                faults: distinct(open),
+                reasons,
+            },
+            decided => decided,
         }
     }
 

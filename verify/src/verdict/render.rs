@@ -182,10 +182,11 @@ fn proven(published: &Published, now: Timestamp) -> String {
         .supported_until
         .map_or_else(String::new, |until| format!("; supported until {until}"));
     format!(
-        "published {}, between {} and {}, proven by {count} time-stamp operator{plural}; first: not proven{supported}",
+        "published {}, between {} and {}, each end stamped by {count} operator{plural} ({} required); first: not proven{supported}",
         ago(published.age(now)),
         published.interval.not_before().to_rfc3339(),
         published.interval.not_after().to_rfc3339(),
+        published.threshold,
     )
 }
 
