@@ -1,5 +1,9 @@
 //! The flow over a registry in memory: what is written, and what is found.
 
+mod again;
+mod attesting;
+mod authorities;
+mod dating;
 mod flow;
 mod seal;
 mod world;

@@ -10,14 +10,14 @@ use countersign_common::{
 use serde_json::json;
 
 use super::world::{
-    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new, means,
-    now, occasion, sign_with,
+    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new, is_signed,
+    means, now, occasion, sign_with,
 };
 use crate::{Dating, Made, Outcome, Request, SignError, plan, seal, sign, sign_image};
 
 /// Whether the image was signed just now.
 fn is_new(outcome: &Outcome) -> bool {
-    matches!(outcome.signature, Made::Signed(_))
+    is_signed(&outcome.signature)
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn another_signature_is_no_equivalent() {
         assert!(is_new(&outcome), "{annotations:?}");
         // What an image is signed with besides does not publish it again.
         assert_eq!(
-            matches!(outcome.publication, Made::Signed(_)),
+            is_signed(&outcome.publication),
             count == 0,
             "{annotations:?}"
         );
@@ -130,7 +130,7 @@ async fn another_signature_is_no_equivalent() {
         .await
         .unwrap();
     assert!(is_new(&other));
-    assert!(matches!(other.publication, Made::Signed(_)));
+    assert!(is_signed(&other.publication));
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_signature_for_another_repository_is_no_equivalent() {
         .await
         .unwrap();
     assert!(is_new(&outcome));
-    assert!(matches!(outcome.publication, Made::Signed(_)));
+    assert!(is_signed(&outcome.publication));
 }
 
 /// Signs a statement of any kind and puts it beside the image.

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
+    Descriptor, Digest, Explain, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
     Repository, Signer, Task, Timestamp,
     manifest::Body,
     registry::{Error, Failure, Refusal},
@@ -18,7 +18,7 @@ use countersign_common::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Dating, Made, Means, Occasion, Outcome, Request, SignError, file, sign_image};
+use crate::{Dating, Made, Means, Occasion, Outcome, Record, Request, SignError, file, sign_image};
 
 pub(super) const IMAGE: &str = "registry.example/shop/api:1.4.2";
 
@@ -29,6 +29,7 @@ pub(super) enum Fault {
     BlobRead,
     ListingTooLong,
     ReferrerPush,
+    ReferrerRemoval,
     ReferrersList,
 }
 
@@ -39,6 +40,8 @@ pub(super) struct MemoryRegistry {
     blobs: Mutex<BTreeMap<Digest, Bytes>>,
     manifests: Mutex<BTreeMap<Digest, Manifest>>,
     listed: Mutex<Vec<Descriptor>>,
+    /// How many referrers there were before each removal.
+    removals: Mutex<Vec<usize>>,
 }
 
 impl MemoryRegistry {
@@ -76,6 +79,29 @@ impl MemoryRegistry {
 
     pub(super) fn referrer_count(&self) -> usize {
         self.listed.lock().unwrap().len()
+    }
+
+    /// How many referrers there were before each removal.
+    pub(super) fn counts_before_removals(&self) -> Vec<usize> {
+        self.removals.lock().unwrap().clone()
+    }
+
+    /// Whether nobody has written anything.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.blobs.lock().unwrap().is_empty() && self.manifests.lock().unwrap().len() == 1
+    }
+
+    pub(super) fn lists(&self, digest: &Digest) -> bool {
+        let listed = self.listed.lock().unwrap();
+        listed.iter().any(|entry| entry.digest == *digest)
+    }
+
+    /// Puts a document of another registry beside the image.
+    pub(super) fn adopt(&self, other: &Self, record: &Record) {
+        self.put_blob(other.blob_of(&record.bundle));
+        let manifest = other.manifest_of(&record.manifest);
+        self.list(manifest.descriptor().clone());
+        self.put(manifest);
     }
 
     pub(super) fn manifest_of(&self, digest: &Digest) -> Manifest {
@@ -151,10 +177,18 @@ impl Registry for MemoryRegistry {
         &'a self,
         _: &'a Repository,
         descriptor: &'a Descriptor,
-        _: usize,
+        limit: usize,
     ) -> Task<'a, Result<Option<Bytes>, Failure>> {
         Box::pin(async move {
             self.fail(Fault::BlobRead)?;
+            if descriptor.size > limit as u64 {
+                return Err(Refusal::TooLarge {
+                    registry: "registry.example".to_owned(),
+                    path: descriptor.digest.to_string(),
+                    limit: limit as u64,
+                }
+                .into());
+            }
             Ok(self.blobs.lock().unwrap().get(&descriptor.digest).cloned())
         })
     }
@@ -213,11 +247,13 @@ impl RegistryWriter for MemoryRegistry {
         manifest: &'a Digest,
     ) -> Task<'a, Result<(), Failure>> {
         Box::pin(async move {
+            self.fail(Fault::ReferrerRemoval)?;
             assert_eq!(subject, image_manifest("{}").digest());
             let mut listed = self.listed.lock().unwrap();
             let before = listed.len();
             listed.retain(|entry| entry.digest != *manifest);
             assert_eq!(listed.len(), before - 1, "nothing was there to remove");
+            self.removals.lock().unwrap().push(before);
             Ok(())
         })
     }
@@ -310,7 +346,6 @@ pub(super) fn annotated(annotations: &[(&str, &str)]) -> Request {
     Request::new(annotations).unwrap()
 }
 
-/// A registry and a signer, and dates by the signer's word alone.
 pub(super) fn means<'a>(
     registry: &'a MemoryRegistry,
     signer: &'a dyn Signer,
@@ -323,14 +358,30 @@ pub(super) fn means<'a>(
     }
 }
 
+/// Signs the image and publishes it.
+pub(super) async fn sign_dated(
+    registry: &MemoryRegistry,
+    signer: &TestSigner,
+    request: &Request,
+    dating: Dating<'_>,
+) -> Result<Outcome, SignError> {
+    let means = means(registry, signer, dating);
+    let image = ImageRef::parse(IMAGE).unwrap();
+    sign_image(&image, request, means, occasion()).await
+}
+
 /// Signs the image and publishes it, without any authority.
 pub(super) async fn sign_with(
     registry: &MemoryRegistry,
     signer: &TestSigner,
     request: &Request,
 ) -> Result<Outcome, SignError> {
-    let means = means(registry, signer, Dating::Claimed);
-    sign_image(&ImageRef::parse(IMAGE).unwrap(), request, means, occasion()).await
+    sign_dated(registry, signer, request, Dating::Claimed).await
+}
+
+/// Whether a document was signed just now.
+pub(super) fn is_signed(made: &Made) -> bool {
+    matches!(made, Made::Signed(_))
 }
 
 /// Whether both documents were there already.
@@ -339,4 +390,14 @@ pub(super) fn is_nothing_new(outcome: &Outcome) -> bool {
         (&outcome.signature, &outcome.publication),
         (Made::AlreadySigned(_), Made::AlreadySigned(_))
     )
+}
+
+#[track_caller]
+pub(super) fn is_refused(error: &SignError, code: &str) {
+    assert!(matches!(error, SignError::Refusal(_)), "{error}");
+    assert_eq!(error.code().as_str(), code, "{error}");
+}
+
+pub(super) fn until(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
 }
