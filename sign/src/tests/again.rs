@@ -1,15 +1,22 @@
 //! Signing again: which publication is the first, and what does not count as one.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_common::{ImageRef, rfc3161::Stamped};
+use countersign_stand_in::tsa;
 use countersign_trust_roots::TimeRules;
+use serde_json::{Value, json};
 
 use super::{
-    authorities::{ONE, TWO, Witness, image_digest, proven, rules, stamping, trusting_both},
+    authorities::{
+        Answer, ONE, TWO, Witness, Written, after_now, image_digest, proven, rules, stamp,
+        stamping, trusting_both,
+    },
     world::{
-        Fault, MemoryRegistry, TestSigner, annotated, is_nothing_new, is_refused, is_signed,
-        sign_dated, sign_with, until,
+        Fault, IMAGE, MemoryRegistry, TestSigner, annotated, is_nothing_new, is_refused, is_signed,
+        means, now, occasion, sign_dated, sign_with, until,
     },
 };
-use crate::{Dating, Fewer, SignError};
+use crate::{Dating, Fewer, Occasion, Record, SignError, sign_image};
 
 #[tokio::test]
 async fn signing_again_keeps_the_first_date() {
@@ -130,17 +137,111 @@ async fn what_nobody_trusted_has_stamped_is_signed_again() {
     assert_eq!(outcome.publication.record().date, proven((49, 54)));
 }
 
+/// The same document, to which somebody has added a stamp of its signature.
+fn stamped_once_more(
+    registry: &MemoryRegistry,
+    record: &Record,
+    authority: &tsa::TimeAuthority,
+    seconds: i64,
+) -> MemoryRegistry {
+    let written = Written::read(registry, record);
+    let stamped = Stamped::Signature(written.bundle.signature());
+    let stamp = BASE64_STANDARD.encode(stamp(authority, stamped, seconds));
+    let mut bundle: Value = serde_json::from_slice(&registry.blob_of(&record.bundle)).unwrap();
+    bundle["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, json!({ "signedTimestamp": stamp }));
+    let (altered, _) = MemoryRegistry::with_image();
+    altered.attach_bundle(bundle.to_string().into());
+    altered
+}
+
+#[tokio::test]
+async fn a_stamp_that_somebody_adds_makes_no_other_date() {
+    let signer = TestSigner::new();
+    for rules in [
+        TimeRules::none(),
+        rules(&[&ONE], 1, TimeRules::MAX_INTERVAL),
+    ] {
+        let (registry, _) = MemoryRegistry::with_image();
+        let stamping = stamping(&[&Witness::of(&ONE)], rules, Fewer::Refused);
+        let dating = Dating::Proven(&stamping);
+        let outcome = sign_dated(&registry, &signer, &annotated(&[]), dating)
+            .await
+            .unwrap();
+        // Narrower, and before the signature was made.
+        for seconds in [0, -100] {
+            let record = outcome.publication.record();
+            let altered = stamped_once_more(&registry, record, &TWO, seconds);
+            let again = sign_dated(&altered, &signer, &annotated(&[]), dating)
+                .await
+                .unwrap();
+            assert!(!is_signed(&again.publication), "{seconds}");
+            assert_eq!(again.publication.record().date, proven((-1, 4)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_publications_that_claim_their_dates_the_earliest_is_the_first() {
+    let signer = TestSigner::new();
+    let (registry, _) = MemoryRegistry::with_image();
+    for seconds in [100, 0, 200] {
+        let (other, _) = MemoryRegistry::with_image();
+        let occasion = Occasion {
+            now: after_now(seconds).unwrap(),
+            ..occasion()
+        };
+        let means = means(&other, &signer, Dating::Claimed);
+        let image = ImageRef::parse(IMAGE).unwrap();
+        let outcome = sign_image(&image, &annotated(&[]), means, occasion)
+            .await
+            .unwrap();
+        registry.adopt(&other, outcome.publication.record());
+    }
+    let outcome = sign_with(&registry, &signer, &annotated(&[]))
+        .await
+        .unwrap();
+    assert!(!is_signed(&outcome.publication));
+    assert_eq!(outcome.publication.record().date.claimed_at, Some(now()));
+}
+
+#[tokio::test]
+async fn a_signature_beside_a_publication_that_is_there_is_checked_too() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let trusted = || rules(&[&ONE], 1, TimeRules::MAX_INTERVAL);
+    let sign = async |witness: &Witness, env: &str| {
+        let stamping = stamping(&[witness], trusted(), Fewer::Refused);
+        let request = annotated(&[("env", env)]);
+        sign_dated(&registry, &signer, &request, Dating::Proven(&stamping)).await
+    };
+    sign(&Witness::of(&ONE), "prod").await.unwrap();
+    let another = Witness::scripted(&ONE, &[(Answer::At(0), Answer::OfAnother)]);
+    for witness in [&another, &Witness::of(&TWO)] {
+        let error = sign(witness, "test").await.unwrap_err();
+        is_refused(&error, "self-check-failed");
+        assert_eq!(witness.befores(), 0);
+        assert_eq!(registry.referrer_count(), 2);
+    }
+    let outcome = sign(&Witness::of(&ONE), "test").await.unwrap();
+    assert!(is_signed(&outcome.signature) && !is_signed(&outcome.publication));
+}
+
 #[tokio::test]
 async fn another_end_of_support_is_refused_before_any_key_is_used() {
     let published = annotated(&[]).supported_until(until("2027-11-23T00:00:00Z"));
     let same = annotated(&[("env", "prod")]).supported_until(until("2027-11-23T01:00:00+01:00"));
+    // It is written in whole seconds.
+    let fraction = annotated(&[("env", "prod")]).supported_until(until("2027-11-23T00:00:00.5Z"));
     let other = annotated(&[("env", "test")]).supported_until(until("2027-11-23T00:00:01Z"));
     let silent = annotated(&[("env", "test")]);
     let stamping = stamping(&[&Witness::of(&TWO)], trusting_both(), Fewer::Refused);
     for dating in [Dating::Claimed, Dating::Proven(&stamping)] {
         let (registry, _) = MemoryRegistry::with_image();
         let signer = TestSigner::new();
-        for request in [&published, &same, &silent] {
+        for request in [&published, &same, &fraction, &silent] {
             sign_dated(&registry, &signer, request, dating)
                 .await
                 .unwrap();

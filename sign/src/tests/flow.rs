@@ -155,19 +155,7 @@ async fn attach_statement(registry: &MemoryRegistry, signer: &TestSigner, statem
     let key = &signer.key().public_key;
     let payload = statement.as_bytes();
     let bundle = bundle::seal((IN_TOTO_PAYLOAD_TYPE, payload), &signature, key, &[]).unwrap();
-    let subject = image_manifest("{}").descriptor().clone();
-    let document = json!({
-        "schemaVersion": 2,
-        "artifactType": MEDIA_TYPE,
-        "config": Descriptor::of(EMPTY_CONFIG, b"{}"),
-        "layers": [Descriptor::of(MEDIA_TYPE, &bundle)],
-        "subject": subject,
-    });
-    let manifest =
-        Manifest::parse(document.to_string().into(), None, None, &Limits::TABLE).unwrap();
-    registry.list(manifest.descriptor().clone());
-    registry.put(manifest);
-    registry.put_blob(bundle.into());
+    registry.attach_bundle(bundle.into());
 }
 
 #[tokio::test]
@@ -289,6 +277,33 @@ async fn no_more_artifacts_are_read_than_the_limit() {
         .await
         .unwrap();
     assert_eq!(registry.reads.load(Ordering::Relaxed), 7);
+}
+
+#[tokio::test]
+async fn no_more_bytes_are_read_than_the_limit() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let request = annotated(&[]);
+    let first = sign_with(&registry, &signer, &request).await.unwrap();
+    let mut bytes = 0;
+    for made in [&first.signature, &first.publication] {
+        let record = made.record();
+        bytes += registry.manifest_of(&record.manifest).bytes().len();
+        bytes += registry.blob_of(&record.bundle).len();
+    }
+    let within = |image_bytes: usize| {
+        let limits = Limits {
+            image_bytes: image_bytes as u64,
+            ..Limits::TABLE
+        };
+        Request::bounded(BTreeMap::new(), limits).unwrap()
+    };
+    let again = sign_with(&registry, &signer, &within(bytes)).await.unwrap();
+    assert!(is_nothing_new(&again));
+    let again = sign_with(&registry, &signer, &within(bytes - 1))
+        .await
+        .unwrap();
+    assert!(!is_nothing_new(&again));
 }
 
 #[tokio::test]

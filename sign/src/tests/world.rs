@@ -12,10 +12,12 @@ use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Explain, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
     Repository, Signer, Task, Timestamp,
-    manifest::Body,
+    bundle::MEDIA_TYPE,
+    manifest::{Body, EMPTY_CONFIG},
     registry::{Error, Failure, Refusal},
     signer::{self, KeyOrigin, Signed, SigningKey},
 };
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{Dating, Made, Means, Occasion, Outcome, Record, Request, SignError, file, sign_image};
@@ -94,6 +96,24 @@ impl MemoryRegistry {
     pub(super) fn lists(&self, digest: &Digest) -> bool {
         let listed = self.listed.lock().unwrap();
         listed.iter().any(|entry| entry.digest == *digest)
+    }
+
+    /// Puts a bundle beside the image, as cosign does: its manifest.
+    pub(super) fn attach_bundle(&self, bundle: Bytes) -> Digest {
+        let document = json!({
+            "schemaVersion": 2,
+            "artifactType": MEDIA_TYPE,
+            "config": Descriptor::of(EMPTY_CONFIG, b"{}"),
+            "layers": [Descriptor::of(MEDIA_TYPE, &bundle)],
+            "subject": image_manifest("{}").descriptor(),
+        });
+        let manifest =
+            Manifest::parse(document.to_string().into(), None, None, &Limits::TABLE).unwrap();
+        let digest = manifest.digest().clone();
+        self.list(manifest.descriptor().clone());
+        self.put(manifest);
+        self.put_blob(bundle);
+        digest
     }
 
     /// Puts a document of another registry beside the image.
