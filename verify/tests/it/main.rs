@@ -16,6 +16,8 @@ mod case;
 mod cases;
 mod codes;
 mod collecting;
+mod date_forgeries;
+mod date_properties;
 mod deadlines;
 mod fixtures;
 mod properties;

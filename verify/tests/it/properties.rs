@@ -19,7 +19,7 @@ use crate::{
     world::Fault,
 };
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -94,6 +94,7 @@ struct Plan {
     stand_in: bool,
 }
 
+const SIGNATURE: &str = "release-signature";
 const KEYS: [Key; 3] = [Key::Release, Key::Review, Key::Stranger];
 
 fn plans() -> impl Strategy<Value = Plan> {
@@ -264,14 +265,14 @@ proptest! {
     }
 }
 
-/// Verified evidence with one file changed, and everything that names it told so: only what is signed protects it.
-fn with_bundle(story: &Story, blob: Bytes) -> Story {
+/// Evidence with one bundle changed, and everything that names it told so: only what is signed protects it.
+pub(crate) fn with_bundle(story: &Story, name: &str, blob: Bytes) -> Story {
     let mut story = story.clone();
-    let mut manifest: Value =
-        serde_json::from_slice(&story.files["release-signature.manifest.json"]).unwrap();
+    let file = format!("{name}.manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&story.files[&file]).unwrap();
     manifest["layers"][0] = json!(Descriptor::of(MEDIA_TYPE, &blob));
-    story.put("release-signature.manifest.json", pretty(&manifest));
-    story.put("release-signature.blob.json", blob);
+    story.put(&file, pretty(&manifest));
+    story.put(&format!("{name}.blob.json"), blob);
     story
 }
 
@@ -292,7 +293,7 @@ proptest! {
         let bit = flip.index(good.len() * 8);
         let mut blob = good.to_vec();
         blob[bit / 8] ^= 1 << (bit % 8);
-        let altered = with_bundle(story, blob.clone().into());
+        let altered = with_bundle(story, SIGNATURE, blob.clone().into());
         if outcome(&altered.verify()) == "verified" {
             let [before, after] = [good.as_ref(), &blob].map(|bytes| Bundle::parse(bytes, &Limits::TABLE).unwrap());
             prop_assert_eq!(before.payload(), after.payload());
@@ -312,13 +313,13 @@ proptest! {
         let bit = flip.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
         *text = BASE64_STANDARD.encode(bytes).into();
-        let verdict = with_bundle(story, pretty(&bundle).into()).verify();
+        let verdict = with_bundle(story, SIGNATURE, pretty(&bundle).into()).verify();
         prop_assert_eq!(outcome(&verdict), "refused");
     }
 
     #[test]
     fn any_bytes_as_a_bundle_are_answered(bytes: Vec<u8>) {
-        let verdict = with_bundle(signed(), bytes.into()).verify();
+        let verdict = with_bundle(signed(), SIGNATURE, bytes.into()).verify();
         prop_assert_eq!(outcome(&verdict), "refused");
     }
 
@@ -339,11 +340,11 @@ fn every_cut_of_a_bundle_is_refused() {
     let story = signed();
     let good = &story.files["release-signature.blob.json"];
     assert_eq!(
-        outcome(&with_bundle(story, good.clone()).verify()),
+        outcome(&with_bundle(story, SIGNATURE, good.clone()).verify()),
         "verified"
     );
     for length in 0..good.len() - 2 {
-        let verdict = with_bundle(story, good.slice(..length)).verify();
+        let verdict = with_bundle(story, SIGNATURE, good.slice(..length)).verify();
         assert_eq!(outcome(&verdict), "refused", "{length}");
     }
 }

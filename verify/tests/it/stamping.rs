@@ -60,7 +60,7 @@ impl Tsa {
 }
 
 /// What is stamped.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Over {
     /// What is due on its side: the constant, or the signature.
     Due,
@@ -71,7 +71,7 @@ pub(crate) enum Over {
 }
 
 /// One stamp: whose, when, how, of what, and what is then done to it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stamping {
     authority: Tsa,
     /// RFC 3339, with the fraction that the stamp is to have.
