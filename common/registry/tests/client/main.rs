@@ -7,10 +7,16 @@
     clippy::indexing_slicing,
     reason = "tests fail by panicking"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of an adapter: how long it waits is measured"
+)]
 
 mod bounds;
 mod logins;
 mod reading;
 mod redirects;
+mod removing;
+mod tsa;
 mod world;
 mod writing;
