@@ -23,8 +23,8 @@ use countersign_stand_in::tsa::{self, GenTime, Mode};
 use countersign_trust_roots::{
     Authorities, Authority, TimeAuthority, TimeRules,
     document::{
-        Budget, Expected, Kind, Refusal, Side, StampBudget, StandIn, Unbound, authenticity,
-        binding, dating, judge,
+        Budget, Expected, Kind, Refusal, Side, StandIn, Unbound, authenticity, binding, dating,
+        judge,
     },
     format::{self, Claim, Fetched},
     time::{Interval, Standing, TimeRulesError, Window},
@@ -153,8 +153,11 @@ fn dated_within(claim: &Claim, rules: &TimeRules, stamps: usize) -> Result<Dated
     judge(&expected(), &authorities, |case| {
         let authentic = authenticity::check(case, claim, &mut Budget::of(1))?;
         let bound = binding::check(authentic, &Kind::Publication)?;
-        let mut budget = StampBudget::of(stamps);
-        let dated = dating::check(&bound, rules, at(NOW), &mut budget)?;
+        let limits = Limits {
+            time_stamps_checked: stamps,
+            ..Limits::TABLE
+        };
+        let dated = dating::check(&bound, rules, at(NOW), &limits)?;
         Ok((
             dated.interval(),
             dated.before().operators.clone(),
@@ -382,10 +385,11 @@ fn a_compromised_operator_is_no_witness_whatever_its_stamps_say() {
 fn each_stamp_that_is_checked_is_paid() {
     let said = claim(&[(0, NOW), (0, NOW)], &[(2, NOW), (0, NOW)]);
     let one = rules(vec![trusted(0, "one")], 1);
-    dated_within(&said, &one, 4).unwrap();
+    // Two on each side.
+    dated_within(&said, &one, 2).unwrap();
     // The last one is the good one.
-    let refused = dated_within(&said, &one, 3).unwrap_err();
-    assert_eq!(refused, Refusal::TsaUntrusted { side: Side::After });
+    let refused = dated_within(&said, &one, 1).unwrap_err();
+    assert_eq!(refused, Refusal::StampsTooMany { limit: 1 });
     let refused = dated_within(&said, &one, 0).unwrap_err();
     assert_eq!(refused, Refusal::StampsTooMany { limit: 0 });
 }

@@ -93,7 +93,7 @@ fn refusal(der: &[u8]) -> KeyError {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn two_implementations_agree_on_ecdsa(seed in 1_u8.., message: Vec<u8>, flip in 0_usize..512) {
+    fn two_implementations_agree_on_ecdsa(seed in 1_u8..255, message: Vec<u8>, flip in 0_usize..512) {
         let signed: OracleSignature = signing_key(seed).sign(&message);
         let der = signed.to_der().as_bytes().to_vec();
         let oracle = VerifyingKey::from(&signing_key(seed));

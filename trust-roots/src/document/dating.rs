@@ -210,19 +210,21 @@ impl<'r> Stamps<'r> {
                     refused: self.refused,
                 },
             )),
-            // A stamp that was refused says more than a count.
-            None => {
-                Err(self
-                    .refused
-                    .into_iter()
-                    .next()
-                    .unwrap_or(Refusal::TimeEvidenceInsufficient {
-                        side: self.side,
-                        found: operators.len(),
-                        threshold: rules.threshold().get(),
-                    }))
-            }
+            None => Err(self.nearest(operators.len(), rules)),
         }
+    }
+
+    /// Why so few count. Stamps that were not looked at may have; and one that was refused says more than a count.
+    fn nearest(self, found: usize, rules: &TimeRules) -> Refusal {
+        let is_unseen = |refusal: &&Refusal| matches!(refusal, Refusal::StampsTooMany { .. });
+        let unseen = self.refused.iter().find(is_unseen).cloned();
+        unseen
+            .or(self.refused.into_iter().next())
+            .unwrap_or(Refusal::TimeEvidenceInsufficient {
+                side: self.side,
+                found,
+                threshold: rules.threshold().get(),
+            })
     }
 }
 

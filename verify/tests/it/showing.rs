@@ -142,7 +142,8 @@ fn ten_findings_are_shown_and_the_rest_is_counted() {
     let crowd = |count: usize| {
         (0..count)
             .fold(Story::new("", ""), |story, number| {
-                story.signed(&Signing::by(Key::Stranger).named(&format!("stranger-{number}")))
+                let stranger = Signing::by(Key::Stranger).annotated("number", number);
+                story.signed(&stranger.named(&format!("stranger-{number}")))
             })
             .verify()
     };

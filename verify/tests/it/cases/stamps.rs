@@ -280,14 +280,15 @@ pub(super) fn outside_validity() -> Vec<Story> {
 /// How much of what anybody may add is looked at.
 pub(super) fn bounds() -> Vec<Story> {
     let stamped = |story: Story, checked: usize| {
-        dated(story).signed(&publication()).with(|case| {
+        let publication = publication().stamped([before()], [Tsa::Two.at(AFTER), after()]);
+        dated(story).signed(&publication).with(|case| {
             case.limits.insert("timeStampsChecked".to_owned(), checked);
         })
     };
     let as_many = "verified--as-many-stamps-as-are-checked";
     vec![
         stamped(
-            Story::new(as_many, "One inside and one of the signature."),
+            Story::new(as_many, "The second of the signature counts."),
             2,
         ),
         stamped(
