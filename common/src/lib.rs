@@ -8,6 +8,7 @@
     allow(clippy::string_slice, reason = "tests cut ASCII texts of their own")
 )]
 
+pub mod age;
 pub mod algorithm;
 pub mod bundle;
 pub mod digest;
@@ -32,6 +33,7 @@ pub mod timestamp;
 use std::{future::Future, pin::Pin};
 
 pub use self::{
+    age::Age,
     algorithm::Algorithm,
     bundle::Bundle,
     digest::Digest,

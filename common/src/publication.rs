@@ -176,7 +176,7 @@ pub enum PublicationError {
     #[error("a time of the publication is not written in RFC 3339")]
     Time,
     /// Too many time stamps.
-    #[error("the publication has more than {limit} time stamps")]
+    #[error("more than {limit} time stamps lie inside")]
     TooManyTimeStamps {
         /// How many are read.
         limit: usize,

@@ -9,7 +9,7 @@ use countersign_common::{
     Descriptor, Digest, Limits, PinnedImage, Registry, Timestamp,
     bundle::MEDIA_TYPE,
     manifest::{Body, EMPTY_CONFIG},
-    registry::{Error, Failure},
+    registry::{Error, Failure, Refusal},
 };
 use countersign_trust_roots::{
     TimeRules,
@@ -30,6 +30,8 @@ const PARALLEL: usize = 16;
 pub(crate) struct Existing {
     found: Vec<Found>,
     limits: Limits,
+    /// Why nothing was listed, if that was refused.
+    pub(crate) unlisted: Option<Refusal>,
 }
 
 /// Claims of one artifact, and the blob they were read from.
@@ -53,11 +55,12 @@ impl Existing {
         registry: &dyn Registry,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let listed = match registry.referrers(image.repository(), image.digest()).await {
-            Ok(listed) => listed,
+        let listing = registry.referrers(image.repository(), image.digest());
+        let (listed, unlisted) = match listing.await {
+            Ok(listed) => (listed, None),
             Err(Failure::Error(error)) => return Err(error),
             // More junk than is listed hides a signature from this search, which then is made once more.
-            Err(Failure::Refusal(_)) => Vec::new(),
+            Err(Failure::Refusal(refusal)) => (Vec::new(), Some(refusal)),
         };
         let allowance = &AtomicU64::new(limits.image_bytes);
         let fetch = |descriptor: Descriptor| async move {
@@ -75,6 +78,7 @@ impl Existing {
         Ok(Self {
             found: found.into_iter().flatten().collect(),
             limits: *limits,
+            unlisted,
         })
     }
 

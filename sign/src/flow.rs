@@ -181,7 +181,11 @@ pub async fn attest_image(
                 signatures: request.limits().referrers,
                 ..*request.limits()
             };
-            Some(Existing::collect(&image, means.registry, &limits).await?)
+            let mut existing = Existing::collect(&image, means.registry, &limits).await?;
+            if let Some(refusal) = existing.unlisted.take() {
+                return Err(Refusal::from(refusal).into());
+            }
+            Some(existing)
         }
     };
     let work = Work { means, occasion };

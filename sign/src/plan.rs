@@ -17,6 +17,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{Request, SealError, SelfChecked};
 
+/// The longest statement of an attestation, in bytes: base64 adds a third, and eight stamps of the signature as much as they may.
+const ATTESTED: usize = Limits::TABLE.attestation / 16 * 11;
+
 /// What will be signed, to the last byte, and with which key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
@@ -86,7 +89,13 @@ pub fn plan_attestation(
 ) -> Result<Plan, SealError> {
     let about = (image.repository(), image.digest());
     let payload = predicate.to_payload(kind, about, &marks(key), stamps)?;
-    // What verifiers would refuse to read must not be signed.
+    // What verifiers would refuse to fetch or to read must not be signed.
+    if payload.len() > ATTESTED {
+        return Err(SealError::TooLarge {
+            bytes: payload.len(),
+            limit: ATTESTED,
+        });
+    }
     Statement::parse(&payload, &Limits::TABLE).map_err(SealError::Unreadable)?;
     let plan = Plan::of(image, key, Kind::Attestation(kind.clone()), payload);
     Ok(Plan {

@@ -122,6 +122,16 @@ pub enum SealError {
     /// Not as a statement or a bundle.
     #[error("the signature cannot be written: {0}")]
     Statement(#[from] JsonError),
+    /// As a bundle that nobody would fetch.
+    #[error(
+        "the statement has {bytes} bytes; more than {limit} do not fit into what verifiers fetch"
+    )]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+        /// How many would do.
+        limit: usize,
+    },
     /// As a statement that nobody would read.
     #[error("the statement could not be read back: {0}")]
     Unreadable(StatementError),
@@ -130,14 +140,22 @@ pub enum SealError {
 impl SealError {
     /// The code of everything that cannot be written.
     pub const CODE: Code = Code::new("seal-failed");
+    /// The code of what is too much.
+    pub const TOO_LARGE: Code = Code::new("too-large");
 }
 
 impl Explain for SealError {
     fn code(&self) -> Code {
-        Self::CODE
+        match self {
+            Self::TooLarge { .. } => Self::TOO_LARGE,
+            _ => Self::CODE,
+        }
     }
 
     fn remedy(&self) -> String {
+        if let Self::TooLarge { .. } = self {
+            return "attest less: a digest of the rest and where it lies".to_owned();
+        }
         "report this: nothing that a person does should lead here".to_owned()
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
 
 /// The file, within the limit of what verifiers fetch: base64 and the bundle around it come on top.
 fn predicate(arguments: &Attest) -> Result<Predicate, Stop> {
-    let limit = Limits::TABLE.attestation / 16 * 11;
+    let limit = Limits::TABLE.attestation / 16 * 10;
     let bytes = files::read_within(&arguments.predicate, limit as u64)?;
     Predicate::parse(&bytes, &Limits::TABLE).map_err(|source| {
         let path = arguments.predicate.display().to_string();

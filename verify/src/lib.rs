@@ -8,7 +8,6 @@ mod collect;
 mod deadline;
 mod evidence;
 mod refusal;
-mod shown;
 pub mod verdict;
 mod verifier;
 

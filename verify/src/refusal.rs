@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use countersign_common::{
-    Code, Digest, Escaped, Explain, Timestamp, manifest::Platform, predicate::PredicateType,
+    Age, Code, Digest, Escaped, Explain, Timestamp, manifest::Platform, predicate::PredicateType,
     registry,
 };
 use countersign_trust_roots::{
     document::{self, Kind},
     format::ReadError,
 };
-
-use crate::shown::Age;
 
 /// Found out, and the answer is no.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +75,8 @@ pub enum Refusal {
     },
     /// Published later than is accepted.
     #[error(
-        "it may have been published as late as {not_after}, {} ago; {limit}",
-        Age(*age)
+        "it may have been published as late as {}, {} ago; {limit}",
+        not_after.to_rfc3339(), Age(*age)
     )]
     ImageTooNew {
         /// The latest that it can have been published.
@@ -90,8 +88,8 @@ pub enum Refusal {
     },
     /// Published earlier than is accepted.
     #[error(
-        "it may have been published as early as {not_before}, {} ago; {limit}",
-        Age(*age)
+        "it may have been published as early as {}, {} ago; {limit}",
+        not_before.to_rfc3339(), Age(*age)
     )]
     ImageTooOld {
         /// The earliest that it can have been published.
@@ -124,6 +122,14 @@ pub enum Refusal {
     /// What the registry delivered is refused.
     #[error(transparent)]
     Registry(#[from] registry::Refusal),
+    /// A publication that counts and whose date does not.
+    #[error("the publication {} proves no date: {source}", artifact.short())]
+    Undated {
+        /// The artifact's manifest.
+        artifact: Digest,
+        /// Why not.
+        source: document::Refusal,
+    },
     /// No signature at all.
     #[error("{subject} has no signature{}", found_instead(found))]
     SignatureMissing {
@@ -261,7 +267,9 @@ impl Explain for Refusal {
             Self::ChildNotImage { .. } => Code::new("format-not-allowed"),
             Self::Damaged { source, .. } => source.code(),
             Self::DescriptorMismatch { .. } => Code::new("descriptor-mismatch"),
-            Self::Document { source, .. } | Self::Stamp { source, .. } => source.code(),
+            Self::Document { source, .. }
+            | Self::Stamp { source, .. }
+            | Self::Undated { source, .. } => source.code(),
             Self::EvidenceTooLarge { .. } => Code::new("too-large"),
             Self::ImageEndOfLife { .. } => Code::new("image-end-of-life"),
             Self::ImageTooNew { .. } => Code::new("image-too-new"),
@@ -284,7 +292,9 @@ impl Explain for Refusal {
             Self::ChildNotImage { .. } => "name the image itself, by its digest".to_owned(),
             Self::Damaged { source, .. } => source.remedy(),
             Self::DescriptorMismatch { .. } => "push the index again with a tool that writes true descriptors".to_owned(),
-            Self::Document { source, .. } | Self::Stamp { source, .. } => source.remedy(),
+            Self::Document { source, .. }
+            | Self::Stamp { source, .. }
+            | Self::Undated { source, .. } => source.remedy(),
             Self::EvidenceTooLarge { .. } => "remove what should not refer to this image".to_owned(),
             Self::ImageEndOfLife { .. } => "move to a release that is supported".to_owned(),
             Self::ImageTooNew { .. } => "wait, or use a release that is older".to_owned(),

@@ -5,6 +5,7 @@
 //! certificate is anybody's who is trusted is not known here.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -41,7 +42,6 @@ const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// One authority, reached over HTTP.
-#[derive(Debug)]
 pub struct TsaClient {
     url: Url,
     operator: String,
@@ -209,6 +209,16 @@ impl TsaClient {
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.to_string()
+    }
+}
+
+/// Without what may be secret of its URL.
+impl fmt::Debug for TsaClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TsaClient")
+            .field("url", &self.shown())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
         Answer, ONE, TWO, Witness, Written, after_now, image_digest, stamp, stamping, trusting_both,
     },
     world::{
-        Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, means, occasion,
-        sign_with,
+        Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_refused, means,
+        occasion, sign_with,
     },
 };
 use crate::{
@@ -379,4 +379,46 @@ async fn no_more_is_read_than_is_listed_before_it_is_replaced() {
         .unwrap();
     assert_eq!(attested.replaced.len(), 3);
     assert_eq!(registry.referrer_count(), 3);
+}
+
+#[tokio::test]
+async fn what_is_not_listed_cannot_be_replaced_but_added_to() {
+    let (mut registry, _) = MemoryRegistry::with_image();
+    registry.fault = Some(Fault::ListingTooLong);
+    let signer = TestSigner::new();
+    let replacing = attestation("spdx", PREDICATE, Earlier::Replaced);
+    let error = attest(&registry, &signer, &replacing, Dating::Claimed)
+        .await
+        .unwrap_err();
+    is_refused(&error, "referrers-too-many");
+    assert_eq!(signer.count(), 0);
+    assert!(registry.is_untouched());
+    added(&registry, &signer, "spdx").await;
+}
+
+#[tokio::test]
+async fn more_than_verifiers_fetch_is_not_signed() {
+    let (registry, _) = MemoryRegistry::with_image();
+    let signer = TestSigner::new();
+    let smallest = attestation("spdx", r#"{"a":""}"#, Earlier::Kept);
+    let smallest = attest(&registry, &TestSigner::new(), &smallest, Dating::Claimed).await;
+    let smallest = smallest.unwrap();
+    let around = Written::read(&registry, smallest.made.record())
+        .payload()
+        .len();
+    let sized = |statement: usize| {
+        let predicate = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length));
+        attestation("spdx", &predicate(statement - around), Earlier::Kept)
+    };
+    let (limit, dating) = (11 << 20, Dating::Claimed);
+    let error = attest(&registry, &signer, &sized(limit + 1), dating)
+        .await
+        .unwrap_err();
+    is_refused(&error, "too-large");
+    assert_eq!(signer.count(), 0);
+    let attested = attest(&registry, &signer, &sized(limit), dating)
+        .await
+        .unwrap();
+    let written = Written::read(&registry, attested.made.record());
+    assert_eq!(written.payload().len(), limit);
 }

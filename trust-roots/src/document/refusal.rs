@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use countersign_common::{Code, Digest, Escaped, Explain, Repository, Timestamp, rfc3161::Invalid};
+use countersign_common::{
+    Age, Code, Digest, Escaped, Explain, Repository, Timestamp, rfc3161::Invalid,
+};
 
 use super::{binding::shown, dating::Side};
 use crate::time::Interval;
@@ -33,8 +35,8 @@ pub enum Refusal {
     },
     /// An interval so wide that it says nothing.
     #[error(
-        "its time stamps only show that it was signed between {} and {}, which is {:?}; at most {limit:?} is accepted",
-        interval.not_before().to_rfc3339(), interval.not_after().to_rfc3339(), interval.width()
+        "its time stamps only show that it was signed between {} and {}, which is {}; at most {} is accepted",
+        interval.not_before().to_rfc3339(), interval.not_after().to_rfc3339(), Age(interval.width()), Age(*limit)
     )]
     DateTooImprecise {
         /// What they show.
@@ -72,7 +74,8 @@ pub enum Refusal {
         trusted: Vec<String>,
     },
     /// Signed for another repository.
-    #[error("it was signed for {}, not for {expected}", Escaped(named))]
+    // Letters beyond ASCII may look like those of the true name.
+    #[error("it was signed for {}, not for {expected}", named.escape_default())]
     RepositoryMismatch {
         /// The repository that was asked about.
         expected: Repository,
@@ -291,7 +294,8 @@ impl Explain for Refusal {
                 "suspect tampering: the signature, its content or the trusted key was changed; sign the image again if the key is right"
                     .to_owned()
             }
-            Self::SignaturesTooMany { .. } | Self::StampsTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
+            Self::SignaturesTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),
+            Self::StampsTooMany { .. } => "remove the copies of it whose time stamps are none of yours".to_owned(),
             Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => {
                 "sign again, with another time-stamp authority if its stamps stay so".to_owned()
             }
@@ -312,7 +316,7 @@ impl Explain for Refusal {
                 "sign with a time-stamp authority that is trusted; or, if this one is to be, verify with its `--tsa-chain`"
                     .to_owned()
             }
-            Self::TypeMismatch { .. } => "sign the image itself with `countersign sign`".to_owned(),
+            Self::TypeMismatch { .. } => "sign the image with `countersign sign`, and attest about it with `countersign attest`".to_owned(),
         }
     }
 }

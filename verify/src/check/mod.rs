@@ -124,7 +124,8 @@ impl<'id, 'e> Found<'id, 'e> {
     }
 }
 
-/// The publications whose date is proven. Without anybody to believe about time none is, and nothing is to be said of it.
+/// The publications whose date is proven. Without anybody to believe about time none is, and where none is demanded nothing
+/// is to be said of it.
 fn dated<'b, 'id, 'e>(
     verifier: &Verifier,
     publications: &'b [Bound<'id, 'e>],
@@ -132,15 +133,14 @@ fn dated<'b, 'id, 'e>(
     found: &mut Findings,
 ) -> Vec<dating::Dated<'b, 'id, 'e>> {
     let mut dated = Vec::new();
-    if verifier.time.authorities().is_empty() {
+    if verifier.time.authorities().is_empty() && verifier.demand.level() == Level::Signed {
         return dated;
     }
     for publication in publications {
         match dating::check(publication, &verifier.time, now, &verifier.limits) {
             Ok(publication) => dated.push(publication),
-            Err(source) => found.refused(&Refusal::Document {
+            Err(source) => found.refused(&Refusal::Undated {
                 artifact: publication.claim().artifact.clone(),
-                kind: Kind::Publication,
                 source,
             }),
         }

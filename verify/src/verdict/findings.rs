@@ -104,7 +104,7 @@ impl Rank {
                     | document::Refusal::SignaturesTooMany { .. },
                 ..
             } => Self::Invalid,
-            Refusal::Document { .. } => Self::Authentic,
+            Refusal::Document { .. } | Refusal::Undated { .. } => Self::Authentic,
             Refusal::Misplaced { .. } => Self::Misplaced,
             Refusal::Damaged { .. } | Refusal::Transfer { .. } => Self::Damaged,
             _ => Self::Invalid,

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Escaped, Timestamp};
+use countersign_common::{Age, Escaped, Timestamp};
 
 use super::{
     Authenticity, CountedAttestation, CountedSignature, Fault, Finding, Freshness, Integrity,
     Occasion, Outcome, Published, Reason, SignatureOrigin, Verdict,
 };
-use crate::shown::Age;
 
 /// Findings shown; a registry full of junk must not flood a log.
 const SHOWN: usize = 10;
@@ -138,7 +137,7 @@ fn authenticity(authenticity: &Authenticity) -> String {
         }
         Authenticity::NotSigned { reasons } => format!("FAILED: {}", codes(reasons)),
         Authenticity::Undecided { .. } => {
-            "UNKNOWN: what may have signed it could not be fetched".to_owned()
+            "UNKNOWN: what may have signed or attested it could not be fetched".to_owned()
         }
         Authenticity::NotJudged => "not judged: there is nothing to judge".to_owned(),
     }

@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 /// A length of time, to its two largest units that count something: `41 days 3 hours`.
-pub(crate) struct Age(pub(crate) Duration);
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Age(pub Duration);
 
 const UNITS: [(u64, &str); 4] = [
     (86_400, "day"),
