@@ -124,7 +124,7 @@ fn a_pipeline_signs_and_verifies_through_every_stand_in() {
             .ends(0)
             .says("signed: ")
             .says("(level `dated`)")
-            .says("each end stamped by 2 operators (1 required)")
+            .says("each end stamped by 2 operators (2 required)")
             .says("A DEMONSTRATION KEY");
     }
 }

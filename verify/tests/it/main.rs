@@ -16,6 +16,7 @@ mod case;
 mod cases;
 mod codes;
 mod collecting;
+mod date_crowds;
 mod date_forgeries;
 mod date_properties;
 mod deadlines;

@@ -1,0 +1,286 @@
+//! Dates beside a crowd: copies and junk that use tries up, and artifacts that nobody could look at.
+
+use countersign_common::Digest;
+use countersign_stand_in::tsa::{Defect, TimeAuthority};
+use countersign_trust_roots::time::Interval;
+use countersign_verify::Verdict;
+
+use crate::{
+    case::DemandedLevel,
+    fixtures::{decisive_codes, outcome},
+    signing::{Key, Signing},
+    stamping::{AFTER, BEFORE, Over, Stamping, Tsa},
+    story::Story,
+    world::Fault,
+};
+
+const CHILD: &str = "image.manifest.json";
+const INDEX: &str = "index.manifest.json";
+
+/// A date is demanded, and one authority is believed.
+fn demanded() -> Story {
+    Story::new("", "")
+        .timed_by(Tsa::One)
+        .with(|case| case.demand.level = Some(DemandedLevel::Dated))
+}
+
+fn honest() -> Signing {
+    Signing::publication(Key::Release)
+}
+
+fn limited(story: &Story, name: &str, limit: usize) -> Story {
+    story.clone().with(|case| {
+        case.limits.insert(name.to_owned(), limit);
+    })
+}
+
+/// Where an artifact is among those that are tried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    First,
+    Last,
+}
+
+/// With one more signature, tried before all others or after them.
+fn placed(mut story: Story, signing: &Signing, place: Place) -> Story {
+    let others: Vec<_> = story
+        .files
+        .keys()
+        .filter(|file| file.ends_with(".manifest.json") && *file != CHILD)
+        .map(|file| story.digest(file))
+        .collect();
+    let sealed = signing
+        .clone()
+        .named("placed")
+        .seal(&story.descriptor(CHILD));
+    let text = std::str::from_utf8(&sealed.manifest).unwrap();
+    let manifest = (0..100_000)
+        .map(|number| text.replace("placed", &format!("placed-{number}")))
+        .find(|manifest| {
+            let digest = Digest::sha256(manifest.as_bytes());
+            (others.iter()).all(|other| (*other < digest) == (place == Place::Last))
+        })
+        .unwrap();
+    story.put("placed.manifest.json", manifest);
+    story.put("placed.blob.json", sealed.blob);
+    story
+}
+
+#[track_caller]
+fn assert_outcome(story: &Story, expected: &str) -> Verdict {
+    let verdict = story.verify();
+    assert_eq!(outcome(&verdict), expected, "{verdict}");
+    verdict
+}
+
+/// The interval that the honest publication proves alone.
+fn interval_alone() -> Interval {
+    interval(&assert_outcome(&demanded().signed(&honest()), "verified"))
+}
+
+fn interval(verdict: &Verdict) -> Interval {
+    verdict.freshness().published().unwrap().interval
+}
+
+/// Eight stamps that anybody may put beside a signature. Four of them are of it.
+fn junk(copy: usize) -> [Stamping; 8] {
+    let at = |authority: Tsa, second: usize| {
+        authority.at(format!("2026-11-24T08:{copy:02}:{second:02}Z").leak())
+    };
+    [
+        at(Tsa::One, 0).over(Over::Other(b"another signature")),
+        at(Tsa::One, 1).over(Over::Other(b"a third")),
+        at(Tsa::One, 2).over(Over::Payload),
+        at(Tsa::One, 3).edited(|der| der.truncate(40)),
+        at(Tsa::One, 4).with(Defect::SignatureFlipped),
+        at(Tsa::Three, 5),
+        at(Tsa::Three, 6),
+        at(Tsa::Three, 7),
+    ]
+}
+
+#[test]
+fn copies_with_junk_stamps_hide_no_date() {
+    let inside = || [Tsa::One.at(BEFORE)];
+    let copies = (0..30).fold(demanded(), |story, copy| {
+        let signing = honest().stamped(inside(), junk(copy));
+        story.signed(&signing.named(&format!("copy-{copy}")))
+    });
+    assert_outcome(&copies, "refused");
+    let story = placed(copies, &honest(), Place::Last);
+    assert_eq!(
+        interval(&assert_outcome(&story, "verified")),
+        interval_alone()
+    );
+    // They are one document, and what is of another content costs nothing.
+    let once = limited(&story, "signatures", 1);
+    assert_outcome(&limited(&once, "timeStampsChecked", 121), "verified");
+    let verdict = assert_outcome(&limited(&once, "timeStampsChecked", 120), "refused");
+    assert_eq!(decisive_codes(&verdict), ["too-large"]);
+}
+
+#[test]
+fn more_copies_without_stamps_than_are_tried_hide_no_date() {
+    let bare = honest().stamped([Tsa::One.at(BEFORE)], []).named("copy");
+    let mut story = demanded();
+    let sealed = bare.seal(&story.descriptor(CHILD));
+    let text = std::str::from_utf8(&sealed.manifest).unwrap();
+    story.put("copy.blob.json", sealed.blob);
+    for copy in 0..110 {
+        let manifest = text.replace("copy", &format!("copy-{copy}"));
+        story.put(&format!("copy-{copy}.manifest.json"), manifest);
+    }
+    assert_outcome(&story, "refused");
+    for place in [Place::First, Place::Last] {
+        let story = placed(story.clone(), &honest(), place);
+        let verdict = assert_outcome(&story, "verified");
+        assert_eq!(interval(&verdict), interval_alone(), "{place:?}");
+        assert_outcome(&limited(&story, "signatures", 1), "verified");
+    }
+}
+
+/// One of those that were not tried may have been an earlier publication.
+#[test]
+fn no_date_is_proven_while_a_publication_was_not_tried() {
+    let ends = [
+        "2027-01-01T00:00:00Z",
+        "2027-01-02T00:00:00Z",
+        "2027-01-03T00:00:00Z",
+    ];
+    let bad = |until: &'static str| Signing {
+        supported_until: Some(until),
+        edit_signature: |signature| *signature.last_mut().unwrap() ^= 1,
+        ..honest().named(&format!("bad-until-{until}"))
+    };
+    let crowd = ends
+        .iter()
+        .fold(demanded(), |story, until| story.signed(&bad(until)));
+    for place in [Place::First, Place::Last] {
+        let story = placed(crowd.clone(), &honest(), place);
+        let verdict = assert_outcome(&limited(&story, "signatures", 3), "refused");
+        assert!(
+            decisive_codes(&verdict).contains(&"signatures-too-many"),
+            "{place:?}: {verdict}"
+        );
+        let verdict = assert_outcome(&limited(&story, "signatures", 4), "verified");
+        assert_eq!(interval(&verdict), interval_alone(), "{place:?}");
+    }
+    // Where no date is demanded it is a signature like others.
+    let signed = placed(crowd, &honest(), Place::First).with(|case| case.demand.level = None);
+    assert_outcome(&limited(&signed, "signatures", 3), "verified");
+}
+
+#[test]
+fn what_could_not_be_fetched_may_be_earlier_and_is_never_later() {
+    let older = honest()
+        .stamped(
+            [Tsa::One.at("2026-11-24T08:00:00Z")],
+            [Tsa::One.at("2026-11-24T08:00:01Z")],
+        )
+        .named("older");
+    // An hour old, and two hours.
+    let both = demanded().signed(&honest()).signed(&older);
+    let aged = |min_age: Option<u64>, max_age: Option<u64>| {
+        both.clone().with(|case| {
+            case.demand.dates.min_age = min_age;
+            case.demand.dates.max_age = max_age;
+        })
+    };
+    assert_outcome(&aged(Some(5_400), None), "verified");
+    assert_outcome(&aged(Some(7_198), None), "refused");
+    assert_outcome(&aged(None, Some(5_400)), "refused");
+    for fault in Fault::ERRORS.into_iter().chain([Fault::Absent]) {
+        for request in ["blob older.blob.json", "manifest older.manifest.json"] {
+            for (min_age, max_age, expected) in [
+                (Some(5_400), None, "undecided"),
+                (Some(3_597), None, "verified"),
+                (None, Some(3_600), "refused"),
+                (None, Some(3_601), "verified"),
+                // Nothing earlier is younger.
+                (Some(5_400), Some(3_600), "refused"),
+            ] {
+                let story = aged(min_age, max_age).with(|case| {
+                    case.faults.insert(request.to_owned(), fault);
+                });
+                let verdict = story.verify();
+                assert_eq!(
+                    outcome(&verdict),
+                    expected,
+                    "{request}, {fault:?}, {min_age:?}, {max_age:?}: {verdict}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_date_of_a_child_may_be_what_could_not_be_fetched_beside_its_index() {
+    let indexed = || {
+        demanded()
+            .indexed(|_| ())
+            .with(|case| case.demand.platform = Some("linux/amd64".to_owned()))
+    };
+    for (signed, published) in [(CHILD, INDEX), (INDEX, CHILD)] {
+        let undated = indexed().signed_for(signed, &Signing::by(Key::Release));
+        let verdict = assert_outcome(&undated, "refused");
+        assert_eq!(decisive_codes(&verdict), ["publication-missing"]);
+        let story = undated.signed_for(published, &honest());
+        assert_outcome(&story, "verified");
+        for fault in Fault::ERRORS {
+            for request in [
+                "manifest release-publication.manifest.json",
+                "blob release-publication.blob.json",
+                &format!("referrers {published}"),
+            ] {
+                let failing = story.clone().with(|case| {
+                    case.faults.insert(request.to_owned(), fault);
+                });
+                let verdict = failing.verify();
+                assert_eq!(
+                    outcome(&verdict),
+                    "undecided",
+                    "{signed}, {request}, {fault:?}: {verdict}"
+                );
+            }
+        }
+    }
+}
+
+/// The roots differ, so both are believed; what stamps is one key all the same.
+#[test]
+fn one_key_below_the_roots_of_two_operators_is_one_witness() {
+    let other_root =
+        TimeAuthority::from_pem(include_str!("../../../fixtures/time-authorities/one.pem"))
+            .unwrap()
+            .other_root_pem();
+    let with_other_root = |story: Story| {
+        let mut story = story.timed_by_as(Tsa::One, |document| {
+            document.operator = "other.example".to_owned();
+            document.chain = "other.tsa.pem".to_owned();
+        });
+        story.put("other.tsa.pem", other_root.clone());
+        story
+    };
+    let below_other = |time| Tsa::One.at(time).with(Defect::OtherRoot);
+    let demanding = |story: Story, threshold: usize| {
+        story.with(|case| case.time_threshold = Some(threshold.try_into().unwrap()))
+    };
+    let by_one_key = honest().stamped(
+        [Tsa::One.at(BEFORE), below_other(BEFORE)],
+        [Tsa::One.at(AFTER), below_other(AFTER)],
+    );
+    let both = with_other_root(demanded()).signed(&by_one_key);
+    let verdict = assert_outcome(&demanding(both.clone(), 2), "refused");
+    assert_eq!(decisive_codes(&verdict), ["time-evidence-insufficient"]);
+    assert_outcome(&demanding(both, 1), "verified");
+    // Each of them counts alone, and beside a second key.
+    let alone = honest().stamped([below_other(BEFORE)], [below_other(AFTER)]);
+    let only_other = with_other_root(demanded().with(|case| case.time_authorities.clear()));
+    assert_outcome(&only_other.signed(&alone), "verified");
+    let by_two_keys = honest().stamped(
+        [below_other(BEFORE), Tsa::Two.at(BEFORE)],
+        [below_other(AFTER), Tsa::Two.at(AFTER)],
+    );
+    let two = with_other_root(demanded()).timed_by(Tsa::Two);
+    assert_outcome(&demanding(two.signed(&by_two_keys), 2), "verified");
+}
