@@ -3,7 +3,10 @@
 //! Whoever may push can copy a document as often as he likes, with other stamps and another hint beside it. The copies are
 //! one document: they cost one try, and what all of them carry counts as if it lay in one.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use countersign_common::{Digest, bundle::ClaimedSigner};
 use countersign_trust_roots::format::Claim;
@@ -14,6 +17,8 @@ use crate::evidence::{Artifact, Content};
 pub(super) struct Document<'e> {
     pub(super) subject: &'e Digest,
     pub(super) claim: Cow<'e, Claim>,
+    /// Its stamps, as a set: comparing each with each would take time that grows with the square of what strangers add.
+    stamps: HashSet<&'e str>,
 }
 
 /// All of them, in the order of their artifacts.
@@ -31,10 +36,11 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
             let key = (&artifact.subject, claim.document_digest());
             let position = *known.entry(key).or_insert(documents.len());
             match documents.get_mut(position) {
-                Some(document) => join(&mut document.claim, claim),
+                Some(document) => document.join(claim),
                 None => documents.push(Document {
                     subject: &artifact.subject,
                     claim: Cow::Borrowed(claim),
+                    stamps: claim.after_stamps.iter().map(String::as_str).collect(),
                 }),
             }
         }
@@ -42,20 +48,18 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
     documents
 }
 
-fn join(document: &mut Cow<'_, Claim>, copy: &Claim) {
-    if document.signer == copy.signer && copy.after_stamps.is_empty() {
-        return;
-    }
-    let document = document.to_mut();
-    if document.signer != copy.signer {
-        // One of them may be right. Then each trusted key is tried.
-        document.signer = ClaimedSigner::Key {
-            hint: String::new(),
-        };
-    }
-    for stamp in &copy.after_stamps {
-        if !document.after_stamps.contains(stamp) {
-            document.after_stamps.push(stamp.clone());
+impl<'e> Document<'e> {
+    fn join(&mut self, copy: &'e Claim) {
+        if self.claim.signer != copy.signer {
+            // One of them may be right. Then each trusted key is tried.
+            self.claim.to_mut().signer = ClaimedSigner::Key {
+                hint: String::new(),
+            };
+        }
+        for stamp in &copy.after_stamps {
+            if self.stamps.insert(stamp) {
+                self.claim.to_mut().after_stamps.push(stamp.clone());
+            }
         }
     }
 }
