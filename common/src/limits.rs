@@ -43,6 +43,8 @@ pub struct Limits {
     pub time_stamps: usize,
     /// Time stamps checked on one side of one document, which may lie in several artifacts.
     pub time_stamps_checked: usize,
+    /// Of these, those whose own certificates are tried on the way to an anchor, which takes the longest.
+    pub time_stamp_paths: usize,
     /// One time stamp.
     pub time_stamp: usize,
     /// Certificates in a chain, and in a time stamp.
@@ -76,7 +78,8 @@ impl Limits {
         subject_digests: 16,
         log_entries: 8,
         time_stamps: 8,
-        time_stamps_checked: 200,
+        time_stamps_checked: 1_000,
+        time_stamp_paths: 100,
         time_stamp: 64 * KIB,
         certificates: 10,
         certificate: 16 * KIB,

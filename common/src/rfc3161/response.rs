@@ -147,10 +147,25 @@ impl<'a> Response<'a> {
     ///
     /// The path comes before the rest: what nobody vouches for is not worth much work.
     pub fn verify(&self, stamped: Stamped<'_>, anchor: &Anchor) -> Result<Stamp, Invalid> {
+        self.verify_through(stamped, anchor, &self.certificates)
+    }
+
+    /// The same by the certificates of the anchor's chain alone, besides the signer's own: whoever made the stamp does not
+    /// decide how much work its path is.
+    pub fn verify_by_chain(&self, stamped: Stamped<'_>, anchor: &Anchor) -> Result<Stamp, Invalid> {
+        self.verify_through(stamped, anchor, &[])
+    }
+
+    fn verify_through(
+        &self,
+        stamped: Stamped<'_>,
+        anchor: &Anchor,
+        carried: &[CertificateDer<'_>],
+    ) -> Result<Stamp, Invalid> {
         self.check_imprint(stamped)?;
         let known = self.certificates.iter().chain(anchor.below());
         let certificate = signature::find(known, &self.signer.signer)?;
-        signature::check_path(&certificate, anchor, &self.certificates, self.moment.time())?;
+        signature::check_path(&certificate, anchor, carried, self.moment.time())?;
         self.check(stamped, &certificate)?;
         Ok(self.stamp(&certificate))
     }

@@ -175,19 +175,27 @@ impl<'r> Stamps<'r> {
             bounds: Vec::new(),
             refused: Vec::new(),
         };
+        let about = (side, stamped);
         let mut signers: BTreeMap<Digest, &str> = BTreeMap::new();
-        let mut left = limits.time_stamps_checked;
+        let mut count = |read: &mut Self, witness: Witness<'r>| {
+            // One key is one witness: which anchor it leads to depends on what else lies in the stamp.
+            let operator = signers.entry(witness.signer).or_insert(witness.operator);
+            read.bounds.push((operator, witness.bound));
+        };
+        let mut left = Left::of(limits.time_stamps_checked);
+        let mut pathless = Vec::new();
         for stamp in stamps {
-            match witness(stamp, (side, stamped), rules, (limits, &mut left)) {
-                Ok(Witness {
-                    operator,
-                    signer,
-                    bound,
-                }) => {
-                    // One key is one witness: which anchor it leads to depends on what else lies in the stamp.
-                    let operator = signers.entry(signer).or_insert(operator);
-                    read.bounds.push((operator, bound));
-                }
+            match witness(stamp, about, rules, (limits, &mut left), Path::Known) {
+                Ok(witness) => count(&mut read, witness),
+                Err(refusal) if is_of_path(&refusal) => pathless.push(stamp),
+                Err(refusal) => read.refused.push(refusal),
+            }
+        }
+        // Last, and few of them: strangers may fill their stamps with certificates that lead nowhere by many ways.
+        let mut left = Left::of(limits.time_stamp_paths);
+        for stamp in pathless {
+            match witness(stamp, about, rules, (limits, &mut left), Path::Carried) {
+                Ok(witness) => count(&mut read, witness),
                 Err(refusal) => read.refused.push(refusal),
             }
         }
@@ -236,24 +244,69 @@ struct Witness<'r> {
     bound: Timestamp,
 }
 
+/// By which certificates a signer's own may lead to an anchor.
+#[derive(Clone, Copy)]
+enum Path {
+    /// By those that lie in the stamp too.
+    Carried,
+    /// By those that were given with the anchor.
+    Known,
+}
+
+/// Whether another path might have led to another end.
+fn is_of_path(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::TsaUntrusted { .. }
+            | Refusal::StampInvalid {
+                source: Invalid::CertificateExpired { .. } | Invalid::CertificateUsage,
+                ..
+            }
+    )
+}
+
+/// How many stamps may still be checked.
+struct Left {
+    limit: usize,
+    left: usize,
+}
+
+impl Left {
+    fn of(limit: usize) -> Self {
+        Self { limit, left: limit }
+    }
+
+    fn take(&mut self) -> Result<(), Refusal> {
+        let limit = self.limit;
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or(Refusal::StampsTooMany { limit })?;
+        Ok(())
+    }
+}
+
 /// Checks one stamp. What is over something else is found out before it is counted against what is checked: anybody may add
 /// stamps to a document.
 fn witness<'r>(
     stamp: &str,
     (side, stamped): (Side, Stamped<'_>),
     rules: &'r TimeRules,
-    (limits, left): (&Limits, &mut usize),
+    (limits, left): (&Limits, &mut Left),
+    path: Path,
 ) -> Result<Witness<'r>, Refusal> {
     let invalid = |source| Refusal::StampInvalid { side, source };
     let der = rfc3161::decode(stamp, limits).map_err(invalid)?;
     let response = Response::parse(&der, limits).map_err(invalid)?;
     response.check_imprint(stamped).map_err(invalid)?;
-    *left = left.checked_sub(1).ok_or(Refusal::StampsTooMany {
-        limit: limits.time_stamps_checked,
-    })?;
+    left.take()?;
     let mut nearest = Refusal::TsaUntrusted { side };
     for authority in rules.authorities() {
-        match response.verify(stamped, &authority.anchor) {
+        let verified = match path {
+            Path::Carried => response.verify(stamped, &authority.anchor),
+            Path::Known => response.verify_by_chain(stamped, &authority.anchor),
+        };
+        match verified {
             Ok(stamp) => match vouched(authority, stamp.moment(), side) {
                 Ok(bound) => {
                     return Ok(Witness {

@@ -135,7 +135,7 @@ pub enum TimeRulesError {
     },
     /// More operators are demanded than there are.
     #[error(
-        "time stamps by {threshold} distinct operators are demanded, but {operators} are trusted"
+        "time stamps by {threshold} distinct operators are demanded; the number of those trusted is {operators}"
     )]
     ThresholdTooHigh {
         /// How many are demanded.

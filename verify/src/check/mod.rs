@@ -14,7 +14,7 @@ pub mod quorum;
 mod shortfall;
 
 use countersign_common::{Descriptor, Repository, Timestamp};
-use countersign_trust_roots::document::{Case, Kind, binding::Bound, dating, judge};
+use countersign_trust_roots::document::{self, Case, Kind, binding::Bound, dating, judge};
 
 pub(crate) use self::shortfall::Parts;
 use self::{
@@ -133,17 +133,25 @@ fn dated<'b, 'id, 'e>(
     found: &mut Findings,
 ) -> Vec<dating::Dated<'b, 'id, 'e>> {
     let mut dated = Vec::new();
+    let mut is_complete = true;
     if verifier.time.authorities().is_empty() && verifier.demand.level() == Level::Signed {
         return dated;
     }
     for publication in publications {
         match dating::check(publication, &verifier.time, now, &verifier.limits) {
             Ok(publication) => dated.push(publication),
-            Err(source) => found.refused(&Refusal::Undated {
-                artifact: publication.claim().artifact.clone(),
-                source,
-            }),
+            Err(source) => {
+                is_complete &= !matches!(source, document::Refusal::StampsTooMany { .. });
+                found.refused(&Refusal::Undated {
+                    artifact: publication.claim().artifact.clone(),
+                    source,
+                });
+            }
         }
+    }
+    if !is_complete {
+        // Whoever floods the earliest publication with stamps must not make the next one the earliest.
+        dated.clear();
     }
     dated
 }

@@ -119,6 +119,59 @@ fn copies_with_junk_stamps_hide_no_date() {
     assert_eq!(decisive_codes(&verdict), ["too-large"]);
 }
 
+/// With so many more copies of a publication as there are stamps of its signature by unknown authorities, all before it.
+fn flooded(story: Story, signing: &Signing, inside: Stamping, copies: usize) -> Story {
+    let crowd = (0..copies).fold(story, |story, copy| {
+        let [.., stamp] = junk(copy);
+        let signing = signing.clone().stamped([inside.clone()], [stamp]);
+        story.signed(&signing.named(&format!("copy-{copy}")))
+    });
+    placed(crowd, signing, Place::Last)
+}
+
+/// What leads to an anchor by its own chain is not counted with what needs the certificates that strangers bring.
+#[test]
+fn only_what_brings_certificates_of_its_own_waits_behind_strangers() {
+    let known = flooded(demanded(), &honest(), Tsa::One.at(BEFORE), 3);
+    assert_outcome(&limited(&known, "timeStampPaths", 0), "verified");
+    let carried = honest().stamped(
+        [Tsa::One.at(BEFORE)],
+        [Tsa::One.at(AFTER).with(Defect::ViaIntermediate)],
+    );
+    let carried = flooded(demanded(), &carried, Tsa::One.at(BEFORE), 3);
+    let verdict = assert_outcome(&limited(&carried, "timeStampPaths", 4), "verified");
+    assert_eq!(interval(&verdict), interval_alone());
+    let verdict = assert_outcome(&limited(&carried, "timeStampPaths", 3), "refused");
+    assert_eq!(decisive_codes(&verdict), ["too-large"]);
+}
+
+/// Whoever floods the earliest publication must not make the next one the earliest.
+#[test]
+fn a_flooded_publication_lets_no_later_one_pass() {
+    let (before, after) = ("2026-11-24T08:00:00Z", "2026-11-24T08:00:01Z");
+    let older = || honest().stamped([Tsa::One.at(before)], [Tsa::One.at(after)]);
+    let young = |story: Story| {
+        story
+            .signed(&honest())
+            .with(|case| case.demand.dates.max_age = Some(5_400))
+    };
+    assert_outcome(&young(demanded()), "verified");
+    let both = young(flooded(demanded(), &older(), Tsa::One.at(before), 3));
+    for (limit, code) in [(4, "image-too-old"), (3, "too-large")] {
+        let verdict = assert_outcome(&limited(&both, "timeStampsChecked", limit), "refused");
+        assert_eq!(decisive_codes(&verdict), [code], "{verdict}");
+    }
+    // Where no date is demanded none is shown that may be another's.
+    let shown = limited(&both, "timeStampsChecked", 3).with(|case| {
+        case.demand.level = None;
+        case.demand.dates.max_age = None;
+    });
+    assert_eq!(
+        assert_outcome(&shown, "verified").freshness().published(),
+        None
+    );
+}
+
 #[test]
 fn more_copies_without_stamps_than_are_tried_hide_no_date() {
     let bare = honest().stamped([Tsa::One.at(BEFORE)], []).named("copy");
