@@ -226,7 +226,7 @@ impl Explain for ConfigError {
     }
 
     fn remedy(&self) -> String {
-        "mend that line; the README lists every member".to_owned()
+        "mend it; the README lists every member".to_owned()
     }
 }
 

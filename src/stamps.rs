@@ -53,33 +53,24 @@ pub(crate) fn stamping(
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }
 
-/// Each by its operator. Flags name none: then each URL is one.
-fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<(String, Url)>, Stop> {
-    let mut asked: Vec<(String, Url)> = Vec::new();
+fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<Url>, Stop> {
+    let mut asked: Vec<Url> = Vec::new();
     let parsed = arguments.tsa.iter().map(|text| {
         // What is wrong with it is not shown: it may hold a password.
         Url::parse(text).map_err(|source| Stop::new(Exit::Usage, &StampsError::NoUrl { source }))
     });
-    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    let given = parsed.iter().map(|url| (url.to_string(), url));
+    let given = parsed.collect::<Result<Vec<_>, _>>()?;
     let configured = config
         .authorities
         .iter()
-        .filter_map(|authority| {
-            let url = authority.url.as_ref()?;
-            let operator = authority.operator.clone();
-            Some((operator.unwrap_or_else(|| url.to_string()), url))
-        })
+        .filter_map(|authority| authority.url.clone())
         .filter(|_| arguments.tsa.is_empty());
-    for (operator, url) in given.chain(configured) {
+    for url in given.into_iter().chain(configured) {
         if !["http", "https"].contains(&url.scheme()) {
-            return Err(Stop::new(
-                Exit::Usage,
-                &StampsError::Url { url: url.clone() },
-            ));
+            return Err(Stop::new(Exit::Usage, &StampsError::Url { url }));
         }
-        if asked.iter().all(|(_, known)| known != url) {
-            asked.push((operator, url.clone()));
+        if !asked.contains(&url) {
+            asked.push(url);
         }
     }
     if asked.len() > Limits::TABLE.time_stamps {

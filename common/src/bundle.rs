@@ -29,7 +29,7 @@ pub struct Bundle {
 }
 
 /// Whom a bundle names as its signer. Never trusted.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum ClaimedSigner {
     /// A certificate: an identity, not a managed key.
     Certificate,

@@ -17,6 +17,8 @@ pub struct Limits {
     pub bundle: usize,
     /// A bundle with an attestation, where one is asked for.
     pub attestation: usize,
+    /// A bundle with a publication: strangers must not be able to crowd it out with few that are large.
+    pub publication: usize,
     /// The body of an error or of a token answer.
     pub error_body: usize,
     /// All headers of one answer.
@@ -66,6 +68,7 @@ impl Limits {
         config: 16 * MIB,
         bundle: 4 * MIB,
         attestation: 16 * MIB,
+        publication: 256 * KIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,
         referrer_pages: 16,

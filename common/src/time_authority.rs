@@ -9,9 +9,6 @@ use crate::{
 
 /// Stamps what it is shown.
 pub trait TimestampAuthority: Send + Sync {
-    /// Who operates it. Two authorities of one operator are one witness.
-    fn operator(&self) -> &str;
-
     /// A stamp of the constant that every stamp inside a payload is over, at most two minutes old: the DER of a
     /// `TimeStampResp`.
     fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>>;

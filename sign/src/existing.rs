@@ -19,7 +19,8 @@ use countersign_trust_roots::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    Plan, Record, SignedDate, self_check,
+    Plan, Record, SignedDate,
+    self_check::{self, Origin},
     stamping::{Dating, rules},
 };
 
@@ -144,7 +145,7 @@ impl Existing {
             .filter(|(_, claim)| plan.kind().is_of(&claim.statement))
             .collect();
         let counted = self_check::judged(plan, |case| {
-            let mut budget = Budget::of(self.limits.signatures);
+            let mut budget = Budget::of(self.limits.referrers);
             let mut counted = Vec::new();
             for (position, (_, claim)) in of_kind.iter().enumerate() {
                 let date = authenticity::check(case, claim, &mut budget)
@@ -170,7 +171,7 @@ impl Existing {
 
 /// What its stamps show. A signature or an attestation whose stamps prove nothing is still one; a publication is not.
 fn date(bound: &binding::Bound<'_, '_>, rules: &TimeRules) -> Option<SignedDate> {
-    match self_check::date(bound, rules) {
+    match self_check::date(bound, rules, Origin::Found) {
         Ok(date) => Some(date),
         Err(_) if *bound.kind() == Kind::Publication => None,
         Err(_) => Some(SignedDate::default()),
@@ -201,7 +202,7 @@ fn candidates(mut listed: Vec<Descriptor>, limits: &Limits) -> Vec<Descriptor> {
     });
     // Ours are small: large junk must not push them out.
     listed.sort_by(|one, other| (one.size, &one.digest).cmp(&(other.size, &other.digest)));
-    listed.truncate(limits.signatures);
+    listed.truncate(limits.referrers);
     listed
 }
 
@@ -212,7 +213,8 @@ async fn read(
     (limits, allowance): (&Limits, &AtomicU64),
 ) -> Result<Option<Found>, Failure> {
     let repository = image.repository();
-    if !afford(allowance, descriptor.size) {
+    // What is longer than is read must not use the allowance up with a number.
+    if descriptor.size > limits.manifest as u64 || !afford(allowance, descriptor.size) {
         return Ok(None);
     }
     let Some(manifest) = registry.manifest(repository, &descriptor).await? else {
@@ -235,7 +237,7 @@ async fn read(
     let Ok(layer) = (reader.blob)(body) else {
         return Ok(None);
     };
-    if !afford(allowance, layer.size) {
+    if layer.size > limits.bundle as u64 || !afford(allowance, layer.size) {
         return Ok(None);
     }
     let Some(blob) = registry.blob(repository, layer, limits.bundle).await? else {

@@ -175,10 +175,8 @@ pub async fn attest_image(
     let existing = match attestation.earlier {
         Earlier::Kept => None,
         Earlier::Replaced => {
-            // All that is listed: what is to go must not be passed over because there is much of it.
             let limits = Limits {
                 bundle: request.limits().attestation,
-                signatures: request.limits().referrers,
                 ..*request.limits()
             };
             let mut existing = Existing::collect(&image, means.registry, &limits).await?;
@@ -308,6 +306,10 @@ impl Work<'_> {
     }
 
     fn check(&self, sealed: &Sealed) -> Result<SignedDate, Refusal> {
+        let (bytes, limit) = (sealed.bundle().len(), Limits::TABLE.publication);
+        if *sealed.plan().kind() == document::Kind::Publication && bytes > limit {
+            return Err(SealError::TooLarge { bytes, limit }.into());
+        }
         self_check::check(sealed, self.rules()).map_err(|source| Refusal::SelfCheck { source })
     }
 

@@ -123,9 +123,7 @@ pub enum SealError {
     #[error("the signature cannot be written: {0}")]
     Statement(#[from] JsonError),
     /// As a bundle that nobody would fetch.
-    #[error(
-        "the statement has {bytes} bytes; more than {limit} do not fit into what verifiers fetch"
-    )]
+    #[error("what is signed has {bytes} bytes; verifiers read no more than {limit} of it")]
     TooLarge {
         /// How many it has.
         bytes: usize,
@@ -154,7 +152,7 @@ impl Explain for SealError {
 
     fn remedy(&self) -> String {
         if let Self::TooLarge { .. } = self {
-            return "attest less: a digest of the rest and where it lies".to_owned();
+            return "attest less, a digest of the rest and where it lies; or publish with fewer time-stamp authorities".to_owned();
         }
         "report this: nothing that a person does should lead here".to_owned()
     }

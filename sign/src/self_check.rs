@@ -33,7 +33,7 @@ pub(crate) fn check(sealed: &Sealed, rules: &TimeRules) -> Result<SignedDate, Re
     let claim = read(sealed).ok_or_else(unreadable)?;
     judged(plan, |case| {
         let bound = bound(case, &claim, plan.kind())?;
-        date(&bound, rules)
+        date(&bound, rules, Origin::Made)
     })
     .unwrap_or_else(|| Err(unreadable()))
 }
@@ -87,8 +87,21 @@ fn bound<'id, 'e>(
     binding::check(authentic, kind)
 }
 
+/// Where a document comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// Somebody put it beside the image.
+    Found,
+    /// It was just made here.
+    Made,
+}
+
 /// What the stamps of a document show, as far as it has any. One that is to have a proven date has it, or is refused.
-pub(crate) fn date(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<SignedDate, Refusal> {
+pub(crate) fn date(
+    bound: &Bound<'_, '_>,
+    rules: &TimeRules,
+    origin: Origin,
+) -> Result<SignedDate, Refusal> {
     let claim = bound.claim();
     let is_stamped = !claim.statement.before_stamps().is_empty();
     match claim
@@ -100,8 +113,8 @@ pub(crate) fn date(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<SignedDat
             claimed_at: Some(*time),
             ..SignedDate::default()
         }),
-        Some(PublicationDate::Stamped(_)) => interval(bound, rules).map(between),
-        None if is_stamped => interval(bound, rules).map(between),
+        Some(PublicationDate::Stamped(_)) => interval(bound, rules, origin).map(between),
+        None if is_stamped => interval(bound, rules, origin).map(between),
         None if claim.after_stamps.is_empty() => Ok(SignedDate::default()),
         None => latest(bound, rules).map(|not_after| SignedDate {
             not_after: Some(not_after),
@@ -118,7 +131,7 @@ fn between(interval: Interval) -> SignedDate {
     }
 }
 
-fn interval(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Interval, Refusal> {
+fn interval(bound: &Bound<'_, '_>, rules: &TimeRules, origin: Origin) -> Result<Interval, Refusal> {
     if !rules.authorities().is_empty() {
         // The stamps of a new document were held against the clock when they were fetched.
         return dating::prove(bound, rules, &Limits::TABLE).map(|dated| dated.interval());
@@ -126,8 +139,10 @@ fn interval(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Interval, Refusa
     let before = own_words(bound.claim(), Side::Before)?;
     let mut after = own_words(bound.claim(), Side::After)?;
     // The stamps inside are signed by our own key, the others are anybody's to add: of these only those count that are by
-    // the same authorities.
-    after.retain(|word| before.iter().any(|known| known.signer == word.signer));
+    // the same keys. What was just made is by whom we asked, with whichever of their keys.
+    if origin == Origin::Found {
+        after.retain(|word| before.iter().any(|known| known.signer == word.signer));
+    }
     let insufficient = |side| Refusal::TimeEvidenceInsufficient {
         side,
         found: 0,

@@ -11,12 +11,15 @@ use countersign_common::{
     manifest::{Body, DOCKER_MANIFEST, EMPTY_CONFIG, OCI_MANIFEST, Platform},
     registry::{Error, Failure},
 };
-use countersign_trust_roots::format::{self, Fetched, ReadError, Reader};
+use countersign_trust_roots::{
+    document::Kind,
+    format::{self, Claim, Fetched, ReadError, Reader},
+};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
     Deadline, Refusal,
-    evidence::{Artifact, Content, ContentFault, Evidence, ImageContent},
+    evidence::{Artifact, Content, ContentFault, Evidence, ImageContent, LeftOut},
 };
 
 /// Requests for one image at a time.
@@ -112,7 +115,7 @@ struct Source<'a, 'd> {
 }
 
 /// Artifacts, failed listings, and how many artifacts were left out.
-type Found = (Vec<Artifact>, Vec<Failure>, usize);
+type Found = (Vec<Artifact>, Vec<Failure>, LeftOut);
 
 /// What was listed, and for which subject.
 type Referrer = (Digest, Descriptor);
@@ -172,6 +175,7 @@ impl Source<'_, '_> {
             referrers,
             |(_, artifact)| (likelihood(artifact), artifact.size, &artifact.digest),
             |(_, artifact)| artifact.size,
+            (self.limits.manifest, self.limits),
             &mut allowance,
         );
         let mut artifacts = Vec::new();
@@ -184,12 +188,12 @@ impl Source<'_, '_> {
             let (small, mut rest): (Vec<_>, Vec<_>) =
                 pending.into_iter().partition(|one| one.blob.size <= LARGE);
             large.append(&mut rest);
-            left_out += self.read_all(small, &mut allowance, &mut artifacts).await;
+            left_out.add(self.read_all(small, &mut allowance, &mut artifacts).await);
             let more = batches.peek().is_some() || !large.is_empty();
             decided = more && enough(subjects, &artifacts);
         }
         if !decided {
-            left_out += self.read_all(large, &mut allowance, &mut artifacts).await;
+            left_out.add(self.read_all(large, &mut allowance, &mut artifacts).await);
         }
         artifacts.sort_by(|one, other| {
             (&one.digest, &one.subject).cmp(&(&other.digest, &other.subject))
@@ -211,17 +215,18 @@ impl Source<'_, '_> {
         (artifacts, pending)
     }
 
-    /// How many are left out.
+    /// Says what is left out.
     async fn read_all(
         self,
         pending: Vec<Pending>,
         allowance: &mut u64,
         artifacts: &mut Vec<Artifact>,
-    ) -> usize {
+    ) -> LeftOut {
         let (pending, unread) = affordable(
             pending,
             |one| (Likelihood::Hinted, one.blob.size, &one.blob.digest),
             |one| one.blob.size,
+            (self.limits.bundle, self.limits),
             allowance,
         );
         artifacts.extend(in_parallel(pending.into_iter().map(|one| self.read(one))).await);
@@ -348,9 +353,21 @@ fn recognise(
 
 fn claims(reader: &Reader, manifest: &Manifest, blob: &Bytes, limits: &Limits) -> Content {
     match (reader.read)(&Fetched { manifest, blob }, limits) {
+        Ok(claims) if blob.len() > limits.publication && publishes(&claims) => {
+            Content::Refused(Refusal::PublicationTooLarge {
+                artifact: manifest.digest().clone(),
+                limit: limits.publication,
+            })
+        }
         Ok(claims) => Content::Claims(claims),
         Err(source) => damaged(manifest.digest().clone(), source),
     }
+}
+
+fn publishes(claims: &[Claim]) -> bool {
+    claims
+        .iter()
+        .any(|claim| Kind::Publication.is_of(&claim.statement))
 }
 
 fn damaged(artifact: Digest, source: ReadError) -> Content {
@@ -390,23 +407,33 @@ fn likelihood(listed: &Descriptor) -> Likelihood {
 }
 
 /// The likeliest and smallest first, while they are affordable together: large junk must not push a signature out. Sizes
-/// are those of the descriptors, which the registry's client holds every transfer to. Also says how many are left out.
+/// are those of the descriptors, which the registry's client holds every transfer to. Also says what is left out.
+///
+/// What is longer than `longest` costs nothing and is not left out: the client refuses it unasked, and whoever lists it
+/// must not use the allowance up with a number.
 fn affordable<T>(
     mut wanted: Vec<T>,
     order: impl for<'a> Fn(&'a T) -> (Likelihood, u64, &'a Digest),
     size: impl Fn(&T) -> u64,
+    (longest, limits): (usize, &Limits),
     allowance: &mut u64,
-) -> (Vec<T>, usize) {
+) -> (Vec<T>, LeftOut) {
     wanted.sort_by(|one, other| order(one).cmp(&order(other)));
-    let mut count = 0;
-    for size in wanted.iter().map(size) {
-        let Some(left) = allowance.checked_sub(size) else {
-            break;
-        };
-        *allowance = left;
-        count += 1;
-    }
-    let left_out = wanted.len() - count;
-    wanted.truncate(count);
+    let mut left_out = LeftOut::default();
+    wanted.retain(|one| {
+        let size = size(one);
+        if size > longest as u64 {
+            return true;
+        }
+        if left_out.count == 0
+            && let Some(left) = allowance.checked_sub(size)
+        {
+            *allowance = left;
+            return true;
+        }
+        left_out.count += 1;
+        left_out.small += usize::from(size <= limits.publication as u64);
+        false
+    });
     (wanted, left_out)
 }

@@ -27,7 +27,23 @@ pub struct Evidence {
     /// Listings of referrers that failed.
     pub listings: Vec<Failure>,
     /// How many artifacts were left out because they are too large together.
-    pub left_out: usize,
+    pub left_out: LeftOut,
+}
+
+/// What was listed and not fetched, because all of it together is too much.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LeftOut {
+    /// How many artifacts.
+    pub count: usize,
+    /// How many of them are no longer than a publication may be.
+    pub small: usize,
+}
+
+impl LeftOut {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.small += other.small;
+    }
 }
 
 impl Evidence {

@@ -119,6 +119,14 @@ pub enum Refusal {
         /// The content.
         subject: Digest,
     },
+    /// A publication longer than any.
+    #[error("the publication {} has more than {limit} bytes", artifact.short())]
+    PublicationTooLarge {
+        /// The artifact's manifest.
+        artifact: Digest,
+        /// How many are read.
+        limit: usize,
+    },
     /// What the registry delivered is refused.
     #[error(transparent)]
     Registry(#[from] registry::Refusal),
@@ -270,7 +278,9 @@ impl Explain for Refusal {
             Self::Document { source, .. }
             | Self::Stamp { source, .. }
             | Self::Undated { source, .. } => source.code(),
-            Self::EvidenceTooLarge { .. } => Code::new("too-large"),
+            Self::EvidenceTooLarge { .. } | Self::PublicationTooLarge { .. } => {
+                Code::new("too-large")
+            }
             Self::ImageEndOfLife { .. } => Code::new("image-end-of-life"),
             Self::ImageTooNew { .. } => Code::new("image-too-new"),
             Self::ImageTooOld { .. } => Code::new("image-too-old"),
@@ -301,6 +311,7 @@ impl Explain for Refusal {
             Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),
             Self::Misplaced { .. } => "suspect the registry, or remove the artifact from its fallback tag".to_owned(),
             Self::PlatformMissing { .. } => "ask for a platform that there is, with `--platform`".to_owned(),
+            Self::PublicationTooLarge { .. } => "publish with fewer time-stamp authorities".to_owned(),
             Self::Registry(source) | Self::Transfer { source, .. } => source.remedy(),
             Self::PublicationMissing { subject } => format!(
                 "publish it with a proven date: `countersign sign --key … --tsa URL …@{subject}`"

@@ -88,9 +88,16 @@ impl Client {
         descriptor: &Descriptor,
     ) -> Result<Option<Manifest>, Failure> {
         let digest = &descriptor.digest;
+        let request = Self::get(repository, format!("manifests/{digest}"));
+        // As with blobs: refused before it is asked for.
+        check_limit(
+            descriptor,
+            self.limits().manifest as u64,
+            &self.transport.place(&request),
+        )?;
         let announced = usize::try_from(descriptor.size).unwrap_or(usize::MAX);
         let limits = Limits {
-            manifest: self.limits().manifest.min(announced),
+            manifest: announced,
             ..*self.limits()
         };
         match self
@@ -102,9 +109,7 @@ impl Client {
             }
             Ok(None) => Ok(None),
             Ok(Some(_)) => Err(wrong_size(descriptor, repository)),
-            Err(Failure::Refusal(Refusal::TooLarge { .. }))
-                if announced <= self.limits().manifest =>
-            {
+            Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
                 Err(wrong_size(descriptor, repository))
             }
             Err(failure) => Err(failure),

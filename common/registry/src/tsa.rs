@@ -44,7 +44,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// One authority, reached over HTTP.
 pub struct TsaClient {
     url: Url,
-    operator: String,
     timeout: Duration,
     limits: Limits,
     clients: Arc<Clients>,
@@ -52,16 +51,15 @@ pub struct TsaClient {
 }
 
 impl Client {
-    /// Clients for time-stamp authorities, each by its operator and URL, over the connections and the certificate authorities
+    /// Clients for time-stamp authorities, each by its URL, over the connections and the certificate authorities
     /// of this one. The timeout holds for one stamp, retries included.
     pub fn time_authorities(
         &self,
-        authorities: impl IntoIterator<Item = (String, Url)>,
+        authorities: impl IntoIterator<Item = Url>,
         timeout: Duration,
     ) -> Vec<TsaClient> {
-        let client = |(operator, url)| TsaClient {
+        let client = |url| TsaClient {
             url,
-            operator,
             timeout,
             limits: *self.limits(),
             clients: Arc::clone(&self.transport.clients),
@@ -223,10 +221,6 @@ impl fmt::Debug for TsaClient {
 }
 
 impl TimestampAuthority for TsaClient {
-    fn operator(&self) -> &str {
-        &self.operator
-    }
-
     fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
         Box::pin(async {
             // Held while asking, so that many images that begin together ask once.

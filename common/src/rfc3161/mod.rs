@@ -16,7 +16,7 @@ mod signature;
 pub use self::{
     anchor::{Anchor, AnchorError},
     invalid::Invalid,
-    moment::{Moment, Stamp},
+    moment::{Moment, Stamp, Unanchored},
     request::Request,
     response::{Response, Stamped, decode},
 };

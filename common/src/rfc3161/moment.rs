@@ -14,6 +14,25 @@ use crate::{Digest, Timestamp};
 /// The policy of ETSI EN 319 421, which promises a second or better without saying so in each stamp.
 const BEST_PRACTICE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
 
+/// What a stamp says by the certificate that it carries itself, for whoever chose its authority and asked it. Proof of nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unanchored {
+    pub(super) moment: Moment,
+    pub(super) signer: Digest,
+}
+
+impl Unanchored {
+    /// When it says that it was made.
+    pub fn moment(&self) -> &Moment {
+        &self.moment
+    }
+
+    /// SHA-256 over the `SubjectPublicKeyInfo` of the key that made it.
+    pub fn signer(&self) -> &Digest {
+        &self.signer
+    }
+}
+
 /// A stamp that an authority's trust anchor vouches for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]

@@ -6,6 +6,7 @@ use der::{Encode, asn1::OctetStringRef};
 use spki::AlgorithmIdentifierRef;
 
 use super::{BEFORE_STAMP, Stamped, asn1};
+
 /// A question for a time stamp: SHA-256, certificates wanted, and a nonce, by which an old answer is known.
 #[derive(Clone, Debug)]
 pub struct Request {

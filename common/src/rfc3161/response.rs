@@ -14,7 +14,7 @@ use pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
 use super::{
-    Anchor, Invalid, Moment, Stamp,
+    Anchor, Invalid, Moment, Stamp, Unanchored,
     asn1::{
         Attribute, EssCertId, EssCertIdV2, ID_CT_TST_INFO, RawSet, SignerInfo, SigningCertificate,
         TimeStampResp, TstInfo,
@@ -136,16 +136,20 @@ impl<'a> Response<'a> {
 
     /// Checks all of it but whether its authority is trusted: for whoever chose the authority and asked it. Not a stamp that
     /// anybody else need believe.
-    pub fn check_unanchored(&self, stamped: Stamped<'_>) -> Result<Stamp, Invalid> {
+    pub fn check_unanchored(&self, stamped: Stamped<'_>) -> Result<Unanchored, Invalid> {
         let certificate = signature::find(&self.certificates, &self.signer.signer)?;
         signature::check_validity(&certificate, self.moment.time())?;
-        self.check(stamped, &certificate)?;
-        Ok(self.stamp(&certificate))
+        self.check_imprint(stamped)?;
+        self.check(&certificate)?;
+        Ok(Unanchored {
+            moment: self.moment.clone(),
+            signer: key_id(&certificate),
+        })
     }
 
     /// Checks all of it: it is over what it should be, and by the authority of an anchor, as it was at the stamp's time.
     ///
-    /// The path comes before the rest: what nobody vouches for is not worth much work.
+    /// What it is over comes first, then the path, then the rest: what nobody vouches for is not worth much work.
     pub fn verify(&self, stamped: Stamped<'_>, anchor: &Anchor) -> Result<Stamp, Invalid> {
         self.verify_through(stamped, anchor, &self.certificates)
     }
@@ -166,19 +170,14 @@ impl<'a> Response<'a> {
         let known = self.certificates.iter().chain(anchor.below());
         let certificate = signature::find(known, &self.signer.signer)?;
         signature::check_path(&certificate, anchor, carried, self.moment.time())?;
-        self.check(stamped, &certificate)?;
-        Ok(self.stamp(&certificate))
-    }
-
-    fn stamp(&self, certificate: &EndEntityCert<'_>) -> Stamp {
-        Stamp {
+        self.check(&certificate)?;
+        Ok(Stamp {
             moment: self.moment.clone(),
-            signer: Digest::sha256(&certificate.subject_public_key_info()),
-        }
+            signer: key_id(&certificate),
+        })
     }
 
-    fn check(&self, stamped: Stamped<'_>, certificate: &EndEntityCert<'_>) -> Result<(), Invalid> {
-        self.check_imprint(stamped)?;
+    fn check(&self, certificate: &EndEntityCert<'_>) -> Result<(), Invalid> {
         if self.info.has_critical_extension()? {
             return Err(Invalid::CriticalExtension);
         }
@@ -255,6 +254,10 @@ impl<'a> Response<'a> {
         };
         T::from_der(attribute.values.0).map_err(|_| Invalid::Attribute { name })
     }
+}
+
+fn key_id(certificate: &EndEntityCert<'_>) -> Digest {
+    Digest::sha256(&certificate.subject_public_key_info())
 }
 
 fn only_signer(signers: RawSet<'_>) -> Result<SignerInfo<'_>, Invalid> {

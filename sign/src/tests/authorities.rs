@@ -53,7 +53,6 @@ pub(super) struct Witness(Arc<Script>);
 
 struct Script {
     authority: &'static tsa::TimeAuthority,
-    operator: &'static str,
     /// Of each stamp that lies inside; the last one is repeated.
     before: Vec<Answer>,
     /// Of the signatures after each of those.
@@ -81,7 +80,6 @@ impl Witness {
         let (before, after) = answers.iter().copied().unzip();
         Self(Arc::new(Script {
             authority,
-            operator: "nobody asks",
             before,
             after,
             befores: AtomicUsize::new(0),
@@ -120,10 +118,6 @@ impl Witness {
 }
 
 impl TimestampAuthority for Witness {
-    fn operator(&self) -> &str {
-        self.0.operator
-    }
-
     fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
         Box::pin(async {
             let asked = self.0.befores.fetch_add(1, Ordering::Relaxed);

@@ -196,10 +196,6 @@ impl Together {
 }
 
 impl TimestampAuthority for Together {
-    fn operator(&self) -> &str {
-        self.inner.operator()
-    }
-
     fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
         Box::pin(async {
             self.wait(&self.befores).await?;

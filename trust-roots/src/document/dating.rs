@@ -120,9 +120,22 @@ pub fn prove<'b, 'id, 'e>(
     {
         return Err(Refusal::DateUnproven { claimed: *claimed });
     }
-    let (not_before, before) =
-        Stamps::read(claim, rules, Side::Before, limits).decide(rules, not_before)?;
-    let (not_after, after) = latest(bound, rules, limits)?;
+    let before = Stamps::read(claim, rules, Side::Before, limits);
+    let after = Stamps::read(claim, rules, Side::After, limits);
+    // Stamps that nobody looked at may have narrowed what is too wide, or counted where too few do: strangers can put theirs
+    // before the good ones.
+    let unseen = before.unseen.clone().or(after.unseen.clone());
+    proven(bound, rules, before, after).map_err(|refusal| unseen.unwrap_or(refusal))
+}
+
+fn proven<'b, 'id, 'e>(
+    bound: &'b Bound<'id, 'e>,
+    rules: &TimeRules,
+    before: Stamps<'_>,
+    after: Stamps<'_>,
+) -> Result<Dated<'b, 'id, 'e>, Refusal> {
+    let (not_before, before) = before.decide(rules, not_before)?;
+    let (not_after, after) = after.decide(rules, not_after)?;
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -155,7 +168,10 @@ pub fn latest(
 struct Stamps<'r> {
     side: Side,
     bounds: Vec<(&'r str, Timestamp)>,
+    /// Not more than an honest document has: the rest is a stranger's, and only fills the verdict.
     refused: Vec<Refusal>,
+    /// Whether some were not looked at.
+    unseen: Option<Refusal>,
 }
 
 /// Picks the decisive bound.
@@ -174,6 +190,7 @@ impl<'r> Stamps<'r> {
             side,
             bounds: Vec::new(),
             refused: Vec::new(),
+            unseen: None,
         };
         let about = (side, stamped);
         let mut signers: BTreeMap<Digest, &str> = BTreeMap::new();
@@ -188,7 +205,7 @@ impl<'r> Stamps<'r> {
             match witness(stamp, about, rules, (limits, &mut left), Path::Known) {
                 Ok(witness) => count(&mut read, witness),
                 Err(refusal) if is_of_path(&refusal) => pathless.push(stamp),
-                Err(refusal) => read.refused.push(refusal),
+                Err(refusal) => read.refuse(refusal, limits),
             }
         }
         // Last, and few of them: strangers may fill their stamps with certificates that lead nowhere by many ways.
@@ -196,10 +213,18 @@ impl<'r> Stamps<'r> {
         for stamp in pathless {
             match witness(stamp, about, rules, (limits, &mut left), Path::Carried) {
                 Ok(witness) => count(&mut read, witness),
-                Err(refusal) => read.refused.push(refusal),
+                Err(refusal) => read.refuse(refusal, limits),
             }
         }
         read
+    }
+
+    fn refuse(&mut self, refusal: Refusal, limits: &Limits) {
+        if matches!(refusal, Refusal::StampsTooMany { .. }) {
+            self.unseen = Some(refusal);
+        } else if self.refused.len() < limits.time_stamps {
+            self.refused.push(refusal);
+        }
     }
 
     fn decide(self, rules: &TimeRules, select: Select) -> Result<(Timestamp, Witnesses), Refusal> {
@@ -215,7 +240,7 @@ impl<'r> Stamps<'r> {
                 decisive,
                 Witnesses {
                     operators,
-                    refused: self.refused,
+                    refused: self.refused.into_iter().chain(self.unseen).collect(),
                 },
             )),
             None => Err(self.nearest(operators.len(), rules)),
@@ -224,15 +249,13 @@ impl<'r> Stamps<'r> {
 
     /// Why so few count. Stamps that were not looked at may have; and one that was refused says more than a count.
     fn nearest(self, found: usize, rules: &TimeRules) -> Refusal {
-        let is_unseen = |refusal: &&Refusal| matches!(refusal, Refusal::StampsTooMany { .. });
-        let unseen = self.refused.iter().find(is_unseen).cloned();
-        unseen
-            .or(self.refused.into_iter().next())
-            .unwrap_or(Refusal::TimeEvidenceInsufficient {
+        self.unseen.or(self.refused.into_iter().next()).unwrap_or(
+            Refusal::TimeEvidenceInsufficient {
                 side: self.side,
                 found,
                 threshold: rules.threshold().get(),
-            })
+            },
+        )
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Refusal {
     },
     /// A stamp from the future, as far as can be told here.
     #[error(
-        "its time stamps say that it was signed after {not_before}, and that is later than now, which is {now} here"
+        "its time stamps say that it was signed after {not_before}, and that is later than {now}, at which it is judged"
     )]
     ClockBehind {
         /// The proven lower end.

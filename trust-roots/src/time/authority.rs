@@ -123,7 +123,7 @@ impl TimeRules {
 pub enum TimeRulesError {
     /// One root under two operators.
     #[error(
-        "the time-stamp authorities of {} and {} have the same root",
+        "the time-stamp authorities of {} and {} end at the same root key",
         Escaped(one),
         Escaped(other)
     )]

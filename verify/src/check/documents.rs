@@ -26,14 +26,14 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
     let mut artifacts: Vec<_> = artifacts.iter().collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
-    let mut known: HashMap<(&Digest, Digest), usize> = HashMap::new();
+    let mut known: HashMap<(&Digest, Digest, &ClaimedSigner), usize> = HashMap::new();
     let mut documents: Vec<Document<'_>> = Vec::new();
     for artifact in artifacts {
         let Content::Claims(claims) = &artifact.content else {
             continue;
         };
         for claim in claims {
-            let key = (&artifact.subject, claim.document_digest());
+            let key = (&artifact.subject, claim.document_digest(), &claim.signer);
             let position = *known.entry(key).or_insert(documents.len());
             match documents.get_mut(position) {
                 Some(document) => document.join(claim),
@@ -50,12 +50,6 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
 
 impl<'e> Document<'e> {
     fn join(&mut self, copy: &'e Claim) {
-        if self.claim.signer != copy.signer {
-            // One of them may be right. Then each trusted key is tried.
-            self.claim.to_mut().signer = ClaimedSigner::Key {
-                hint: String::new(),
-            };
-        }
         for stamp in &copy.after_stamps {
             if self.stamps.insert(stamp) {
                 self.claim.to_mut().after_stamps.push(stamp.clone());

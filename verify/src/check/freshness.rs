@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_common::{Timestamp, publication::PublicationDate};
 use countersign_trust_roots::document::{Case, binding::Bound, dating::Dated};
 
-use crate::{DateLimit, Demand, Level, Refusal};
+use crate::{DateLimit, Demand, Level, Refusal, verdict::Fault};
 
 /// What a proven date must be like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +55,23 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
         &self.date
     }
 
+    /// Unless it is demanded to be young, and something could not be fetched that may be an earlier publication.
+    pub(crate) fn unless_open(
+        self,
+        demand: &Demand,
+        open: &[Fault],
+    ) -> Result<Self, Stale<'b, 'id, 'e>> {
+        let earlier_would_not_do = demand.dates.iter().any(|date| match date {
+            DateDemand::MaxAge(_) | DateDemand::PublishedAfter(_) | DateDemand::Supported => true,
+            DateDemand::MinAge(_) | DateDemand::PublishedBefore(_) => false,
+        });
+        if earlier_would_not_do && !open.is_empty() {
+            Err(Stale::Open)
+        } else {
+            Ok(self)
+        }
+    }
+
     /// How much is proven.
     pub fn level(&self) -> Level {
         match self.date {
@@ -67,6 +84,8 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
 /// The image is not as fresh as is demanded.
 #[derive(Debug)]
 pub enum Stale<'b, 'id, 'e> {
+    /// The date that is proven would do, and what could not be fetched may prove an earlier one.
+    Open,
     /// No date is proven.
     Undated,
     /// The date that is proven is another than is demanded.

@@ -48,14 +48,15 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                 (&found.signatures, &found.publications),
             );
             let attested = attested::check(case, &demanded, &found.attestations);
-            let is_complete = found.judged == Judged::All && evidence.left_out == 0;
-            let dated = if is_complete || verifier.demand.level() == Level::Signed {
+            let is_complete = found.judged == Judged::All && evidence.left_out.small == 0;
+            let dated = if is_complete {
                 dated(verifier, &found.publications, now, &mut found.published)
             } else {
                 // The earliest publication may be among those that were not looked at.
                 Vec::new()
             };
-            let fresh = freshness::check(case, (&found.publications, dated), &verifier.demand, now);
+            let fresh = freshness::check(case, (&found.publications, dated), &verifier.demand, now)
+                .and_then(|fresh| fresh.unless_open(&verifier.demand, found.signed.open()));
             match (integrity, quorum, attested, fresh) {
                 (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
                     let trusted = demand::check(whole, quorum, attested, fresh);

@@ -46,6 +46,10 @@ impl Shortfall {
             Err(Stale::Unmet(dated, unmet)) => {
                 unmet_demands(Published::of(&dated), &unmet, signed.faults())
             }
+            Err(Stale::Open) => Freshness::Undecided {
+                faults: signed.open().to_vec(),
+                reasons: Vec::new(),
+            },
             Err(Stale::Undated) => undated((&signed, &published), subject),
         };
         let missing = attested.as_ref().err().map(|missing| missing.0.as_slice());

@@ -71,6 +71,8 @@ impl AsRef<Finding> for Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     faults: Vec<Fault>,
+    /// Those of them that are no absence: what is there and could not be fetched.
+    open: Vec<Fault>,
     kinds: BTreeSet<String>,
     /// Each with how little its artifact lacked of counting.
     reasons: Vec<(Rank, Reason)>,
@@ -106,7 +108,9 @@ impl Rank {
             } => Self::Invalid,
             Refusal::Document { .. } | Refusal::Undated { .. } => Self::Authentic,
             Refusal::Misplaced { .. } => Self::Misplaced,
-            Refusal::Damaged { .. } | Refusal::Transfer { .. } => Self::Damaged,
+            Refusal::Damaged { .. }
+            | Refusal::PublicationTooLarge { .. }
+            | Refusal::Transfer { .. } => Self::Damaged,
             _ => Self::Invalid,
         }
     }
@@ -123,9 +127,9 @@ impl Findings {
                     .push((Rank::Invalid, Reason(Finding::of(refusal)))),
             }
         }
-        if evidence.left_out > 0 {
+        if evidence.left_out.count > 0 {
             self.refused(&Refusal::EvidenceTooLarge {
-                left_out: evidence.left_out,
+                left_out: evidence.left_out.count,
                 limit: limits.image_bytes,
             });
         }
@@ -137,9 +141,13 @@ impl Findings {
 
     pub(crate) fn unavailable(&mut self, error: &registry::Error) {
         let fault = Fault::from(error);
-        if !self.faults.contains(&fault) {
-            self.faults.push(fault);
+        if self.faults.contains(&fault) {
+            return;
         }
+        if !matches!(error, registry::Error::BlobAbsent { .. }) {
+            self.open.push(fault.clone());
+        }
+        self.faults.push(fault);
     }
 
     pub(crate) fn other_kinds<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {
@@ -153,6 +161,11 @@ impl Findings {
                 .reasons
                 .iter()
                 .any(|(rank, _)| *rank != Rank::Misplaced)
+    }
+
+    /// What may be anything: it could not be fetched. What its registry says is not there is not among it.
+    pub(crate) fn open(&self) -> &[Fault] {
+        &self.open
     }
 
     pub(crate) fn faults(&self) -> &[Fault] {

@@ -248,6 +248,7 @@ impl Story {
                 "imageBytes" => limits.image_bytes = *limit as u64,
                 "referrers" => limits.referrers = *limit,
                 "signatures" => limits.signatures = *limit,
+                "publication" => limits.publication = *limit,
                 "timeStampPaths" => limits.time_stamp_paths = *limit,
                 "timeStampsChecked" => limits.time_stamps_checked = *limit,
                 _ => panic!("no limit: {name}"),
