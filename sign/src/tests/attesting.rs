@@ -367,8 +367,6 @@ async fn no_more_is_read_than_is_listed_before_it_is_replaced() {
         added(&registry, &signer, "spdx").await;
     }
     let mut limits = Limits::TABLE;
-    // However few signatures are looked at: what is to go must not be passed over because there is much of it.
-    limits.signatures = 1;
     limits.referrers = 3;
     let request = Request::bounded(std::collections::BTreeMap::new(), limits).unwrap();
     let replacing = attestation("spdx", PREDICATE, Earlier::Replaced);

@@ -434,3 +434,27 @@ async fn more_stamps_than_verifiers_read_are_not_attached() {
     let (error, _) = nothing_is_attached(&asked(9)).await;
     is_refused(&error, "self-check-failed");
 }
+
+/// A service of several machines, each with a key of its own.
+struct Units(Witness, Witness);
+
+impl TimestampAuthority for Units {
+    fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
+        self.0.before()
+    }
+
+    fn after<'a>(&'a self, signature: &'a Signature) -> Task<'a, Result<Vec<u8>, Failure>> {
+        self.1.after(signature)
+    }
+}
+
+#[tokio::test]
+async fn an_authority_may_answer_with_several_keys() {
+    for rules in [trusting_both(), TimeRules::none()] {
+        let units = Units(Witness::of(&ONE), Witness::at(&TWO, 2));
+        let stamping = Stamping::new(vec![Box::new(units)], rules, Fewer::Refused).unwrap();
+        let (outcome, _) = everything_is_attached(&stamping).await;
+        let date = outcome.publication.record().date;
+        assert!(date.not_before.is_some() && date.not_after.is_some());
+    }
+}

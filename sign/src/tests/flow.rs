@@ -271,7 +271,7 @@ async fn no_more_artifacts_are_read_than_the_limit() {
         registry.list(Descriptor::of(OCI_MANIFEST, &[junk]));
     }
     let mut limits = Limits::TABLE;
-    limits.signatures = 7;
+    limits.referrers = 7;
     let request = Request::bounded(BTreeMap::new(), limits).unwrap();
     sign_with(&registry, &TestSigner::new(), &request)
         .await
@@ -304,6 +304,31 @@ async fn no_more_bytes_are_read_than_the_limit() {
         .await
         .unwrap();
     assert!(!is_nothing_new(&again));
+}
+
+/// Nobody needs to have such bytes to write their number down.
+#[tokio::test]
+async fn a_length_that_a_stranger_writes_down_hides_nothing() {
+    for size in [Limits::TABLE.bundle as u64 + 1, Limits::TABLE.image_bytes] {
+        let (registry, _) = MemoryRegistry::with_image();
+        let signer = TestSigner::new();
+        let request = annotated(&[]);
+        let layer = Descriptor {
+            size,
+            ..Descriptor::of(bundle::MEDIA_TYPE, b"")
+        };
+        for number in 0..20 {
+            registry.attach_layer(&layer, number);
+        }
+        registry.list(Descriptor {
+            size,
+            ..Descriptor::of(OCI_MANIFEST, b"long")
+        });
+        let first = sign_with(&registry, &signer, &request).await.unwrap();
+        assert!(is_new(&first));
+        let again = sign_with(&registry, &signer, &request).await.unwrap();
+        assert!(is_nothing_new(&again), "{size}");
+    }
 }
 
 #[tokio::test]

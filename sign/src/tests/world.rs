@@ -100,19 +100,26 @@ impl MemoryRegistry {
 
     /// Puts a bundle beside the image, as cosign does: its manifest.
     pub(super) fn attach_bundle(&self, bundle: Bytes) -> Digest {
+        let digest = self.attach_layer(&Descriptor::of(MEDIA_TYPE, &bundle), 0);
+        self.put_blob(bundle);
+        digest
+    }
+
+    /// Puts the manifest alone there, one of several.
+    pub(super) fn attach_layer(&self, layer: &Descriptor, number: usize) -> Digest {
         let document = json!({
             "schemaVersion": 2,
             "artifactType": MEDIA_TYPE,
             "config": Descriptor::of(EMPTY_CONFIG, b"{}"),
-            "layers": [Descriptor::of(MEDIA_TYPE, &bundle)],
+            "layers": [layer],
             "subject": image_manifest("{}").descriptor(),
+            "annotations": {"n": number.to_string()},
         });
         let manifest =
             Manifest::parse(document.to_string().into(), None, None, &Limits::TABLE).unwrap();
         let digest = manifest.digest().clone();
         self.list(manifest.descriptor().clone());
         self.put(manifest);
-        self.put_blob(bundle);
         digest
     }
 

@@ -8,6 +8,7 @@ use countersign_verify::Verdict;
 use crate::{
     case::DemandedLevel,
     fixtures::{decisive_codes, outcome},
+    properties::with_bundle,
     signing::{Key, Signing},
     stamping::{AFTER, BEFORE, Over, Stamping, Tsa},
     story::Story,
@@ -170,6 +171,116 @@ fn a_flooded_publication_lets_no_later_one_pass() {
         assert_outcome(&shown, "verified").freshness().published(),
         None
     );
+}
+
+/// A stamp of today in the first copy, and the good one behind more junk than is looked at.
+#[test]
+fn what_was_not_looked_at_is_told_before_what_it_might_have_mended() {
+    let (before, after) = ("2026-11-24T08:00:00Z", "2026-11-24T08:00:01Z");
+    let older = honest().stamped([Tsa::One.at(before)], [Tsa::One.at(after)]);
+    let late = (0..4).fold(demanded(), |story, copy| {
+        let stamps = [Tsa::One.at("2026-11-24T09:30:00Z"), junk(copy)[4].clone()];
+        let signing = honest().stamped([Tsa::One.at(before)], stamps);
+        story.signed(&signing.named(&format!("copy-{copy}")))
+    });
+    let young = placed(late, &older, Place::Last)
+        .signed(&honest())
+        .with(|case| case.demand.dates.max_age = Some(5_400));
+    // One late stamp, four with a bad signature, and the good one.
+    for (limit, code) in [(6, "image-too-old"), (5, "too-large")] {
+        let verdict = assert_outcome(&limited(&young, "timeStampsChecked", limit), "refused");
+        assert_eq!(decisive_codes(&verdict), [code], "{verdict}");
+    }
+}
+
+/// With artifacts whose layers say that they are so long; nobody needs to have such bytes.
+fn said_to_be_long(story: Story, size: u64, count: usize) -> Story {
+    let sealed = honest().named("long").seal(&story.descriptor(CHILD));
+    let manifest: serde_json::Value = serde_json::from_slice(&sealed.manifest).unwrap();
+    (0..count).fold(story, |mut story, number| {
+        let mut manifest = manifest.clone();
+        manifest["layers"][0]["size"] = size.into();
+        manifest["layers"][0]["digest"] = Digest::sha256(&number.to_be_bytes()).to_string().into();
+        story.put(
+            &format!("long-{number}.manifest.json"),
+            manifest.to_string(),
+        );
+        story
+    })
+}
+
+#[test]
+fn lengths_that_strangers_write_down_hide_no_date() {
+    let table = countersign_common::Limits::TABLE;
+    let bundle = table.bundle as u64;
+    for (size, count) in [
+        (u64::MAX, 1),
+        (table.image_bytes + 1, 1),
+        (bundle + 1, 100),
+        (bundle, 20),
+    ] {
+        let story = said_to_be_long(demanded().signed(&honest()), size, count);
+        let verdict = assert_outcome(&story, "verified");
+        assert_eq!(interval(&verdict), interval_alone(), "{size}");
+    }
+    // As short as a publication they may be one.
+    let publication = table.publication as u64;
+    let crowd = |size| {
+        said_to_be_long(demanded().signed(&honest()), size, 10).with(|case| {
+            case.limits
+                .insert("imageBytes".to_owned(), 1 << 20)
+                .map_or((), drop)
+        })
+    };
+    assert_outcome(&crowd(publication + 1), "verified");
+    // Those that are looked for are not there, and the others may be.
+    let verdict = assert_outcome(&crowd(publication), "undecided");
+    let remarks: Vec<_> = verdict
+        .remarks()
+        .iter()
+        .map(|remark| remark.code.as_str())
+        .collect();
+    assert!(remarks.contains(&"too-large"), "{verdict}");
+}
+
+#[test]
+fn a_publication_is_no_longer_than_is_read() {
+    let padded = |length: usize| {
+        let story = demanded().signed(&honest());
+        let mut blob = story.files["release-publication.blob.json"].to_vec();
+        blob.resize(length, b' ');
+        with_bundle(&story, "release-publication", blob.into())
+    };
+    let limit = countersign_common::Limits::TABLE.publication;
+    assert_outcome(&padded(limit), "verified");
+    let verdict = assert_outcome(&padded(limit + 1), "refused");
+    assert_eq!(decisive_codes(&verdict), ["too-large"]);
+}
+
+/// A copy with a hint of its own leaves the true one what it is worth.
+#[test]
+fn a_copy_with_another_hint_takes_no_place_away() {
+    let hinted = |hint: &str, name: &str| Signing {
+        hint: Some(hint.to_owned()),
+        ..honest().named(name)
+    };
+    let junk = |number: usize| Signing {
+        hint: Some(String::new()),
+        edit_signature: |signature| *signature.last_mut().unwrap() ^= 1,
+        supported_until: Some(["2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z"][number]),
+        ..honest().named(&format!("junk-{number}"))
+    };
+    let crowd = demanded().signed(&junk(0)).signed(&junk(1));
+    for hint in ["", "somebody else"] {
+        let story = placed(
+            crowd.clone().signed(&hinted(hint, "copy")),
+            &honest(),
+            Place::Last,
+        );
+        // Where it is the first that is tried, the tries do not end before it.
+        let story = limited(&story, "signatures", 2).with(|case| case.demand.level = None);
+        assert_outcome(&story, "verified");
+    }
 }
 
 #[test]
