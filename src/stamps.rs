@@ -1,6 +1,6 @@
 //! Time-stamp authorities as people name them: those that signers ask, and those that are believed.
 
-use std::{fmt, num::NonZeroUsize, path::Path, time::Duration};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, path::Path, time::Duration};
 
 use countersign_common::{
     Code, Escaped, Explain, Limits, TimestampAuthority,
@@ -35,6 +35,13 @@ pub(crate) fn stamping(
         };
     }
     let asked = asked(arguments, config)?;
+    // What is there already with stamps by fewer would not do for whoever asks for so many.
+    let threshold = if arguments.allow_fewer {
+        NonZeroUsize::MIN
+    } else {
+        let count = asked.len().min(believed(arguments, config));
+        NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
+    };
     let timeout = Duration::from_secs(timeout.min(TIMEOUT));
     let clients = client.time_authorities(asked, timeout);
     let authorities = clients
@@ -46,11 +53,25 @@ pub(crate) fn stamping(
     } else {
         Fewer::Refused
     };
-    let rules = rules(&arguments.tsa_chains, NonZeroUsize::MIN, config)?;
+    let rules = rules(&arguments.tsa_chains, threshold, config)?;
     // No authority is built in: whose word counts about time is for the user to say.
     Stamping::new(authorities, rules, fewer)
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
+}
+
+/// How many of those that are asked can be checked.
+fn believed(arguments: &Stamps, config: &Config) -> usize {
+    if !arguments.tsa_chains.is_empty() {
+        return arguments.tsa_chains.len();
+    }
+    let operators: BTreeSet<_> = config
+        .authorities
+        .iter()
+        .filter(|authority| authority.url.is_some() && authority.chain.is_some())
+        .map(|authority| authority.operator.as_deref())
+        .collect();
+    operators.len()
 }
 
 fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<Url>, Stop> {

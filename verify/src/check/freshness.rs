@@ -6,9 +6,15 @@
 use std::time::Duration;
 
 use countersign_common::{Timestamp, publication::PublicationDate};
-use countersign_trust_roots::document::{Case, binding::Bound, dating::Dated};
+use countersign_trust_roots::{
+    document::{Case, binding::Bound, dating::Dated},
+    time::Interval,
+};
 
-use crate::{DateLimit, Demand, Level, Refusal, verdict::Fault};
+use crate::{
+    DateLimit, Demand, Level, Refusal,
+    verdict::{Fault, distinct},
+};
 
 /// What a proven date must be like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,14 +65,14 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
     pub(crate) fn unless_open(
         self,
         demand: &Demand,
-        open: &[Fault],
+        open: Vec<Fault>,
     ) -> Result<Self, Stale<'b, 'id, 'e>> {
         let earlier_would_not_do = demand.dates.iter().any(|date| match date {
             DateDemand::MaxAge(_) | DateDemand::PublishedAfter(_) | DateDemand::Supported => true,
             DateDemand::MinAge(_) | DateDemand::PublishedBefore(_) => false,
         });
         if earlier_would_not_do && !open.is_empty() {
-            Err(Stale::Open)
+            Err(Stale::Open(distinct(open)))
         } else {
             Ok(self)
         }
@@ -85,17 +91,20 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
 #[derive(Debug)]
 pub enum Stale<'b, 'id, 'e> {
     /// The date that is proven would do, and what could not be fetched may prove an earlier one.
-    Open,
+    Open(Vec<Fault>),
     /// No date is proven.
     Undated,
     /// The date that is proven is another than is demanded.
     Unmet(Dated<'b, 'id, 'e>, Vec<Refusal>),
 }
 
+/// The dates that are proven, and the earliest that is proven of the image's other name.
+type Dates<'b, 'id, 'e> = (Vec<Dated<'b, 'id, 'e>>, Option<Interval>);
+
 /// Holds the earliest proven date against the demands. Where nothing is demanded a date may also be claimed.
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
-    (publications, dated): (&'b [Bound<'id, 'e>], Vec<Dated<'b, 'id, 'e>>),
+    (publications, (dated, elsewhere)): (&'b [Bound<'id, 'e>], Dates<'b, 'id, 'e>),
     demand: &Demand,
     now: Timestamp,
 ) -> Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>> {
@@ -119,7 +128,7 @@ pub fn check<'b, 'id, 'e>(
     let unmet: Vec<_> = demand
         .dates
         .iter()
-        .filter_map(|date| date.objection(&dated, now))
+        .filter_map(|date| date.objection(&dated, elsewhere, now))
         .collect();
     if unmet.is_empty() {
         Ok(Fresh {
@@ -145,8 +154,15 @@ fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Bound<'id, 'e>]) -> Date<'b,
 
 impl DateDemand {
     /// Why a date does not meet it.
-    fn objection(self, dated: &Dated<'_, '_, '_>, now: Timestamp) -> Option<Refusal> {
+    fn objection(
+        self,
+        dated: &Dated<'_, '_, '_>,
+        elsewhere: Option<Interval>,
+        now: Timestamp,
+    ) -> Option<Refusal> {
         let (not_before, not_after) = (dated.interval().not_before(), dated.interval().not_after());
+        // To list an old image in a new index, or the other way round, must not make it young.
+        let not_before = elsewhere.map_or(not_before, |other| not_before.min(other.not_before()));
         let too_old = |limit| Refusal::ImageTooOld {
             not_before,
             age: now.since(not_before),

@@ -14,7 +14,10 @@ pub mod quorum;
 mod shortfall;
 
 use countersign_common::{Descriptor, Repository, Timestamp};
-use countersign_trust_roots::document::{self, Case, Kind, binding::Bound, dating, judge};
+use countersign_trust_roots::{
+    document::{self, Case, Kind, binding::Bound, dating, judge},
+    time::Interval,
+};
 
 pub(crate) use self::shortfall::Parts;
 use self::{
@@ -25,7 +28,7 @@ use self::{
 use crate::{
     Level, Refusal, Verdict, Verifier,
     evidence::{Artifact, Evidence},
-    verdict::Findings,
+    verdict::{Fault, Findings},
 };
 
 /// Judges an image by what was found: by its own signatures, or by those of the index it was reached through.
@@ -48,15 +51,21 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                 (&found.signatures, &found.publications),
             );
             let attested = attested::check(case, &demanded, &found.attestations);
-            let is_complete = found.judged == Judged::All && evidence.left_out.small == 0;
-            let dated = if is_complete {
-                dated(verifier, &found.publications, now, &mut found.published)
-            } else {
-                // The earliest publication may be among those that were not looked at.
-                Vec::new()
-            };
-            let fresh = freshness::check(case, (&found.publications, dated), &verifier.demand, now)
-                .and_then(|fresh| fresh.unless_open(&verifier.demand, found.signed.open()));
+            let publications = (found.publications.as_slice(), found.judged);
+            let dated = dated(
+                (verifier, evidence),
+                publications,
+                now,
+                &mut found.published,
+            );
+            let elsewhere = elsewhere((verifier, evidence), all, subject, now);
+            let proven = dated.filter(|_| elsewhere.is_complete).unwrap_or_default();
+            found.published.extend(elsewhere.published);
+            let open = [found.signed.open(), &elsewhere.open].concat();
+            let proven = (proven, elsewhere.earliest);
+            let fresh =
+                freshness::check(case, (&found.publications, proven), &verifier.demand, now)
+                    .and_then(|fresh| fresh.unless_open(&verifier.demand, open));
             match (integrity, quorum, attested, fresh) {
                 (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
                     let trusted = demand::check(whole, quorum, attested, fresh);
@@ -125,23 +134,25 @@ impl<'id, 'e> Found<'id, 'e> {
     }
 }
 
-/// The publications whose date is proven. Without anybody to believe about time none is, and where none is demanded nothing
-/// is to be said of it.
+/// The publications whose date is proven, or `None` if an earlier one may be among those that were not looked at.
+///
+/// Without anybody to believe about time none is proven, and where none is demanded nothing is to be said of it.
 fn dated<'b, 'id, 'e>(
-    verifier: &Verifier,
-    publications: &'b [Bound<'id, 'e>],
+    (verifier, evidence): (&Verifier, &Evidence),
+    (publications, judged): (&'b [Bound<'id, 'e>], Judged),
     now: Timestamp,
     found: &mut Findings,
-) -> Vec<dating::Dated<'b, 'id, 'e>> {
+) -> Option<Vec<dating::Dated<'b, 'id, 'e>>> {
     let mut dated = Vec::new();
-    let mut is_complete = true;
     if verifier.time.authorities().is_empty() && verifier.demand.level() == Level::Signed {
-        return dated;
+        return Some(dated);
     }
+    let mut is_complete = judged == Judged::All && evidence.left_out.small == 0;
     for publication in publications {
         match dating::check(publication, &verifier.time, now, &verifier.limits) {
             Ok(publication) => dated.push(publication),
             Err(source) => {
+                // Whoever floods the earliest publication with stamps must not make the next one the earliest.
                 is_complete &= !matches!(source, document::Refusal::StampsTooMany { .. });
                 found.refused(&Refusal::Undated {
                     artifact: publication.claim().artifact.clone(),
@@ -150,11 +161,52 @@ fn dated<'b, 'id, 'e>(
             }
         }
     }
-    if !is_complete {
-        // Whoever floods the earliest publication with stamps must not make the next one the earliest.
-        dated.clear();
+    is_complete.then_some(dated)
+}
+
+/// What is known of the dates of the image's other name: a child that is published with its index is as old as either.
+struct Elsewhere {
+    earliest: Option<Interval>,
+    is_complete: bool,
+    open: Vec<Fault>,
+    published: Findings,
+}
+
+fn elsewhere<'e>(
+    (verifier, evidence): (&Verifier, &Evidence),
+    all: (&'e [Artifact], &'e [Document<'e>]),
+    subject: &Descriptor,
+    now: Timestamp,
+) -> Elsewhere {
+    let mut elsewhere = Elsewhere {
+        earliest: None,
+        is_complete: true,
+        open: Vec::new(),
+        published: Findings::default(),
+    };
+    if verifier.demand.level() == Level::Signed {
+        return elsewhere;
     }
-    dated
+    let subjects = evidence.subjects();
+    for other in subjects.into_iter().filter(|other| *other != subject) {
+        let expected = verifier.expected(evidence.image.repository(), other);
+        judge(&expected, &verifier.authorities, |case| {
+            let mut found = Found::of(verifier, case, all, &[]);
+            let publications = (found.publications.as_slice(), found.judged);
+            let about = (verifier, evidence);
+            if let Some(dated) = dated(about, publications, now, &mut found.published) {
+                let intervals = dated.iter().map(dating::Dated::interval);
+                elsewhere.earliest = intervals
+                    .chain(elsewhere.earliest)
+                    .min_by_key(|interval| interval.not_before());
+            } else {
+                elsewhere.is_complete = false;
+                elsewhere.published.extend(found.published);
+            }
+            elsewhere.open.extend_from_slice(found.signed.open());
+        });
+    }
+    elsewhere
 }
 
 /// Whether all is there already that is demanded, so that nothing more needs to be fetched. Decides nothing else.

@@ -46,8 +46,8 @@ impl Shortfall {
             Err(Stale::Unmet(dated, unmet)) => {
                 unmet_demands(Published::of(&dated), &unmet, signed.faults())
             }
-            Err(Stale::Open) => Freshness::Undecided {
-                faults: signed.open().to_vec(),
+            Err(Stale::Open(faults)) => Freshness::Undecided {
+                faults,
                 reasons: Vec::new(),
             },
             Err(Stale::Undated) => undated((&signed, &published), subject),

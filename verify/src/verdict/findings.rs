@@ -192,6 +192,11 @@ impl Findings {
         distinct(unseen.map(|(_, reason)| reason.clone()))
     }
 
+    /// Why something does not count elsewhere either.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.reasons.extend(other.reasons);
+    }
+
     /// All of it, where it changed nothing.
     pub(crate) fn into_remarks(self) -> Vec<Finding> {
         let reasons = self.reasons().into_iter().map(|reason| reason.0);

@@ -226,11 +226,11 @@ fn lengths_that_strangers_write_down_hide_no_date() {
     // As short as a publication they may be one.
     let publication = table.publication as u64;
     let crowd = |size| {
-        said_to_be_long(demanded().signed(&honest()), size, 10).with(|case| {
-            case.limits
-                .insert("imageBytes".to_owned(), 1 << 20)
-                .map_or((), drop)
-        })
+        limited(
+            &said_to_be_long(demanded().signed(&honest()), size, 10),
+            "imageBytes",
+            1 << 20,
+        )
     };
     assert_outcome(&crowd(publication + 1), "verified");
     // Those that are looked for are not there, and the others may be.
@@ -415,6 +415,63 @@ fn the_date_of_a_child_may_be_what_could_not_be_fetched_beside_its_index() {
                     "{signed}, {request}, {fault:?}: {verdict}"
                 );
             }
+        }
+    }
+}
+
+/// An old image that a new index lists stays old, and so does a new name for what an old index lists.
+#[test]
+fn a_child_is_as_old_as_it_or_its_index() {
+    let indexed = || {
+        demanded()
+            .indexed(|_| ())
+            .with(|case| case.demand.platform = Some("linux/amd64".to_owned()))
+    };
+    let older = || {
+        let (before, after) = ("2026-11-24T08:00:00Z", "2026-11-24T08:00:01Z");
+        let older = honest().stamped([Tsa::One.at(before)], [Tsa::One.at(after)]);
+        older.named("older")
+    };
+    let max_age = |story: &Story, seconds: u64| {
+        story
+            .clone()
+            .with(|case| case.demand.dates.max_age = Some(seconds))
+    };
+    for (old, young) in [(CHILD, INDEX), (INDEX, CHILD)] {
+        let alone = indexed().signed_for(young, &honest());
+        assert_outcome(&max_age(&alone, 3_601), "verified");
+        let story = alone.signed_for(old, &older());
+        assert_outcome(&max_age(&story, 7_201), "verified");
+        for seconds in [3_601, 7_200] {
+            let verdict = assert_outcome(&max_age(&story, seconds), "refused");
+            assert_eq!(decisive_codes(&verdict), ["image-too-old"], "{old}");
+        }
+        let aged = |seconds| {
+            story
+                .clone()
+                .with(|case| case.demand.dates.min_age = Some(seconds))
+        };
+        assert_outcome(&aged(7_197), "verified");
+        assert_outcome(&aged(7_198), "refused");
+        // What is not looked at, or cannot be, may be older.
+        let stamps = [Tsa::Three.at(AFTER), Tsa::One.at("2026-11-24T08:00:01Z")];
+        let crowded = older().stamped([Tsa::One.at("2026-11-24T08:00:00Z")], stamps);
+        let crowded = indexed()
+            .signed_for(young, &honest())
+            .signed_for(old, &crowded);
+        let crowded = limited(&crowded, "timeStampsChecked", 1);
+        let verdict = assert_outcome(&max_age(&crowded, 3_601), "refused");
+        assert_eq!(decisive_codes(&verdict), ["too-large"], "{old}");
+        for fault in Fault::ERRORS {
+            let failing = max_age(&story, 3_601).with(|case| {
+                case.faults.insert("blob older.blob.json".to_owned(), fault);
+            });
+            let verdict = failing.verify();
+            assert_eq!(
+                outcome(&verdict),
+                "undecided",
+                "{old}, {fault:?}: {verdict}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads from an honest and from a lying registry.
 
-use countersign_common::{Descriptor, ImageRef, Registry};
+use countersign_common::{Descriptor, ImageRef, Limits, Registry};
 use countersign_stand_in::{Lie, Login};
 
 use crate::world::{World, is_error, is_refusal};
@@ -101,7 +101,8 @@ async fn a_manifest_is_held_to_the_size_of_its_descriptor() {
             .unwrap()
             .is_some()
     );
-    for size in [1, honest.size - 1, honest.size + 1, u64::MAX] {
+    let limit = Limits::TABLE.manifest as u64;
+    for size in [1, honest.size - 1, honest.size + 1, limit] {
         let lying = Descriptor {
             size,
             ..honest.clone()
@@ -111,6 +112,16 @@ async fn a_manifest_is_held_to_the_size_of_its_descriptor() {
             "digest-mismatch",
         );
     }
+    // What is longer than any is not even asked for.
+    let asked = world.stand_in.calls().len();
+    for size in [limit + 1, u64::MAX] {
+        let long = Descriptor {
+            size,
+            ..honest.clone()
+        };
+        is_refusal(world.client.manifest(&repository, &long).await, "too-large");
+    }
+    assert_eq!(world.stand_in.calls().len(), asked);
 }
 
 #[tokio::test]
