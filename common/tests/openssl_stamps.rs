@@ -98,6 +98,7 @@ fn stamps_of_every_kind_of_key_and_hash_count() {
         (P256, "sha256", "sha256"),
         (P384, "sha384", "sha384"),
         (P384, "sha256", "sha512"),
+        (P384, "sha512", "sha256"),
         (RSA, "sha256", "sha1"),
         (RSA, "sha512", "sha256"),
     ] {
@@ -127,6 +128,63 @@ fn stamps_of_every_kind_of_key_and_hash_count() {
                 "{width:?}"
             );
         }
+    }
+}
+
+/// Beside the signature some name the key alone, others the hash too. Nobody signs that name.
+#[test]
+fn a_signature_is_named_with_its_hash_or_without() {
+    // rsaEncryption, and sha256-, sha384- and sha512WithRSAEncryption: as long as each other.
+    let name = |last: u8| {
+        [
+            &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01][..],
+            &[last],
+        ]
+        .concat()
+    };
+    let with_hash = [("sha256", 11), ("sha384", 12), ("sha512", 13)];
+    for (digest, right) in with_hash {
+        let authority = Authority::new(RSA, digest, "sha256");
+        let anchor = authority.anchor();
+        let answer = authority.answer(&Request::new(Stamped::Before, 1));
+        let known = name(1);
+        let start = answer
+            .windows(known.len())
+            .rposition(|window| window == known);
+        let named = |last: u8| {
+            let mut answer = answer.clone();
+            answer[start.unwrap()..][..known.len()].copy_from_slice(&name(last));
+            answer
+        };
+        for last in [1, 11, 12, 13] {
+            let answer = named(last);
+            let response = Response::parse(&answer, &Limits::TABLE).unwrap();
+            let found = response.verify(Stamped::Before, &anchor).map(drop);
+            let counts = last == 1 || last == right;
+            let expected = if counts {
+                Ok(())
+            } else {
+                Err(Invalid::Signature)
+            };
+            assert_eq!(found, expected, "{digest}, {last}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_in_a_stamp_is_no_longer_than_is_read() {
+    let authority = Authority::new(P256, "sha256", "sha256");
+    let answer = authority.answer(&Request::new(Stamped::Before, 1));
+    authority.openssl(&[
+        "x509", "-in", "tsa.pem", "-outform", "DER", "-out", "tsa.der",
+    ]);
+    let length = fs::read(authority.path().join("tsa.der")).unwrap().len();
+    for (certificate, is_read) in [(length, true), (length + 1, true), (length - 1, false)] {
+        let limits = Limits {
+            certificate,
+            ..Limits::TABLE
+        };
+        assert_eq!(Response::parse(&answer, &limits).is_ok(), is_read);
     }
 }
 
