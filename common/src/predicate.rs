@@ -129,7 +129,6 @@ impl Predicate {
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, JsonError> {
         #[derive(Deserialize)]
         struct AnyObject {}
-        json::from_slice::<AnyObject>(bytes, limits)?;
         // A member or two around it must still be within the limits.
         let within = Limits {
             json_depth: limits.json_depth.saturating_sub(1),
