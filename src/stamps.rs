@@ -1,6 +1,6 @@
 //! Time-stamp authorities as people name them: those that signers ask, and those that are believed.
 
-use std::{collections::BTreeSet, fmt, num::NonZeroUsize, path::Path, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::Path, time::Duration};
 
 use countersign_common::{
     Code, Escaped, Explain, Limits, TimestampAuthority,
@@ -35,13 +35,12 @@ pub(crate) fn stamping(
         };
     }
     let asked = asked(arguments, config)?;
-    // What is there already with stamps by fewer would not do for whoever asks for so many.
-    let threshold = if arguments.allow_fewer {
-        NonZeroUsize::MIN
-    } else {
-        let count = asked.len().min(believed(arguments, config));
-        NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
-    };
+    // What their own verifiers would not believe is not signed, and does not stand in the way of what they would.
+    let threshold = config
+        .verify
+        .time_threshold
+        .filter(|_| !arguments.allow_fewer)
+        .unwrap_or(NonZeroUsize::MIN);
     let timeout = Duration::from_secs(timeout.min(TIMEOUT));
     let clients = client.time_authorities(asked, timeout);
     let authorities = clients
@@ -60,20 +59,7 @@ pub(crate) fn stamping(
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }
 
-/// How many of those that are asked can be checked.
-fn believed(arguments: &Stamps, config: &Config) -> usize {
-    if !arguments.tsa_chains.is_empty() {
-        return arguments.tsa_chains.len();
-    }
-    let operators: BTreeSet<_> = config
-        .authorities
-        .iter()
-        .filter(|authority| authority.url.is_some() && authority.chain.is_some())
-        .map(|authority| authority.operator.as_deref())
-        .collect();
-    operators.len()
-}
-
+/// Each once: the flags, or else the configuration.
 fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<Url>, Stop> {
     let mut asked: Vec<Url> = Vec::new();
     let parsed = arguments.tsa.iter().map(|text| {

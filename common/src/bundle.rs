@@ -29,7 +29,7 @@ pub struct Bundle {
 }
 
 /// Whom a bundle names as its signer. Never trusted.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClaimedSigner {
     /// A certificate: an identity, not a managed key.
     Certificate,
@@ -38,6 +38,17 @@ pub enum ClaimedSigner {
         /// The hint.
         hint: String,
     },
+}
+
+impl ClaimedSigner {
+    /// The hint, if it has the form of a hash and so names one key or none that is known.
+    pub fn key_hash(&self) -> Option<&str> {
+        let Self::Key { hint } = self else {
+            return None;
+        };
+        let hash = BASE64_STANDARD.decode(hint).ok()?;
+        (hash.len() == 32).then_some(hint)
+    }
 }
 
 impl Bundle {

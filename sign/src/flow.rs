@@ -113,7 +113,12 @@ pub async fn sign_image(
     occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
     let image = means.registry.resolve(image).await?;
-    let existing = Existing::collect(&image, means.registry, request.limits()).await?;
+    // Neither is longer than a publication may be; what is must not use up what may be fetched.
+    let limits = Limits {
+        bundle: request.limits().publication,
+        ..*request.limits()
+    };
+    let existing = Existing::collect(&image, means.registry, &limits).await?;
     let key = means.signer.key();
     let signature = plan(&image, key, request)?;
     let signed = existing.signature(&signature, means.dating);

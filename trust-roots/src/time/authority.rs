@@ -159,7 +159,7 @@ impl Explain for TimeRulesError {
                 "name the chain once, or give both the same `operator`".to_owned()
             }
             Self::ThresholdTooHigh { .. } => {
-                "name more authorities with `--tsa-chain`, or lower `--time-threshold`".to_owned()
+                "name more authorities with `--tsa-chain`, or lower the threshold".to_owned()
             }
         }
     }

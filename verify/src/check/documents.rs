@@ -1,7 +1,9 @@
 //! The signed documents among what was found, each once.
 //!
-//! Whoever may push can copy a document as often as he likes, with other stamps and another hint beside it. The copies are
-//! one document: they cost one try, and what all of them carry counts as if it lay in one.
+//! Whoever may push can copy a document as often as he likes, with other stamps beside it. The copies are one document: what
+//! all of them carry counts as if it lay in one. Those that name another key, or none, are documents of their own: a
+//! stranger's hint must not take the place that the true one has among what is tried. There are no more of them than keys
+//! that are trusted, and one; what names a foreign key is not tried.
 
 use std::{
     borrow::Cow,
@@ -26,14 +28,18 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
     let mut artifacts: Vec<_> = artifacts.iter().collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
-    let mut known: HashMap<(&Digest, Digest, &ClaimedSigner), usize> = HashMap::new();
+    let mut known = HashMap::new();
     let mut documents: Vec<Document<'_>> = Vec::new();
     for artifact in artifacts {
         let Content::Claims(claims) = &artifact.content else {
             continue;
         };
         for claim in claims {
-            let key = (&artifact.subject, claim.document_digest(), &claim.signer);
+            let named = (
+                claim.signer.key_hash(),
+                claim.signer == ClaimedSigner::Certificate,
+            );
+            let key = (&artifact.subject, claim.document_digest(), named);
             let position = *known.entry(key).or_insert(documents.len());
             match documents.get_mut(position) {
                 Some(document) => document.join(claim),

@@ -6,14 +6,11 @@
 use std::time::Duration;
 
 use countersign_common::{Timestamp, publication::PublicationDate};
-use countersign_trust_roots::{
-    document::{Case, binding::Bound, dating::Dated},
-    time::Interval,
-};
+use countersign_trust_roots::document::{Case, binding::Bound, dating::Dated};
 
 use crate::{
     DateLimit, Demand, Level, Refusal,
-    verdict::{Fault, distinct},
+    verdict::{Fault, Published, distinct},
 };
 
 /// What a proven date must be like.
@@ -98,8 +95,8 @@ pub enum Stale<'b, 'id, 'e> {
     Unmet(Dated<'b, 'id, 'e>, Vec<Refusal>),
 }
 
-/// The dates that are proven, and the earliest that is proven of the image's other name.
-type Dates<'b, 'id, 'e> = (Vec<Dated<'b, 'id, 'e>>, Option<Interval>);
+/// What is proven of the date, and of that of the index that it was reached through, or of its child.
+type Dates<'b, 'id, 'e> = (Vec<Dated<'b, 'id, 'e>>, Option<Published>);
 
 /// Holds the earliest proven date against the demands. Where nothing is demanded a date may also be claimed.
 pub fn check<'b, 'id, 'e>(
@@ -108,16 +105,7 @@ pub fn check<'b, 'id, 'e>(
     demand: &Demand,
     now: Timestamp,
 ) -> Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>> {
-    // A second publication must not make an image younger. The last part only makes the choice repeatable.
-    let earliest = dated.into_iter().min_by_key(|dated| {
-        let interval = dated.interval();
-        (
-            interval.not_before(),
-            interval.not_after(),
-            dated.bound().claim().payload_digest(),
-        )
-    });
-    let Some(dated) = earliest else {
+    let Some(dated) = earliest(dated) else {
         return if demand.level() >= Level::Dated {
             Err(Stale::Undated)
         } else {
@@ -128,7 +116,7 @@ pub fn check<'b, 'id, 'e>(
     let unmet: Vec<_> = demand
         .dates
         .iter()
-        .filter_map(|date| date.objection(&dated, elsewhere, now))
+        .filter_map(|date| date.objection(&dated, elsewhere.as_ref(), now))
         .collect();
     if unmet.is_empty() {
         Ok(Fresh {
@@ -138,6 +126,18 @@ pub fn check<'b, 'id, 'e>(
     } else {
         Err(Stale::Unmet(dated, unmet))
     }
+}
+
+/// A second publication must not make an image younger. The last part only makes the choice repeatable.
+pub(super) fn earliest<'b, 'id, 'e>(dated: Vec<Dated<'b, 'id, 'e>>) -> Option<Dated<'b, 'id, 'e>> {
+    dated.into_iter().min_by_key(|dated| {
+        let interval = dated.interval();
+        (
+            interval.not_before(),
+            interval.not_after(),
+            dated.bound().claim().payload_digest(),
+        )
+    })
 }
 
 fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Bound<'id, 'e>]) -> Date<'b, 'id, 'e> {
@@ -157,12 +157,14 @@ impl DateDemand {
     fn objection(
         self,
         dated: &Dated<'_, '_, '_>,
-        elsewhere: Option<Interval>,
+        elsewhere: Option<&Published>,
         now: Timestamp,
     ) -> Option<Refusal> {
         let (not_before, not_after) = (dated.interval().not_before(), dated.interval().not_after());
         // To list an old image in a new index, or the other way round, must not make it young.
-        let not_before = elsewhere.map_or(not_before, |other| not_before.min(other.not_before()));
+        let not_before = elsewhere.map_or(not_before, |other| {
+            not_before.min(other.interval.not_before())
+        });
         let too_old = |limit| Refusal::ImageTooOld {
             not_before,
             age: now.since(not_before),
@@ -188,7 +190,11 @@ impl DateDemand {
             }
             Self::Supported => {
                 let publication = dated.bound().claim().statement.publication();
-                let until = publication.and_then(|publication| publication.supported_until)?;
+                let until = publication
+                    .and_then(|publication| publication.supported_until)
+                    .into_iter()
+                    .chain(elsewhere.and_then(|other| other.supported_until))
+                    .min()?;
                 (now > until).then(|| Refusal::ImageEndOfLife {
                     until,
                     past: now.since(until),

@@ -13,11 +13,8 @@ pub mod integrity;
 pub mod quorum;
 mod shortfall;
 
-use countersign_common::{Descriptor, Repository, Timestamp};
-use countersign_trust_roots::{
-    document::{self, Case, Kind, binding::Bound, dating, judge},
-    time::Interval,
-};
+use countersign_common::{Descriptor, Repository, Timestamp, registry};
+use countersign_trust_roots::document::{self, Case, Kind, binding::Bound, dating, judge};
 
 pub(crate) use self::shortfall::Parts;
 use self::{
@@ -28,7 +25,7 @@ use self::{
 use crate::{
     Level, Refusal, Verdict, Verifier,
     evidence::{Artifact, Evidence},
-    verdict::{Fault, Findings},
+    verdict::{Fault, Findings, Published},
 };
 
 /// Judges an image by what was found: by its own signatures, or by those of the index it was reached through.
@@ -147,7 +144,10 @@ fn dated<'b, 'id, 'e>(
     if verifier.time.authorities().is_empty() && verifier.demand.level() == Level::Signed {
         return Some(dated);
     }
-    let mut is_complete = judged == Judged::All && evidence.left_out.small == 0;
+    let is_refused = |listing: &registry::Failure| matches!(listing, registry::Failure::Refusal(_));
+    let mut is_complete = judged == Judged::All
+        && evidence.left_out.small == 0
+        && !evidence.listings.iter().any(is_refused);
     for publication in publications {
         match dating::check(publication, &verifier.time, now, &verifier.limits) {
             Ok(publication) => dated.push(publication),
@@ -164,9 +164,9 @@ fn dated<'b, 'id, 'e>(
     is_complete.then_some(dated)
 }
 
-/// What is known of the dates of the image's other name: a child that is published with its index is as old as either.
+/// What is known of the index that a child was reached through, or of the child: either is as old as the older of the two.
 struct Elsewhere {
-    earliest: Option<Interval>,
+    earliest: Option<Published>,
     is_complete: bool,
     open: Vec<Fault>,
     published: Findings,
@@ -195,10 +195,9 @@ fn elsewhere<'e>(
             let publications = (found.publications.as_slice(), found.judged);
             let about = (verifier, evidence);
             if let Some(dated) = dated(about, publications, now, &mut found.published) {
-                let intervals = dated.iter().map(dating::Dated::interval);
-                elsewhere.earliest = intervals
-                    .chain(elsewhere.earliest)
-                    .min_by_key(|interval| interval.not_before());
+                elsewhere.earliest = freshness::earliest(dated)
+                    .map(|dated| Published::of(&dated))
+                    .or(elsewhere.earliest.take());
             } else {
                 elsewhere.is_complete = false;
                 elsewhere.published.extend(found.published);

@@ -85,6 +85,8 @@ enum Rank {
     Authentic,
     /// It names a trusted key, or a limit hid it.
     Invalid,
+    /// A list of what there is was refused.
+    Unlisted,
     /// Nobody can read it.
     Damaged,
     /// By somebody else.
@@ -124,7 +126,7 @@ impl Findings {
                 Failure::Error(error) => self.unavailable(error),
                 Failure::Refusal(refusal) => self
                     .reasons
-                    .push((Rank::Invalid, Reason(Finding::of(refusal)))),
+                    .push((Rank::Unlisted, Reason(Finding::of(refusal)))),
             }
         }
         if evidence.left_out.count > 0 {
@@ -187,7 +189,8 @@ impl Findings {
     /// What nobody looked into, because it is damaged or too much: it may have been of any kind.
     pub(crate) fn unseen(&self) -> Vec<Reason> {
         let unseen = self.reasons.iter().filter(|(rank, reason)| {
-            *rank == Rank::Damaged || reason.as_ref().code == Code::new("too-large")
+            matches!(rank, Rank::Damaged | Rank::Unlisted)
+                || reason.as_ref().code == Code::new("too-large")
         });
         distinct(unseen.map(|(_, reason)| reason.clone()))
     }

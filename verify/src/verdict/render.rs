@@ -169,7 +169,7 @@ fn freshness(verdict: &Verdict) -> String {
         Freshness::NotJudged => "not judged: there is nothing to judge".to_owned(),
         Freshness::NotProven => "not judged: no date is proven at this level".to_owned(),
         Freshness::Undecided { .. } => {
-            "UNKNOWN: what may prove its date could not be fetched".to_owned()
+            "UNKNOWN: what may prove its date, or an earlier one, could not be fetched".to_owned()
         }
     }
 }

@@ -462,6 +462,26 @@ fn a_child_is_as_old_as_it_or_its_index() {
         let crowded = limited(&crowded, "timeStampsChecked", 1);
         let verdict = assert_outcome(&max_age(&crowded, 3_601), "refused");
         assert_eq!(decisive_codes(&verdict), ["too-large"], "{old}");
+        let junk = Signing::by(Key::Stranger).named("stranger");
+        let listed = max_age(&story.clone().signed_for(old, &junk), 3_601);
+        for (limit, code) in [(2, "image-too-old"), (1, "referrers-too-many")] {
+            let verdict = assert_outcome(&limited(&listed, "referrers", limit), "refused");
+            assert_eq!(decisive_codes(&verdict), [code], "{old}");
+        }
+        // The end of support of either is the end of both.
+        let ended = |until: &'static str| {
+            let ended = Signing {
+                supported_until: Some(until),
+                ..older()
+            };
+            indexed()
+                .signed_for(young, &honest())
+                .signed_for(old, &ended)
+                .with(|case| case.demand.dates.supported = true)
+        };
+        assert_outcome(&ended("2026-11-24T10:00:00Z"), "verified");
+        let verdict = assert_outcome(&ended("2026-11-24T09:59:59Z"), "refused");
+        assert_eq!(decisive_codes(&verdict), ["image-end-of-life"], "{old}");
         for fault in Fault::ERRORS {
             let failing = max_age(&story, 3_601).with(|case| {
                 case.faults.insert("blob older.blob.json".to_owned(), fault);
