@@ -152,17 +152,7 @@ fn interval(bound: &Bound<'_, '_>, rules: &TimeRules, origin: Origin) -> Result<
     let not_before = not_before.ok_or_else(|| insufficient(Side::Before))?;
     let not_after = after.iter().map(|word| word.bound).min();
     let not_after = not_after.ok_or_else(|| insufficient(Side::After))?;
-    let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
-        not_before,
-        not_after,
-    })?;
-    if interval.width() > rules.max_interval() {
-        return Err(Refusal::DateTooImprecise {
-            interval,
-            limit: rules.max_interval(),
-        });
-    }
-    Ok(interval)
+    dating::between(not_before, not_after, rules)
 }
 
 fn latest(bound: &Bound<'_, '_>, rules: &TimeRules) -> Result<Timestamp, Refusal> {

@@ -136,6 +136,21 @@ fn proven<'b, 'id, 'e>(
 ) -> Result<Dated<'b, 'id, 'e>, Refusal> {
     let (not_before, before) = before.decide(rules, not_before)?;
     let (not_after, after) = after.decide(rules, not_after)?;
+    Ok(Dated {
+        bound,
+        interval: between(not_before, not_after, rules)?,
+        threshold: rules.threshold(),
+        before,
+        after,
+    })
+}
+
+/// The interval between two proven ends, if it is one and says enough.
+pub fn between(
+    not_before: Timestamp,
+    not_after: Timestamp,
+    rules: &TimeRules,
+) -> Result<Interval, Refusal> {
     let interval = Interval::new(not_before, not_after).ok_or(Refusal::TimeIntervalEmpty {
         not_before,
         not_after,
@@ -146,13 +161,7 @@ fn proven<'b, 'id, 'e>(
             limit: rules.max_interval(),
         });
     }
-    Ok(Dated {
-        bound,
-        interval,
-        threshold: rules.threshold(),
-        before,
-        after,
-    })
+    Ok(interval)
 }
 
 /// Proves by when a document was signed at the latest: all that a signature without a stamp inside can show.

@@ -255,6 +255,12 @@ fn a_publication_is_no_longer_than_is_read() {
     assert_outcome(&padded(limit), "verified");
     let verdict = assert_outcome(&padded(limit + 1), "refused");
     assert_eq!(decisive_codes(&verdict), ["too-large"]);
+    // A signature may be.
+    let story = Story::new("", "").signed(&Signing::by(Key::Release));
+    let mut blob = story.files["release-signature.blob.json"].to_vec();
+    blob.resize(limit + 1, b' ');
+    let story = with_bundle(&story, "release-signature", blob.into());
+    assert_outcome(&story, "verified");
 }
 
 /// A copy with a hint of its own leaves the true one what it is worth.
