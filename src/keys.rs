@@ -96,11 +96,7 @@ async fn authority(source: &KeySource) -> Result<Authority, Stop> {
                 name,
                 origin,
             } = signer.key().clone();
-            Ok(Authority {
-                name,
-                key: public_key,
-                origin,
-            })
+            Ok(Authority::unlimited(name, public_key, origin))
         }
         KeySource::File(path) => {
             let shown = path.display().to_string();
@@ -113,11 +109,7 @@ async fn authority(source: &KeySource) -> Result<Authority, Stop> {
                     },
                 )
             })?;
-            Ok(Authority {
-                name: shown,
-                key,
-                origin: KeyOrigin::File,
-            })
+            Ok(Authority::unlimited(shown, key, KeyOrigin::File))
         }
     }
 }

@@ -68,11 +68,11 @@ pub(crate) fn judged<R>(
         unbound: Unbound::Refused,
         stand_in: StandIn::Accepted,
     };
-    let authorities = Authorities::new([Authority {
-        name: plan.key().name.clone(),
-        key: plan.key().public_key.clone(),
-        origin: plan.key().origin,
-    }]);
+    let authorities = Authorities::new([Authority::unlimited(
+        plan.key().name.clone(),
+        plan.key().public_key.clone(),
+        plan.key().origin,
+    )]);
     authorities
         .ok()
         .map(|authorities| judge(&expected, &authorities, judgement))

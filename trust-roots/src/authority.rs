@@ -3,17 +3,63 @@
 //! Made by the command from `--key`; asked by the first step of a document's verification. Nothing here comes from
 //! evidence.
 
+use std::collections::BTreeSet;
+
 use countersign_common::{KeyId, PublicKey, signer::KeyOrigin};
 
-/// A trusted key and what people call it.
+use crate::Term;
+
+/// A trusted key, what people call it, and what it is trusted for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Authority {
-    /// A name for messages: a file or an ARN.
+    /// A name for messages: a file, an ARN, or its owner.
     pub name: String,
     /// The key, with the one algorithm it is trusted for.
     pub key: PublicKey,
     /// Where its private half is known to live, as far as whoever named it knows.
     pub origin: KeyOrigin,
+    /// Which documents it may sign.
+    pub roles: BTreeSet<Role>,
+    /// When its signatures count.
+    pub term: Term,
+}
+
+/// What a key may sign. A key of one role is nobody in another.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Role {
+    /// That a table of tags is the latest.
+    Heartbeat,
+    /// Publications, and tables of tags.
+    Publish,
+    /// Images, and what is attested about them.
+    Sign,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Heartbeat, Self::Publish, Self::Sign];
+
+    /// Its name in a trust root and in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::Publish => "publish",
+            Self::Sign => "sign",
+        }
+    }
+}
+
+impl Authority {
+    /// A key that is trusted for everything, always: one that somebody names by hand.
+    pub fn unlimited(name: String, key: PublicKey, origin: KeyOrigin) -> Self {
+        Self {
+            name,
+            key,
+            origin,
+            roles: BTreeSet::from(Role::ALL),
+            term: Term::default(),
+        }
+    }
 }
 
 /// At least one authority, distinct by key material.

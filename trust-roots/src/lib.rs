@@ -6,9 +6,13 @@
 pub mod authority;
 pub mod document;
 pub mod format;
+pub mod pattern;
+mod term;
 pub mod time;
 
 pub use self::{
-    authority::{Authorities, Authority},
+    authority::{Authorities, Authority, Role},
+    pattern::Pattern,
+    term::{Lapse, Revocation, Term},
     time::{TimeAuthority, TimeRules},
 };

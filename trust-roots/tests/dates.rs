@@ -144,11 +144,11 @@ fn rules(authorities: Vec<TimeAuthority>, wanted: usize) -> TimeRules {
 type Dated = (Interval, Vec<String>, Vec<String>);
 
 fn dated_within(claim: &Claim, rules: &TimeRules, stamps: usize) -> Result<Dated, Refusal> {
-    let authorities = Authorities::new([Authority {
-        name: "key".to_owned(),
-        key: public(),
-        origin: KeyOrigin::Kms,
-    }])
+    let authorities = Authorities::new([Authority::unlimited(
+        "key".to_owned(),
+        public(),
+        KeyOrigin::Kms,
+    )])
     .unwrap();
     judge(&expected(), &authorities, |case| {
         let authentic = authenticity::check(case, claim, &mut Budget::of(1))?;

@@ -46,11 +46,7 @@ fn public(number: u8) -> PublicKey {
 }
 
 fn authority(number: u8) -> Authority {
-    Authority {
-        name: format!("key-{number}"),
-        key: public(number),
-        origin: KeyOrigin::Kms,
-    }
+    Authority::unlimited(format!("key-{number}"), public(number), KeyOrigin::Kms)
 }
 
 fn trusting(numbers: &[u8]) -> Authorities {

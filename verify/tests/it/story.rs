@@ -258,14 +258,14 @@ impl Story {
     }
 
     pub(crate) fn verifier(&self) -> Verifier {
-        let authority = |file: &String| Authority {
-            name: file.clone(),
-            key: PublicKey::from_pem(std::str::from_utf8(&self.files[file]).unwrap()).unwrap(),
-            origin: if self.case.demonstration.contains(file) {
+        let authority = |file: &String| {
+            let origin = if self.case.demonstration.contains(file) {
                 KeyOrigin::StandIn
             } else {
                 KeyOrigin::File
-            },
+            };
+            let pem = std::str::from_utf8(&self.files[file]).unwrap();
+            Authority::unlimited(file.clone(), PublicKey::from_pem(pem).unwrap(), origin)
         };
         let demand = &self.case.demand;
         Verifier {
