@@ -55,6 +55,12 @@ pub struct Limits {
     pub certificate: usize,
     /// Children of an index.
     pub children: usize,
+    /// A trust root's file.
+    pub root: usize,
+    /// Versions of a trust root that are followed at once.
+    pub root_steps: usize,
+    /// Keys of a trust root, and scopes.
+    pub root_entries: usize,
     /// All bytes fetched for one image.
     pub image_bytes: u64,
     /// All time spent on one image.
@@ -87,6 +93,9 @@ impl Limits {
         certificates: 10,
         certificate: 16 * KIB,
         children: 256,
+        root: 512 * KIB,
+        root_steps: 256,
+        root_entries: 1_000,
         image_bytes: 64 * MIB as u64,
         image_time: Duration::from_secs(10),
     };

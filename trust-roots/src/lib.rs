@@ -7,12 +7,14 @@ pub mod authority;
 pub mod document;
 pub mod format;
 pub mod pattern;
+pub mod root;
 mod term;
 pub mod time;
 
 pub use self::{
     authority::{Authorities, Authority, Role},
     pattern::Pattern,
+    root::{Chain, TrustRoot},
     term::{Lapse, Revocation, Term},
-    time::{TimeAuthority, TimeRules},
+    time::{TimeAuthority, TimeRules, TimeRulesError},
 };

@@ -31,6 +31,25 @@ impl Anchor {
         Self::from_chain(certificates, limits)
     }
 
+    /// The same from certificates in DER.
+    pub fn from_certificates(
+        chain: impl IntoIterator<Item = Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Self, AnchorError> {
+        // One more than is accepted shows that there are too many.
+        let chain: Vec<_> = chain
+            .into_iter()
+            .take(limits.certificates.saturating_add(1))
+            .map(CertificateDer::from)
+            .collect();
+        if chain.len() > limits.certificates {
+            return Err(AnchorError::TooMany {
+                limit: limits.certificates,
+            });
+        }
+        Self::from_chain(chain, limits)
+    }
+
     fn from_chain(
         mut chain: Vec<CertificateDer<'static>>,
         limits: &Limits,

@@ -1,0 +1,483 @@
+//! How a draft is changed. Each change keeps what TUF's own roles say, and takes the signatures away.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_common::{Limits, PublicKey, Timestamp, rfc3161::Anchor};
+use serde_json::{Map, Value, json as value};
+use sigstore_tuf::Key;
+
+use super::{
+    Draft, EditRefused, Fault, Statements,
+    contents::{SCHEMES, online},
+    document::{
+        AuthorityDocument, CertChainDocument, CertificateDocument, ReasonDocument, RevokedDocument,
+        ScopeDocument, StatementsDocument, TimestampAuthorityDocument, ValidForDocument,
+    },
+};
+use crate::{Pattern, Revocation, Role, Term, time::Window};
+
+/// A key that is added.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The key, with the algorithm it signs with.
+    pub public: PublicKey,
+    /// Who has it.
+    pub owner: Option<String>,
+    /// Where it lives in KMS: a key's ARN, never an alias, which can be re-pointed.
+    pub kms: Option<String>,
+}
+
+/// What a scope is made, or changed, to.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeEdit {
+    /// How old a tag table may become.
+    pub tag_table_max: Option<Duration>,
+    /// How old a heartbeat may become.
+    pub heartbeat_max: Option<Duration>,
+    /// Where statements lie.
+    pub statements: Option<Statements>,
+    /// The epoch of its tag tables.
+    pub epoch: Option<u64>,
+}
+
+/// A time-stamp authority that is added or changed.
+#[derive(Clone, Debug)]
+pub struct NewTimeAuthority {
+    /// Who operates it.
+    pub operator: String,
+    /// Where it is asked.
+    pub uri: String,
+    /// Its certificates in DER, its root included.
+    pub certificates: Vec<Vec<u8>>,
+    /// Which of its stamps count.
+    pub valid: Window,
+    /// How exact its stamps are where they do not say so.
+    pub accuracy: Duration,
+}
+
+impl Draft {
+    /// Sets when it expires.
+    pub fn set_expires(&mut self, expires: Timestamp) {
+        self.changed();
+        self.signed
+            .insert("expires".to_owned(), expires.to_string().into());
+    }
+
+    /// Lets a key sign roots. Its id.
+    pub fn add_root_key(&mut self, key: &NewKey) -> Result<String, EditRefused> {
+        let id = self.declare(key)?;
+        let mut ids = self.root_key_ids();
+        if ids.contains(&id) {
+            return Err(EditRefused::KeyListed { id });
+        }
+        ids.push(id.clone());
+        self.set_root_keys(ids);
+        Ok(id)
+    }
+
+    /// Lets a key sign roots no longer: from the version after this one on.
+    pub fn remove_root_key(&mut self, id: &str) -> Result<(), EditRefused> {
+        let mut ids = self.root_key_ids();
+        let before = ids.len();
+        ids.retain(|known| known != id);
+        if ids.len() == before {
+            return Err(EditRefused::KeyNotListed { id: id.to_owned() });
+        }
+        self.set_root_keys(ids);
+        self.forget_unused();
+        Ok(())
+    }
+
+    /// How many root keys must sign.
+    pub fn set_root_threshold(&mut self, threshold: NonZeroUsize) {
+        self.changed();
+        if let Some(role) = self.role("root") {
+            role.insert("threshold".to_owned(), threshold.get().into());
+        }
+    }
+
+    /// Lets a key sign documents of a role in a scope, named by one of its patterns. Its id.
+    pub fn add_key(
+        &mut self,
+        key: &NewKey,
+        role: Role,
+        pattern: &Pattern,
+    ) -> Result<String, EditRefused> {
+        let position = self.scope(pattern)?;
+        let id = self.declare(key)?;
+        self.list(&id, role, position)?;
+        Ok(id)
+    }
+
+    /// Puts a new key beside an old one, wherever the old one is. Its id.
+    pub fn add_beside(&mut self, old: &str, key: &NewKey) -> Result<String, EditRefused> {
+        let id = self.declare(key)?;
+        let listings: Vec<_> = self
+            .extension
+            .scopes
+            .iter()
+            .enumerate()
+            .flat_map(|(position, scope)| {
+                Role::ALL
+                    .into_iter()
+                    .filter(move |role| ids(scope, *role).iter().any(|listed| listed == old))
+                    .map(move |role| (position, role))
+            })
+            .collect();
+        if listings.is_empty() {
+            return Err(EditRefused::KeyNotListed { id: old.to_owned() });
+        }
+        for (position, role) in listings {
+            self.list(&id, role, position)?;
+        }
+        Ok(id)
+    }
+
+    /// Sets when a key's signatures count.
+    pub fn set_term(&mut self, id: &str, term: &Term) -> Result<(), EditRefused> {
+        let listed = self.extension.scopes.iter().any(|scope| {
+            Role::ALL
+                .into_iter()
+                .any(|role| ids(scope, role).iter().any(|listed| listed == id))
+        });
+        if !listed {
+            return Err(EditRefused::KeyNotListed { id: id.to_owned() });
+        }
+        self.changed();
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let status = self.extension.key_status.entry(id.to_owned()).or_default();
+        status.not_before = text(term.valid.start);
+        status.not_after = text(term.valid.end);
+        status.revoked = term.revoked.map(|revoked| match revoked {
+            Revocation::Compromised { at } => RevokedDocument {
+                reason: ReasonDocument::Compromised,
+                at: text(at),
+                from: None,
+                to: None,
+            },
+            Revocation::Misused { from, to } => RevokedDocument {
+                reason: ReasonDocument::Misused,
+                at: None,
+                from: text(Some(from)),
+                to: text(Some(to)),
+            },
+        });
+        self.refresh_tuf_roles();
+        Ok(())
+    }
+
+    /// Makes a scope for these patterns, or changes the one that has any of them.
+    pub fn set_scope(&mut self, patterns: &[Pattern], edit: &ScopeEdit) -> Result<(), EditRefused> {
+        let found: BTreeSet<_> = patterns
+            .iter()
+            .filter_map(|pattern| self.scope(pattern).ok())
+            .collect();
+        let position = match found.iter().copied().collect::<Vec<_>>().as_slice() {
+            [] => self.new_scope(),
+            [one] => *one,
+            _ => return Err(EditRefused::SeveralScopes),
+        };
+        self.changed();
+        let Some(scope) = self.extension.scopes.get_mut(position) else {
+            return Err(EditRefused::SeveralScopes);
+        };
+        for pattern in patterns {
+            let text = pattern.to_string();
+            if !scope.repositories.contains(&text) {
+                scope.repositories.push(text);
+            }
+        }
+        if let Some(age) = edit.tag_table_max {
+            scope.tag_table_max_seconds = age.as_secs();
+        }
+        if let Some(age) = edit.heartbeat_max {
+            scope.heartbeat.max_seconds = age.as_secs();
+        }
+        if let Some(epoch) = edit.epoch {
+            scope.epoch = epoch;
+        }
+        if let Some(statements) = edit.statements {
+            scope.statements = match statements {
+                Statements::Same => StatementsDocument::Same,
+                Statements::Sibling => StatementsDocument::Sibling,
+            };
+        }
+        Ok(())
+    }
+
+    fn new_scope(&mut self) -> usize {
+        self.extension.scopes.push(ScopeDocument::default());
+        self.extension.scopes.len() - 1
+    }
+
+    /// Adds a time-stamp authority; or, if its root is there already, sets which of its stamps count.
+    pub fn add_time_authority(
+        &mut self,
+        authority: &NewTimeAuthority,
+        limits: &Limits,
+    ) -> Result<(), EditRefused> {
+        let anchor = Anchor::from_certificates(authority.certificates.clone(), limits).map_err(
+            |source| Fault::Anchor {
+                uri: authority.uri.clone(),
+                source,
+            },
+        )?;
+        self.changed();
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let entry = TimestampAuthorityDocument {
+            operator: authority.operator.clone(),
+            uri: authority.uri.clone(),
+            valid_for: ValidForDocument {
+                start: text(authority.valid.start),
+                end: text(authority.valid.end),
+            },
+            cert_chain: CertChainDocument {
+                certificates: authority
+                    .certificates
+                    .iter()
+                    .map(|certificate| CertificateDocument {
+                        raw_bytes: BASE64_STANDARD.encode(certificate),
+                    })
+                    .collect(),
+            },
+            compromised: false,
+            other: BTreeMap::new(),
+        };
+        let same = self.entry_with(&anchor, &authority.uri, limits);
+        match same {
+            Some(known) => {
+                known.valid_for = entry.valid_for;
+                known.cert_chain = entry.cert_chain;
+            }
+            None => self
+                .extension
+                .trusted_root
+                .timestamp_authorities
+                .push(entry),
+        }
+        self.set_accuracy(authority);
+        self.refresh_counts();
+        Ok(())
+    }
+
+    fn entry_with(
+        &mut self,
+        anchor: &Anchor,
+        uri: &str,
+        limits: &Limits,
+    ) -> Option<&mut TimestampAuthorityDocument> {
+        self.extension
+            .trusted_root
+            .timestamp_authorities
+            .iter_mut()
+            .find(|entry| {
+                let certificates = entry.cert_chain.certificates.iter();
+                let certificates: Option<Vec<_>> = certificates
+                    .map(|certificate| BASE64_STANDARD.decode(&certificate.raw_bytes).ok())
+                    .collect();
+                let known = certificates
+                    .and_then(|certificates| Anchor::from_certificates(certificates, limits).ok());
+                entry.uri == uri && known.is_some_and(|known| known.id() == anchor.id())
+            })
+    }
+
+    fn set_accuracy(&mut self, authority: &NewTimeAuthority) {
+        let document = AuthorityDocument {
+            operator: authority.operator.clone(),
+            uri: authority.uri.clone(),
+            default_accuracy_seconds: authority.accuracy.as_secs(),
+        };
+        let authorities = &mut self.extension.time.authorities;
+        authorities
+            .retain(|known| (&known.operator, &known.uri) != (&document.operator, &document.uri));
+        authorities.push(document);
+    }
+
+    /// Two operators are asked where there are two: one may be down, or lie.
+    fn refresh_counts(&mut self) {
+        let operators: BTreeSet<_> = self
+            .extension
+            .time
+            .authorities
+            .iter()
+            .map(|authority| authority.operator.as_str())
+            .collect();
+        let counts = &mut self.extension.time.stamps.publication;
+        counts.collect = counts.threshold.max(operators.len().min(2) as u64);
+    }
+
+    /// How many operators must have stamped each side of a publication.
+    pub fn set_time_threshold(&mut self, threshold: NonZeroUsize) {
+        self.changed();
+        let counts = &mut self.extension.time.stamps.publication;
+        counts.threshold = threshold.get() as u64;
+        counts.collect = counts.collect.max(counts.threshold);
+    }
+
+    /// Voids all stamps of the authorities at this address, those of before too.
+    pub fn void_time_authority(&mut self, uri: &str) -> Result<(), EditRefused> {
+        self.changed();
+        let entries = &mut self.extension.trusted_root.timestamp_authorities;
+        let mut found = false;
+        for entry in entries.iter_mut().filter(|entry| entry.uri == uri) {
+            entry.compromised = true;
+            found = true;
+        }
+        if found {
+            Ok(())
+        } else {
+            Err(EditRefused::NoTimeAuthority {
+                uri: uri.to_owned(),
+            })
+        }
+    }
+
+    /// Declares a key, if it is not there yet. Its id.
+    fn declare(&mut self, key: &NewKey) -> Result<String, EditRefused> {
+        let algorithm = key.public.algorithm();
+        let scheme = SCHEMES.iter().find(|(_, _, known)| *known == algorithm);
+        let (kind, scheme, _) = scheme.ok_or(EditRefused::Algorithm { algorithm })?;
+        let public = key.public.to_pem().map_err(EditRefused::Key)?;
+        let document =
+            value!({ "keytype": kind, "scheme": scheme, "keyval": { "public": public } });
+        let parsed: Key = serde_json::from_value(document.clone())
+            .map_err(|source| Fault::Json(source.into()))?;
+        let id = parsed.key_id().map_err(Fault::Tuf)?;
+        self.changed();
+        let keys = self.signed.get_mut("keys").and_then(Value::as_object_mut);
+        if let Some(keys) = keys {
+            keys.entry(id.clone()).or_insert(document);
+        }
+        if key.owner.is_some() || key.kms.is_some() {
+            let info = self.extension.key_info.entry(id.clone()).or_default();
+            info.owner = key.owner.clone().or(info.owner.take());
+            info.kms = key.kms.clone().or(info.kms.take());
+        }
+        Ok(id)
+    }
+
+    fn list(&mut self, id: &str, role: Role, position: usize) -> Result<(), EditRefused> {
+        let Some(scope) = self.extension.scopes.get_mut(position) else {
+            return Err(EditRefused::SeveralScopes);
+        };
+        let ids = match role {
+            Role::Heartbeat => &mut scope.heartbeat.keyids,
+            Role::Publish => &mut scope.publish.keyids,
+            Role::Sign => &mut scope.sign.keyids,
+        };
+        if ids.iter().any(|listed| listed == id) {
+            return Err(EditRefused::KeyListed { id: id.to_owned() });
+        }
+        ids.push(id.to_owned());
+        self.refresh_tuf_roles();
+        Ok(())
+    }
+
+    fn scope(&self, pattern: &Pattern) -> Result<usize, EditRefused> {
+        let has = |scope: &ScopeDocument| {
+            scope
+                .repositories
+                .iter()
+                .any(|text| text == pattern.as_str())
+        };
+        self.extension
+            .scopes
+            .iter()
+            .position(has)
+            .ok_or_else(|| EditRefused::NoScope {
+                pattern: pattern.clone(),
+                scopes: self
+                    .extension
+                    .scopes
+                    .iter()
+                    .flat_map(|scope| scope.repositories.clone())
+                    .collect(),
+            })
+    }
+
+    fn root_key_ids(&self) -> Vec<String> {
+        let ids = self
+            .signed
+            .get("roles")
+            .and_then(|roles| roles.pointer("/root/keyids"))
+            .and_then(Value::as_array);
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    fn set_root_keys(&mut self, ids: Vec<String>) {
+        self.changed();
+        self.set_role("root", ids);
+    }
+
+    fn role(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
+        self.signed.get_mut("roles")?.get_mut(name)?.as_object_mut()
+    }
+
+    fn set_role(&mut self, name: &str, ids: Vec<String>) {
+        if let Some(role) = self.role(name) {
+            role.insert("keyids".to_owned(), ids.into());
+        }
+    }
+
+    /// Other TUF clients know four roles: theirs are filled from the first scope.
+    fn refresh_tuf_roles(&mut self) {
+        let status = &self.extension.key_status;
+        let is_current = |id: &str| {
+            status.get(id).is_none_or(|status| {
+                let reason = status.revoked.as_ref().map(|revoked| revoked.reason);
+                status.not_after.is_none() && reason != Some(ReasonDocument::Compromised)
+            })
+        };
+        let first = self.extension.scopes.first();
+        let of = |role| first.map(|scope| ids(scope, role)).unwrap_or_default();
+        let [publish, heartbeat] = online(of(Role::Publish), of(Role::Heartbeat), is_current);
+        self.set_role("targets", publish.clone());
+        self.set_role("snapshot", publish);
+        self.set_role("timestamp", heartbeat);
+        self.forget_unused();
+    }
+
+    /// A key that nothing names any more is forgotten. Those of scopes are named for ever.
+    fn forget_unused(&mut self) {
+        let scopes = self.extension.scopes.iter();
+        let of_scopes =
+            scopes.flat_map(|scope| Role::ALL.into_iter().flat_map(move |role| ids(scope, role)));
+        let mut named: BTreeSet<String> = of_scopes.cloned().collect();
+        named.extend(self.tuf_role_ids());
+        self.extension.key_info.retain(|id, _| named.contains(id));
+        if let Some(keys) = self.signed.get_mut("keys").and_then(Value::as_object_mut) {
+            keys.retain(|id, _| named.contains(id));
+        }
+    }
+
+    fn tuf_role_ids(&self) -> BTreeSet<String> {
+        let roles = self.signed.get("roles").and_then(Value::as_object);
+        let ids = roles
+            .into_iter()
+            .flat_map(Map::values)
+            .filter_map(|role| role.get("keyids")?.as_array());
+        ids.flatten()
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    fn changed(&mut self) {
+        self.signatures.clear();
+    }
+}
+
+fn ids(scope: &ScopeDocument, role: Role) -> &[String] {
+    match role {
+        Role::Heartbeat => &scope.heartbeat.keyids,
+        Role::Publish => &scope.publish.keyids,
+        Role::Sign => &scope.sign.keyids,
+    }
+}

@@ -1,0 +1,476 @@
+//! What makes a root unsafe though every signature on it is right. Asked before somebody signs one, and by `trust doctor`.
+//!
+//! Each of these was somebody's disaster, or would be. Verifiers do not ask: a root that is in force is not made better by
+//! refusing everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_common::{Code, Escaped, Explain, KeyId, Timestamp};
+
+use super::Contents;
+use crate::{Pattern, Revocation, Role, TimeRulesError, time::Standing};
+
+/// One thing that makes a root unsafe.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lint {
+    /// How exact its stamps are would be a guess.
+    #[error("the root does not say how exact the stamps of {} are", Escaped(uri))]
+    AccuracyMissing {
+        /// The authority.
+        uri: String,
+    },
+    /// Fewer stamps are collected than must count.
+    #[error(
+        "signers collect the stamps of {collect} operators for {documents}, and {threshold} must count"
+    )]
+    CollectTooLow {
+        /// Of which documents.
+        documents: &'static str,
+        /// How many are collected.
+        collect: usize,
+        /// How many must count.
+        threshold: usize,
+    },
+    /// The epoch of a scope fell.
+    #[error(
+        "the epoch of `{pattern}` fell from {before} to {now}, so tables that were void count again"
+    )]
+    EpochFell {
+        /// A pattern of the scope.
+        pattern: Pattern,
+        /// The epoch in the version before.
+        before: u64,
+        /// The epoch now.
+        now: u64,
+    },
+    /// It is over, or nearly so, before it begins.
+    #[error("it expires at {expires}, and it is {now}")]
+    Expired {
+        /// When.
+        expires: Timestamp,
+        /// When it was looked at.
+        now: Timestamp,
+    },
+    /// What a key signed would count no more, or for another key.
+    #[error("key {} was in the role {} of `{pattern}` and is gone: what it signed would count no more", Escaped(id), role.name())]
+    KeyDeleted {
+        /// The key.
+        id: String,
+        /// The role.
+        role: Role,
+        /// A pattern of the scope.
+        pattern: Pattern,
+    },
+    /// One person counts as two.
+    #[error(
+        "keys {} and {} are one key under two ids",
+        Escaped(one),
+        Escaped(other)
+    )]
+    KeyTwice {
+        /// One id.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A key that never counts.
+    #[error(
+        "key {} is of a kind that is not understood, so it never counts",
+        Escaped(id)
+    )]
+    KeyUnusable {
+        /// The key.
+        id: String,
+    },
+    /// Who vouches for an authority is not said.
+    #[error(
+        "several time-stamp authorities are listed, and {} names no operator",
+        Escaped(uri)
+    )]
+    OperatorMissing {
+        /// The authority.
+        uri: String,
+    },
+    /// A revocation was taken back.
+    #[error("the revocation of key {} is gone, or later than it was", Escaped(id))]
+    RevocationWeakened {
+        /// The key.
+        id: String,
+    },
+    /// The key that decides over all others lies where programs use it.
+    #[error("root key {} is also used for {}", Escaped(id), role)]
+    RootKeyOnline {
+        /// The key.
+        id: String,
+        /// For what.
+        role: &'static str,
+    },
+    /// Nobody could ever change the root again.
+    #[error(
+        "{keys} root keys with a threshold of {threshold}: if one is lost, the root can never be changed again"
+    )]
+    RootKeyLossFatal {
+        /// How many there are.
+        keys: usize,
+        /// How many must sign.
+        threshold: usize,
+    },
+    /// Two scopes that are equally specific.
+    #[error("`{one}` and `{other}` grant the same repositories, and neither is more specific")]
+    ScopesOverlap {
+        /// One pattern.
+        one: Pattern,
+        /// The other.
+        other: Pattern,
+    },
+    /// More than there are must sign.
+    #[error(
+        "the role {} has {keys} keys and a threshold of {threshold}",
+        Escaped(role)
+    )]
+    ThresholdTooHigh {
+        /// TUF's role.
+        role: String,
+        /// How many keys it has.
+        keys: usize,
+        /// How many must sign.
+        threshold: usize,
+    },
+    /// Its time-stamp authorities cannot be used together.
+    #[error("its time-stamp authorities cannot be used together: {0}")]
+    Time(TimeRulesError),
+    /// What it stamped would count no more.
+    #[error(
+        "the time-stamp authority {} was listed and is gone: what it stamped would count no more",
+        Escaped(uri)
+    )]
+    TsaDeleted {
+        /// The authority.
+        uri: String,
+    },
+    /// It was void, and its stamps count again.
+    #[error("the stamps of {} were void and count again", Escaped(uri))]
+    TsaRestored {
+        /// The authority.
+        uri: String,
+    },
+    /// Other TUF clients would trust other keys than we do.
+    #[error(
+        "TUF's role {role} has not the keys that {} in the first scope now",
+        task
+    )]
+    TufRoleDiffers {
+        /// TUF's role.
+        role: &'static str,
+        /// What those keys do.
+        task: &'static str,
+    },
+}
+
+impl Lint {
+    /// The code of each.
+    pub const CODE: Code = Code::new("root-lint");
+}
+
+impl Explain for Lint {
+    fn code(&self) -> Code {
+        Self::CODE
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::AccuracyMissing { .. } | Self::OperatorMissing { .. } => {
+                "say it: `countersign trust add-tsa --url URL --chain FILE --operator NAME --accuracy 1s`".to_owned()
+            }
+            Self::CollectTooLow { .. } => "collect at least as many as must count".to_owned(),
+            Self::EpochFell { .. } => "let the epoch rise: `countersign trust set-scope --epoch N`".to_owned(),
+            Self::Expired { .. } => "set a later end: `--valid-for 365d`".to_owned(),
+            Self::KeyDeleted { .. } => {
+                "leave it in its role, and end its time: `countersign trust remove-key`, or `revoke`".to_owned()
+            }
+            Self::KeyTwice { .. } => "leave one of them out".to_owned(),
+            Self::KeyUnusable { .. } => "use an ECDSA key on P-256 or P-384, or an RSA key".to_owned(),
+            Self::RevocationWeakened { .. } => {
+                "leave it as it was; give the signer a new key: `countersign trust rotate`".to_owned()
+            }
+            Self::RootKeyOnline { .. } => {
+                "keep root keys for roots alone, with three people; make another key for this".to_owned()
+            }
+            Self::RootKeyLossFatal { .. } => {
+                "add a root key: `countersign trust add-key --role root`; or lower the threshold: `--threshold N`".to_owned()
+            }
+            Self::ScopesOverlap { .. } => {
+                "make one of them longer, or put both into one scope: `countersign trust set-scope`".to_owned()
+            }
+            Self::ThresholdTooHigh { .. } => "add keys, or lower the threshold".to_owned(),
+            Self::Time(source) => source.remedy(),
+            Self::TsaDeleted { .. } => {
+                "leave it listed, and end its time: `countersign trust add-tsa --until TIME`".to_owned()
+            }
+            Self::TsaRestored { .. } => {
+                "leave it void; add what replaces it: `countersign trust add-tsa`".to_owned()
+            }
+            Self::TufRoleDiffers { .. } => {
+                "edit roots with `countersign trust`, which keeps them equal".to_owned()
+            }
+        }
+    }
+}
+
+/// Everything that makes a root unsafe, by itself and as the version after another. Empty: it may be signed.
+pub fn lints(root: &Contents, previous: Option<&Contents>, now: Timestamp) -> Vec<Lint> {
+    let mut found = Vec::new();
+    if now >= root.expires {
+        found.push(Lint::Expired {
+            expires: root.expires,
+            now,
+        });
+    }
+    root_keys(root, &mut found);
+    keys(root, &mut found);
+    thresholds(root, &mut found);
+    scopes(root, &mut found);
+    tuf_roles(root, &mut found);
+    time(root, &mut found);
+    if let Some(previous) = previous {
+        deletions(root, previous, &mut found);
+        weakenings(root, previous, &mut found);
+    }
+    found
+}
+
+fn root_keys(root: &Contents, found: &mut Vec<Lint>) {
+    let role = root.root_role();
+    let material = |id: &String| {
+        root.keys
+            .get(id)?
+            .key
+            .as_ref()
+            .map(countersign_common::PublicKey::id)
+    };
+    let roots: BTreeMap<&KeyId, &String> = role
+        .key_ids
+        .iter()
+        .filter_map(|id| Some((material(id)?, id)))
+        .collect();
+    if roots.len() <= role.threshold {
+        found.push(Lint::RootKeyLossFatal {
+            keys: roots.len(),
+            threshold: role.threshold,
+        });
+    }
+    let of_scopes = root.scopes.iter().flat_map(|scope| {
+        let uses = Role::ALL
+            .into_iter()
+            .map(move |role| (role.name(), scope.key_ids(role)));
+        uses.flat_map(|(name, ids)| ids.iter().map(move |id| (name, id)))
+    });
+    let of_tuf = root.roles.iter().filter(|(name, _)| *name != "root");
+    let of_tuf =
+        of_tuf.flat_map(|(_, role)| role.key_ids.iter().map(|id| ("TUF's online roles", id)));
+    let mut seen = BTreeSet::new();
+    for (role, id) in of_scopes.chain(of_tuf) {
+        if let Some(root_id) = material(id).and_then(|key| roots.get(key))
+            && seen.insert(*root_id)
+        {
+            found.push(Lint::RootKeyOnline {
+                id: (*root_id).clone(),
+                role,
+            });
+        }
+    }
+}
+
+fn keys(root: &Contents, found: &mut Vec<Lint>) {
+    let mut seen: BTreeMap<&KeyId, &String> = BTreeMap::new();
+    for (id, declared) in &root.keys {
+        let Some(key) = &declared.key else {
+            found.push(Lint::KeyUnusable { id: id.clone() });
+            continue;
+        };
+        if let Some(one) = seen.insert(key.id(), id) {
+            found.push(Lint::KeyTwice {
+                one: one.clone(),
+                other: id.clone(),
+            });
+        }
+    }
+}
+
+fn thresholds(root: &Contents, found: &mut Vec<Lint>) {
+    for (name, role) in &root.roles {
+        // A scope without publishers leaves TUF's roles without keys: nobody is to sign them.
+        if role.threshold > role.key_ids.len() && (name == "root" || !role.key_ids.is_empty()) {
+            found.push(Lint::ThresholdTooHigh {
+                role: name.clone(),
+                keys: role.key_ids.len(),
+                threshold: role.threshold,
+            });
+        }
+    }
+}
+
+fn scopes(root: &Contents, found: &mut Vec<Lint>) {
+    let patterns: Vec<(usize, &Pattern)> = root
+        .scopes
+        .iter()
+        .enumerate()
+        .flat_map(|(scope, contents)| {
+            contents
+                .repositories
+                .iter()
+                .map(move |pattern| (scope, pattern))
+        })
+        .collect();
+    for (position, (scope, one)) in patterns.iter().enumerate() {
+        let tied = patterns
+            .iter()
+            .skip(position + 1)
+            .filter(|(other_scope, other)| {
+                scope != other_scope
+                    && one.specificity() == other.specificity()
+                    && one.overlaps(other)
+            });
+        found.extend(tied.map(|(_, other)| Lint::ScopesOverlap {
+            one: (*one).clone(),
+            other: (*other).clone(),
+        }));
+    }
+}
+
+fn tuf_roles(root: &Contents, found: &mut Vec<Lint>) {
+    let [publish, heartbeat] = root.online();
+    for (role, wanted, task) in [
+        ("targets", &publish, "publish"),
+        ("timestamp", &heartbeat, "beat"),
+    ] {
+        let has: BTreeSet<_> = root
+            .roles
+            .get(role)
+            .map(|role| role.key_ids.iter().collect())
+            .unwrap_or_default();
+        if has != wanted.iter().collect() {
+            found.push(Lint::TufRoleDiffers { role, task });
+        }
+    }
+}
+
+fn time(root: &Contents, found: &mut Vec<Lint>) {
+    let time = &root.time;
+    for entry in &time.authorities {
+        if entry.default_accuracy_seconds.is_none() {
+            found.push(Lint::AccuracyMissing {
+                uri: entry.uri.clone(),
+            });
+        }
+        if entry.operator.is_empty() && time.authorities.len() > 1 {
+            found.push(Lint::OperatorMissing {
+                uri: entry.uri.clone(),
+            });
+        }
+    }
+    for (documents, counts) in [
+        ("publications", time.publication),
+        ("tag tables", time.tag_table),
+        ("heartbeats", time.heartbeat),
+    ] {
+        if counts.collect < counts.threshold {
+            found.push(Lint::CollectTooLow {
+                documents,
+                collect: counts.collect,
+                threshold: counts.threshold,
+            });
+        }
+    }
+    if let Err(error) = root.time_rules(None) {
+        found.push(Lint::Time(error));
+    }
+}
+
+fn deletions(root: &Contents, previous: &Contents, found: &mut Vec<Lint>) {
+    for scope in &previous.scopes {
+        let Some(pattern) = scope.repositories.first() else {
+            continue;
+        };
+        // A scope may be divided, or its patterns changed: the key must still be somewhere that matches.
+        let heirs: Vec<_> = root
+            .scopes
+            .iter()
+            .filter(|heir| {
+                heir.repositories
+                    .iter()
+                    .any(|one| scope.repositories.iter().any(|other| one.overlaps(other)))
+            })
+            .collect();
+        for role in Role::ALL {
+            for id in scope.key_ids(role) {
+                if !heirs.iter().any(|heir| heir.key_ids(role).contains(id)) {
+                    found.push(Lint::KeyDeleted {
+                        id: id.clone(),
+                        role,
+                        pattern: pattern.clone(),
+                    });
+                }
+            }
+        }
+        for heir in heirs {
+            if heir.epoch < scope.epoch {
+                found.push(Lint::EpochFell {
+                    pattern: pattern.clone(),
+                    before: scope.epoch,
+                    now: heir.epoch,
+                });
+            }
+        }
+    }
+    for entry in &previous.time.authorities {
+        let is_it = |other: &&super::TimeEntry| {
+            other.anchor.id() == entry.anchor.id() && other.operator == entry.operator
+        };
+        let heirs: Vec<_> = root.time.authorities.iter().filter(is_it).collect();
+        if heirs.is_empty() {
+            found.push(Lint::TsaDeleted {
+                uri: entry.uri.clone(),
+            });
+        } else if entry.standing == Standing::Compromised
+            && heirs.iter().all(|heir| heir.standing == Standing::Good)
+        {
+            found.push(Lint::TsaRestored {
+                uri: entry.uri.clone(),
+            });
+        }
+    }
+}
+
+fn weakenings(root: &Contents, previous: &Contents, found: &mut Vec<Lint>) {
+    for (id, term) in &previous.terms {
+        let Some(before) = term.revoked else {
+            continue;
+        };
+        let now = root.terms.get(id).and_then(|term| term.revoked);
+        let holds = match (before, now) {
+            (Revocation::Compromised { at: None }, Some(Revocation::Compromised { at })) => {
+                at.is_none()
+            }
+            (
+                Revocation::Compromised { at: Some(before) },
+                Some(Revocation::Compromised { at }),
+            ) => at.is_none_or(|at| at <= before),
+            (Revocation::Compromised { .. }, _) | (Revocation::Misused { .. }, None) => false,
+            (Revocation::Misused { from, .. }, Some(Revocation::Compromised { at })) => {
+                at.is_none_or(|at| at <= from)
+            }
+            (
+                Revocation::Misused { from, to },
+                Some(Revocation::Misused {
+                    from: new_from,
+                    to: new_to,
+                }),
+            ) => new_from <= from && new_to >= to,
+        };
+        if !holds {
+            found.push(Lint::RevocationWeakened { id: id.clone() });
+        }
+    }
+}

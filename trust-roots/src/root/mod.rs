@@ -1,0 +1,28 @@
+//! Trust roots: who may sign what, since when and until when, and how that changes.
+//!
+//! A root is a TUF root file with a member of ours, `x-countersign`. Each version is signed by enough of the root keys of the
+//! version before, and of its own, so that whoever pinned one of them follows to the newest without asking anybody. Read
+//! and followed here; fetched elsewhere. No I/O, no clock.
+
+mod chain;
+mod contents;
+mod document;
+mod draft;
+mod edit;
+mod edit_refused;
+mod fault;
+mod grant;
+mod lint;
+mod refusal;
+
+pub use self::{
+    chain::{Chain, TrustRoot},
+    contents::{Contents, Counts, DeclaredKey, Scope, Statements, Time, TimeEntry, TufRole},
+    draft::{Draft, Progress},
+    edit::{NewKey, NewTimeAuthority, ScopeEdit},
+    edit_refused::EditRefused,
+    fault::Fault,
+    grant::Grant,
+    lint::{Lint, lints},
+    refusal::{CODES, Refusal},
+};

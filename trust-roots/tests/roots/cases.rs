@@ -1,0 +1,710 @@
+//! The chains that the fixtures are generated from. Each that is refused differs from its twin in one point.
+
+use std::{num::NonZeroUsize, sync::LazyLock};
+
+use countersign_common::Limits;
+use countersign_trust_roots::{
+    Revocation, Role, Term,
+    root::{Draft, ScopeEdit},
+    time::Window,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fixtures::{CaseDocument, Story},
+    world::{
+        ALICE, BOB, CAROL, DAVE, EXPIRES, NEXT_RELEASE, NOW, RELEASE, REVIEW, after, contents,
+        edited, fingerprint, first, id, new_key, pattern, signed, signed_value, time, tsa,
+    },
+};
+
+const PINNED: &str = "trusted--pinned";
+const ROTATED: &str = "trusted--three-versions-with-other-people";
+
+fn story(name: &str, about: &str, files: Vec<Vec<u8>>) -> Story {
+    Story {
+        name: name.to_owned(),
+        case: CaseDocument {
+            about: about.to_owned(),
+            fingerprint: fingerprint(&files[0]),
+            now: NOW.to_owned(),
+            repository: "registry.example/shop/api".to_owned(),
+            twin: None,
+        },
+        files,
+    }
+}
+
+impl Story {
+    fn twin(mut self, twin: &str) -> Self {
+        self.case.twin = Some(twin.to_owned());
+        self
+    }
+
+    fn at(mut self, now: &str) -> Self {
+        now.clone_into(&mut self.case.now);
+        self
+    }
+
+    fn of(mut self, repository: &str) -> Self {
+        repository.clone_into(&mut self.case.repository);
+        self
+    }
+}
+
+pub(crate) fn all() -> Vec<Story> {
+    [
+        trusted(),
+        thresholds(),
+        versions(),
+        contents_of_files(),
+        extension(),
+        scopes(),
+        times(),
+    ]
+    .concat()
+}
+
+/// The first version, complete.
+pub(crate) fn pinned() -> Vec<u8> {
+    static PINNED: LazyLock<Vec<u8>> = LazyLock::new(|| signed(&first(), &[ALICE, BOB]));
+    PINNED.clone()
+}
+
+/// The second: Carol's lost key is replaced by Dave's.
+fn second() -> Draft {
+    let mut draft = after(&pinned());
+    draft.remove_root_key(&id(CAROL)).unwrap();
+    draft.add_root_key(&new_key(DAVE, "dave")).unwrap();
+    draft
+}
+
+fn trusted() -> Vec<Story> {
+    let two = signed(&second(), &[ALICE, BOB]);
+    let mut third = after(&two);
+    third.remove_root_key(&id(ALICE)).unwrap();
+    third.add_root_key(&new_key(CAROL, "carol")).unwrap();
+    let three = signed(&third, &[BOB, DAVE]);
+    let by_all = signed(&first(), &[ALICE, BOB, CAROL]);
+    let mut rotated = after(&pinned());
+    rotated
+        .add_beside(&id(RELEASE), &new_key(NEXT_RELEASE, "release team, 2027"))
+        .unwrap();
+    let until = Term {
+        valid: Window {
+            start: None,
+            end: Some(time("2026-12-24T00:00:00Z")),
+        },
+        revoked: None,
+    };
+    rotated.set_term(&id(RELEASE), &until).unwrap();
+    let mut revoked = after(&pinned());
+    let compromised = Term {
+        valid: Window::default(),
+        revoked: Some(Revocation::Compromised {
+            at: Some(time("2026-11-20T00:00:00Z")),
+        }),
+    };
+    revoked.set_term(&id(RELEASE), &compromised).unwrap();
+    let mut misused = after(&pinned());
+    let term = Term {
+        valid: Window::default(),
+        revoked: Some(Revocation::Misused {
+            from: time("2026-09-02T14:00:00Z"),
+            to: time("2026-09-02T16:00:00Z"),
+        }),
+    };
+    misused.set_term(&id(RELEASE), &term).unwrap();
+    let mut two_clocks = after(&pinned());
+    two_clocks
+        .add_time_authority(&tsa("two"), &Limits::TABLE)
+        .unwrap();
+    two_clocks
+        .void_time_authority("https://one.example/rfc3161")
+        .unwrap();
+    vec![
+        story(PINNED, "The pinned root alone.", vec![pinned()]),
+        story(
+            "trusted--signed-by-more-than-needed",
+            "Three of two.",
+            vec![by_all],
+        ),
+        story(
+            ROTATED,
+            "A key replaced, then another.",
+            vec![pinned(), two.clone(), three.clone()],
+        ),
+        story(
+            "trusted--pinned-later",
+            "The chain begins where it was pinned.",
+            vec![two, three],
+        ),
+        story(
+            "trusted--release-key-rotated",
+            "A key beside the one that will retire.",
+            vec![pinned(), signed(&rotated, &[ALICE, BOB])],
+        ),
+        story(
+            "trusted--release-key-compromised",
+            "A key that counts before a moment.",
+            vec![pinned(), signed(&revoked, &[ALICE, BOB])],
+        ),
+        story(
+            "trusted--release-key-misused",
+            "A key that does not count for two hours.",
+            vec![pinned(), signed(&misused, &[ALICE, BOB])],
+        ),
+        story(
+            "trusted--one-of-two-clocks-compromised",
+            "An authority whose stamps are void.",
+            vec![pinned(), signed(&two_clocks, &[ALICE, BOB])],
+        ),
+        story(
+            "trusted--empty-signature-of-who-has-not-signed",
+            "A place is held for a third.",
+            vec![with_signature(&pinned(), CAROL, "")],
+        ),
+    ]
+}
+
+/// The file with one more signature.
+fn with_signature(file: &[u8], by: u8, signature: &str) -> Vec<u8> {
+    let mut file: Value = serde_json::from_slice(file).unwrap();
+    let signatures = file["signatures"].as_array_mut().unwrap();
+    signatures.push(json!({ "keyid": id(by), "sig": signature }));
+    crate::world::pretty(&file)
+}
+
+fn thresholds() -> Vec<Story> {
+    let refused = |name: &str, about: &str, next: Vec<u8>| {
+        story(name, about, vec![pinned(), next]).twin(ROTATED)
+    };
+    let mut replaced = after(&pinned());
+    for (old, new) in [(ALICE, DAVE), (BOB, REVIEW)] {
+        replaced.remove_root_key(&id(old)).unwrap();
+        replaced.add_root_key(&new_key(new, "new")).unwrap();
+    }
+    let twice = with_signature(
+        &signed(&second(), &[ALICE]),
+        ALICE,
+        signature_of(&signed(&second(), &[ALICE])),
+    );
+    let garbage = with_signature(&signed(&second(), &[ALICE]), BOB, "3000");
+    let not_hex = with_signature(&signed(&second(), &[ALICE]), BOB, "zz");
+    vec![
+        story(
+            "trusted--all-people-replaced",
+            "Old and new keys sign.",
+            vec![pinned(), signed(&replaced, &[ALICE, BOB, DAVE, REVIEW])],
+        ),
+        refused(
+            "refused--signed-by-old-keys-only",
+            "The new keys did not sign.",
+            signed(&replaced, &[ALICE, BOB]),
+        )
+        .twin("trusted--all-people-replaced"),
+        refused(
+            "refused--signed-by-new-keys-only",
+            "The old keys did not sign.",
+            signed(&replaced, &[DAVE, REVIEW]),
+        )
+        .twin("trusted--all-people-replaced"),
+        refused(
+            "refused--signed-by-one",
+            "One of two.",
+            signed(&second(), &[ALICE]),
+        ),
+        refused(
+            "refused--signed-by-nobody",
+            "None of two.",
+            signed(&second(), &[]),
+        ),
+        refused(
+            "refused--signed-by-strangers",
+            "Keys that are none of the root's.",
+            signed(&second(), &[RELEASE, REVIEW]),
+        ),
+        refused(
+            "refused--one-signature-twice",
+            "One person is not two.",
+            twice,
+        ),
+        refused(
+            "refused--second-signature-is-garbage",
+            "A signature that does not fit.",
+            garbage,
+        ),
+        refused(
+            "refused--second-signature-is-not-hex",
+            "A signature that is none.",
+            not_hex,
+        ),
+        refused(
+            "refused--altered-after-signing",
+            "Another key in a signed root.",
+            altered(&signed(&second(), &[ALICE, BOB])),
+        ),
+        one_key_under_two_ids(),
+        story(
+            "refused--pinned-and-signed-by-one",
+            "The pinned root itself lacks a signature.",
+            vec![signed(&first(), &[BOB])],
+        )
+        .twin(PINNED),
+    ]
+}
+
+fn signature_of(file: &[u8]) -> &'static str {
+    let file: Value = serde_json::from_slice(file).unwrap();
+    let signature = file["signatures"][0]["sig"].as_str().unwrap().to_owned();
+    Box::leak(signature.into_boxed_str())
+}
+
+fn altered(file: &[u8]) -> Vec<u8> {
+    String::from_utf8(file.to_vec())
+        .unwrap()
+        .replace("release team", "release-team")
+        .into()
+}
+
+/// The same key with another end of its PEM has another id: its holder meets a threshold of two alone.
+fn one_key_under_two_ids() -> Story {
+    let mut twice = Value::Null;
+    let mut other = String::new();
+    let edited = edited(&first(), |signed| {
+        let key = signed["keys"][id(ALICE)].clone();
+        let public = format!("{}\n", key["keyval"]["public"].as_str().unwrap());
+        let copy = json!({ "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": public } });
+        let parsed: sigstore_tuf::Key = serde_json::from_value(copy.clone()).unwrap();
+        other = parsed.key_id().unwrap();
+        signed["keys"][&other] = copy;
+        signed["roles"]["root"]["keyids"] = json!([id(ALICE), other, id(CAROL)]);
+        signed["keys"].as_object_mut().unwrap().remove(&id(BOB));
+        signed["x-countersign"]["keyInfo"]
+            .as_object_mut()
+            .unwrap()
+            .remove(&id(BOB));
+        twice = signed.clone();
+    });
+    let one = signed_value(&edited, &[ALICE]);
+    let file = {
+        let signature = signature_of(&one);
+        let mut file: Value = serde_json::from_slice(&one).unwrap();
+        let signatures = file["signatures"].as_array_mut().unwrap();
+        signatures.push(json!({ "keyid": other, "sig": signature }));
+        crate::world::pretty(&file)
+    };
+    story(
+        "refused--one-key-under-two-ids",
+        "One person with two ids is not two.",
+        vec![file],
+    )
+    .twin(PINNED)
+}
+
+fn versions() -> Vec<Story> {
+    let two = signed(&second(), &[ALICE, BOB]);
+    let skipping = edited(&second(), |signed| signed["version"] = json!(3));
+    let again = edited(&second(), |signed| signed["version"] = json!(1));
+    let renamed = edited(&second(), |signed| {
+        signed["x-countersign"]["name"] = json!("other")
+    });
+    let mut other_fingerprint = story(
+        "refused--another-file-than-pinned",
+        "Not the file whose fingerprint was pinned.",
+        vec![two.clone()],
+    )
+    .twin("trusted--pinned-later");
+    other_fingerprint.case.fingerprint = fingerprint(&pinned());
+    let early =
+        |draft: &Draft, expires: &str| edited(draft, |signed| signed["expires"] = json!(expires));
+    let expired_first = signed_value(&early(&first(), "2026-11-01T00:00:00Z"), &[ALICE, BOB]);
+    let next = signed(&after(&expired_first), &[ALICE, BOB]);
+    vec![
+        story(
+            "refused--version-skipped",
+            "Version 3 after version 1.",
+            vec![pinned(), signed_value(&skipping, &[ALICE, BOB])],
+        )
+        .twin(ROTATED),
+        story(
+            "refused--version-again",
+            "Version 1 after version 1.",
+            vec![pinned(), signed_value(&again, &[ALICE, BOB])],
+        )
+        .twin(ROTATED),
+        story(
+            "refused--older-version-after",
+            "Version 1 after version 2.",
+            vec![two.clone(), pinned()],
+        )
+        .twin(ROTATED),
+        story(
+            "refused--renamed",
+            "A root of another name.",
+            vec![pinned(), signed_value(&renamed, &[ALICE, BOB])],
+        )
+        .twin(ROTATED),
+        other_fingerprint,
+        story(
+            "refused--expired",
+            "At the moment of its end.",
+            vec![pinned()],
+        )
+        .at(EXPIRES)
+        .twin("trusted--a-second-before-its-end"),
+        story(
+            "trusted--a-second-before-its-end",
+            "The last second.",
+            vec![pinned()],
+        )
+        .at("2027-11-22T23:59:59Z"),
+        story(
+            "trusted--expired-in-between",
+            "Only the last must be in force.",
+            vec![expired_first.clone(), next],
+        ),
+        story(
+            "refused--expired-and-not-followed",
+            "The last is over.",
+            vec![expired_first],
+        )
+        .twin("trusted--expired-in-between"),
+    ]
+}
+
+/// A version after the pinned one, edited and signed by two.
+fn next(name: &str, about: &str, edit: impl FnOnce(&mut Value)) -> Story {
+    let value = edited(&second(), edit);
+    story(
+        name,
+        about,
+        vec![pinned(), signed_value(&value, &[ALICE, BOB])],
+    )
+    .twin(ROTATED)
+}
+
+fn contents_of_files() -> Vec<Story> {
+    let text = |file: &[u8]| String::from_utf8(file.to_vec()).unwrap();
+    let two = text(&signed(&second(), &[ALICE, BOB]));
+    let raw = |name: &str, about: &str, file: String| {
+        story(name, about, vec![pinned(), file.into_bytes()]).twin(ROTATED)
+    };
+    vec![
+        raw(
+            "refused--member-twice",
+            "Two versions in one file.",
+            two.replacen("\"version\": 2", "\"version\": 9, \"version\": 2", 1),
+        ),
+        raw(
+            "refused--float",
+            "A number that is no integer.",
+            two.replacen("\"version\": 2", "\"version\": 2.0", 1),
+        ),
+        raw(
+            "refused--text-after-its-end",
+            "Something after the root.",
+            format!("{two}{{}}"),
+        ),
+        raw("refused--not-json", "No JSON.", "root".to_owned()),
+        raw(
+            "refused--nothing",
+            "A file of one empty line.",
+            "\n".to_owned(),
+        ),
+        raw(
+            "refused--longer-than-any",
+            "More than 512 KiB.",
+            format!("{two}{}", " ".repeat(512 << 10)),
+        ),
+        next(
+            "refused--threshold-of-zero",
+            "Anybody would do.",
+            |signed| signed["roles"]["root"]["threshold"] = json!(0),
+        ),
+        next(
+            "refused--threshold-negative",
+            "Less than nobody.",
+            |signed| signed["roles"]["root"]["threshold"] = json!(-1),
+        ),
+        next(
+            "refused--threshold-as-text",
+            "A number in quotes.",
+            |signed| signed["roles"]["root"]["threshold"] = json!("2"),
+        ),
+        next(
+            "refused--fifth-role",
+            "A role that nobody knows.",
+            |signed| signed["roles"]["mirror"] = signed["roles"]["root"].clone(),
+        ),
+        next("refused--role-missing", "Three roles.", |signed| {
+            signed["roles"].as_object_mut().unwrap().remove("snapshot");
+        }),
+        next(
+            "refused--key-twice-in-its-role",
+            "One key listed twice.",
+            |signed| {
+                signed["roles"]["root"]["keyids"] = json!([id(ALICE), id(ALICE), id(BOB)]);
+            },
+        ),
+        next(
+            "refused--role-names-no-key",
+            "A key that is not there.",
+            |signed| {
+                signed["roles"]["root"]["keyids"] = json!([id(ALICE), id(BOB), "00".repeat(32)]);
+            },
+        ),
+        next(
+            "refused--key-under-another-id",
+            "An id that is not the key's hash.",
+            |signed| {
+                let key = signed["keys"][id(DAVE)].clone();
+                signed["keys"]["11".repeat(32)] = key;
+            },
+        ),
+        next(
+            "refused--key-with-more-members",
+            "A member that no key has.",
+            |signed| signed["keys"][id(DAVE)]["x-owner"] = json!("dave"),
+        ),
+        next(
+            "refused--of-another-type",
+            "TUF metadata of another kind.",
+            |signed| signed["_type"] = json!("targets"),
+        ),
+        next("refused--of-another-specification", "TUF 2.", |signed| {
+            signed["spec_version"] = json!("2.0.0")
+        }),
+        next("refused--end-is-no-time", "No time.", |signed| {
+            signed["expires"] = json!("soon")
+        }),
+        next(
+            "trusted--root-key-of-a-kind-that-is-not-known",
+            "It never counts, and two others have signed.",
+            |signed| {
+                let key =
+                    json!({ "keytype": "ed448", "scheme": "ed448", "keyval": { "public": "00" } });
+                let parsed: sigstore_tuf::Key = serde_json::from_value(key.clone()).unwrap();
+                let id = parsed.key_id().unwrap();
+                signed["keys"][&id] = key;
+                signed["roles"]["root"]["keyids"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!(id));
+            },
+        ),
+    ]
+}
+
+fn extension() -> Vec<Story> {
+    let ours = |name: &str, about: &str, edit: fn(&mut Value)| {
+        next(name, about, |signed| edit(&mut signed["x-countersign"]))
+    };
+    vec![
+        next(
+            "refused--not-about-images",
+            "A TUF root of something else.",
+            |signed| {
+                signed.as_object_mut().unwrap().remove("x-countersign");
+            },
+        ),
+        ours("refused--schema-2", "A later form.", |ours| {
+            ours["schema"] = json!(2)
+        }),
+        ours("refused--schema-missing", "No form.", |ours| {
+            ours.as_object_mut().unwrap().remove("schema");
+        }),
+        ours("refused--identities", "Signers by identity.", |ours| {
+            ours["identities"] = json!([])
+        }),
+        ours(
+            "refused--threshold-in-a-scope",
+            "Several signers for one document.",
+            |ours| ours["scopes"][0]["sign"]["threshold"] = json!(2),
+        ),
+        ours(
+            "refused--transparency-log",
+            "A log that nobody here looks into.",
+            |ours| ours["trustedRoot"]["tlogs"] = json!([{}]),
+        ),
+        ours(
+            "refused--certificate-authority",
+            "Signers by certificate.",
+            |ours| ours["trustedRoot"]["certificateAuthorities"] = json!([{}]),
+        ),
+        ours(
+            "refused--revocation-of-neither-kind",
+            "A member of the other reason.",
+            |ours| {
+                ours["keyStatus"][id(RELEASE)] =
+                    json!({ "revoked": { "reason": "compromised", "from": NOW } });
+            },
+        ),
+        ours(
+            "refused--misuse-without-end",
+            "A misuse that has no end.",
+            |ours| {
+                ours["keyStatus"][id(RELEASE)] =
+                    json!({ "revoked": { "reason": "misused", "from": NOW } });
+            },
+        ),
+        ours(
+            "refused--revocation-for-another-reason",
+            "An unknown reason.",
+            |ours| {
+                ours["keyStatus"][id(RELEASE)] = json!({ "revoked": { "reason": "superseded" } });
+            },
+        ),
+        ours(
+            "refused--window-ends-before-it-begins",
+            "An empty window.",
+            |ours| {
+                ours["keyStatus"][id(RELEASE)] =
+                    json!({ "notBefore": NOW, "notAfter": "2026-11-24T09:59:59Z" });
+            },
+        ),
+        ours(
+            "refused--status-of-no-key",
+            "A key that is not there.",
+            |ours| ours["keyStatus"]["00".repeat(32)] = json!({}),
+        ),
+        ours(
+            "refused--scope-key-twice",
+            "One key twice in a list.",
+            |ours| ours["scopes"][0]["sign"]["keyids"] = json!([id(RELEASE), id(RELEASE)]),
+        ),
+        ours("refused--scope-of-nothing", "No repositories.", |ours| {
+            ours["scopes"][0]["repositories"] = json!([])
+        }),
+        ours(
+            "refused--scope-of-any-host",
+            "A pattern that leaves the host open.",
+            |ours| ours["scopes"][0]["repositories"] = json!(["**/shop"]),
+        ),
+        ours("refused--epoch-of-zero", "Epochs begin at one.", |ours| {
+            ours["scopes"][0]["epoch"] = json!(0)
+        }),
+        ours(
+            "refused--name-with-a-slash",
+            "A name that would be a path.",
+            |ours| ours["name"] = json!("../acme"),
+        ),
+        ours(
+            "refused--certificate-that-is-none",
+            "No certificate.",
+            |ours| {
+                ours["trustedRoot"]["timestampAuthorities"][0]["certChain"]["certificates"] =
+                    json!([{ "rawBytes": "AAAA" }]);
+            },
+        ),
+        ours(
+            "refused--stamps-by-nobody",
+            "A threshold of none.",
+            |ours| {
+                ours["time"]["stamps"]["publication"]["threshold"] = json!(0);
+            },
+        ),
+        ours(
+            "refused--object-as-a-list",
+            "A list where an object is expected.",
+            |ours| ours["scopes"][0]["sign"] = json!([[id(RELEASE)]]),
+        ),
+    ]
+}
+
+fn scopes() -> Vec<Story> {
+    let scoped = |patterns: &[&str]| {
+        let mut draft = first();
+        for text in patterns {
+            draft
+                .set_scope(&[pattern(text)], &ScopeEdit::default())
+                .unwrap();
+            draft
+                .add_key(&new_key(REVIEW, "review"), Role::Sign, &pattern(text))
+                .unwrap();
+        }
+        vec![signed(&draft, &[ALICE, BOB])]
+    };
+    vec![
+        story(
+            "trusted--longer-pattern",
+            "The longest literal prefix decides, and nothing falls through.",
+            scoped(&["registry.example/shop/api"]),
+        ),
+        story(
+            "refused--no-scope",
+            "A repository that no pattern matches.",
+            scoped(&["registry.example/shop/api"]),
+        )
+        .of("registry.example/shops/api")
+        .twin("trusted--longer-pattern"),
+        story(
+            "refused--no-scope-on-another-host",
+            "The same path elsewhere.",
+            scoped(&["registry.example/shop/api"]),
+        )
+        .of("registry.example.evil.example/shop/api")
+        .twin("trusted--longer-pattern"),
+        story(
+            "refused--two-scopes-tie",
+            "Two patterns that are equally specific.",
+            scoped(&["registry.example/shop/*"]),
+        )
+        .twin("trusted--two-scopes-tie-elsewhere"),
+        story(
+            "trusted--two-scopes-tie-elsewhere",
+            "Where only one of them matches.",
+            scoped(&["registry.example/shop/*"]),
+        )
+        .of("registry.example/shop/api/v2"),
+    ]
+}
+
+fn times() -> Vec<Story> {
+    let with_two = |edit: fn(&mut Draft)| {
+        let mut draft = first();
+        draft
+            .add_time_authority(&tsa("two"), &Limits::TABLE)
+            .unwrap();
+        edit(&mut draft);
+        vec![signed(&draft, &[ALICE, BOB])]
+    };
+    let shared = edited(&first(), |signed| {
+        let entries = signed["x-countersign"]["trustedRoot"]["timestampAuthorities"]
+            .as_array_mut()
+            .unwrap();
+        let mut copy = entries[0].clone();
+        copy["operator"] = json!("two.example");
+        entries.push(copy);
+    });
+    vec![
+        story(
+            "trusted--two-clocks-must-agree",
+            "Two operators, both demanded.",
+            with_two(|draft| draft.set_time_threshold(NonZeroUsize::new(2).unwrap())),
+        ),
+        story(
+            "refused--three-clocks-must-agree",
+            "More operators than there are.",
+            with_two(|draft| draft.set_time_threshold(NonZeroUsize::new(3).unwrap())),
+        )
+        .twin("trusted--two-clocks-must-agree"),
+        story(
+            "refused--one-clock-under-two-operators",
+            "One stolen key would be two witnesses.",
+            vec![signed_value(&shared, &[ALICE, BOB])],
+        )
+        .twin("trusted--two-clocks-must-agree"),
+    ]
+}
+
+/// So many versions, each signed by two.
+pub(crate) fn chain_of(count: usize) -> Vec<Vec<u8>> {
+    let mut files = vec![pinned()];
+    while files.len() < count {
+        let draft = after(files.last().unwrap());
+        files.push(signed(&draft, &[ALICE, BOB]));
+    }
+    assert_eq!(contents(files.last().unwrap()).version(), count as u64);
+    files
+}

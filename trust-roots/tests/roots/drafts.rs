@@ -1,0 +1,359 @@
+//! Drafts: what edits do, and how several people sign one.
+
+use std::num::NonZeroUsize;
+
+use countersign_common::{Explain, Limits, Signature};
+use countersign_trust_roots::{
+    Chain, Revocation, Role, Term,
+    root::{Draft, EditRefused, ScopeEdit, Statements},
+    time::Window,
+};
+
+use crate::{
+    cases::pinned,
+    world::{
+        ALICE, BOB, CAROL, CLOCK, DAVE, EXPIRES, NEXT_RELEASE, RELEASE, REVIEW, SHOP, after,
+        contents, fingerprint, first, id, new_key, pattern, public, sign, signature, time, tsa,
+    },
+};
+
+#[test]
+fn a_draft_travels_as_a_file() {
+    let draft = first();
+    let file = draft.to_json().unwrap();
+    let again = Draft::read(&file, &Limits::TABLE).unwrap();
+    assert_eq!(again.to_json().unwrap(), file);
+    assert_eq!(again.message().unwrap(), draft.message().unwrap());
+}
+
+#[test]
+fn three_people_sign_on_three_machines() {
+    let previous = contents(&pinned());
+    let sent = after(&pinned()).to_json().unwrap();
+    let by = |number: u8| {
+        let mut copy = Draft::read(&sent, &Limits::TABLE).unwrap();
+        copy.sign(
+            &public(number),
+            &signature(number, &copy),
+            Some(&previous),
+            &Limits::TABLE,
+        )
+        .unwrap();
+        copy
+    };
+    let mut collected = by(ALICE);
+    let progress = collected.progress(Some(&previous), &Limits::TABLE).unwrap();
+    assert_eq!(
+        progress
+            .iter()
+            .map(|one| (one.by, one.wanted()))
+            .collect::<Vec<_>>(),
+        [(1, 1), (2, 1)]
+    );
+    assert_eq!(progress[0].signed, [id(ALICE)]);
+    assert_eq!(collected.join(&by(CAROL)).unwrap(), 1);
+    assert_eq!(collected.join(&by(CAROL)).unwrap(), 0, "once is enough");
+    let progress = collected.progress(Some(&previous), &Limits::TABLE).unwrap();
+    assert!(progress.iter().all(|one| one.wanted() == 0));
+    let mut chain = Chain::pin(&pinned(), &fingerprint(&pinned()), &Limits::TABLE).unwrap();
+    chain.advance(&collected.to_json().unwrap()).unwrap();
+}
+
+#[test]
+fn only_signatures_that_fit_are_taken() {
+    let previous = contents(&pinned());
+    let mut draft = after(&pinned());
+    let stranger = draft.sign(
+        &public(DAVE),
+        &signature(DAVE, &draft),
+        Some(&previous),
+        &Limits::TABLE,
+    );
+    assert!(
+        matches!(stranger, Err(EditRefused::NoRootKey { .. })),
+        "{stranger:?}"
+    );
+    let online = draft.sign(
+        &public(RELEASE),
+        &signature(RELEASE, &draft),
+        Some(&previous),
+        &Limits::TABLE,
+    );
+    assert!(matches!(online, Err(EditRefused::NoRootKey { .. })));
+    let other = Signature::from(sign(ALICE, b"something else"));
+    let unfit = draft.sign(&public(ALICE), &other, Some(&previous), &Limits::TABLE);
+    assert!(matches!(unfit, Err(EditRefused::SignatureInvalid { .. })));
+    assert_eq!(draft.signature_count(), 0);
+    // Whoever leaves must sign too: the version before is theirs.
+    draft.remove_root_key(&id(CAROL)).unwrap();
+    draft
+        .sign(
+            &public(CAROL),
+            &signature(CAROL, &draft),
+            Some(&previous),
+            &Limits::TABLE,
+        )
+        .unwrap();
+    let progress = draft.progress(Some(&previous), &Limits::TABLE).unwrap();
+    assert_eq!((progress[0].signed.len(), progress[1].signed.len()), (1, 0));
+}
+
+#[test]
+fn a_signature_of_another_draft_is_not_taken_over() {
+    let mut one = after(&pinned());
+    let mut other = after(&pinned());
+    other.set_root_threshold(NonZeroUsize::MIN);
+    other
+        .sign(
+            &public(ALICE),
+            &signature(ALICE, &other),
+            None,
+            &Limits::TABLE,
+        )
+        .unwrap();
+    let refused = one.join(&other).unwrap_err();
+    assert!(matches!(refused, EditRefused::OtherDraft));
+    assert_eq!(one.signature_count(), 0);
+}
+
+type Edit = fn(&mut Draft);
+
+#[test]
+fn each_edit_takes_the_signatures_away() {
+    let signed = || {
+        let mut draft = first();
+        draft
+            .sign(
+                &public(ALICE),
+                &signature(ALICE, &draft),
+                None,
+                &Limits::TABLE,
+            )
+            .unwrap();
+        assert_eq!(draft.signature_count(), 1);
+        draft
+    };
+    let edits: [(&str, Edit); 11] = [
+        ("set_expires", |draft| draft.set_expires(time(EXPIRES))),
+        ("add_root_key", |draft| {
+            drop(draft.add_root_key(&new_key(DAVE, "dave")).unwrap())
+        }),
+        ("remove_root_key", |draft| {
+            draft.remove_root_key(&id(CAROL)).unwrap()
+        }),
+        ("set_root_threshold", |draft| {
+            draft.set_root_threshold(NonZeroUsize::MIN)
+        }),
+        ("add_key", |draft| {
+            drop(
+                draft
+                    .add_key(&new_key(REVIEW, "review"), Role::Sign, &pattern(SHOP))
+                    .unwrap(),
+            )
+        }),
+        ("add_beside", |draft| {
+            drop(
+                draft
+                    .add_beside(&id(RELEASE), &new_key(NEXT_RELEASE, "next"))
+                    .unwrap(),
+            )
+        }),
+        ("set_term", |draft| {
+            draft.set_term(&id(RELEASE), &Term::default()).unwrap()
+        }),
+        ("set_scope", |draft| {
+            draft
+                .set_scope(&[pattern("registry.example/x")], &ScopeEdit::default())
+                .unwrap()
+        }),
+        ("add_time_authority", |draft| {
+            draft
+                .add_time_authority(&tsa("two"), &Limits::TABLE)
+                .unwrap()
+        }),
+        ("set_time_threshold", |draft| {
+            draft.set_time_threshold(NonZeroUsize::MIN)
+        }),
+        ("void_time_authority", |draft| {
+            draft
+                .void_time_authority("https://one.example/rfc3161")
+                .unwrap()
+        }),
+    ];
+    for (name, edit) in edits {
+        let mut draft = signed();
+        edit(&mut draft);
+        assert_eq!(draft.signature_count(), 0, "{name}");
+        draft
+            .contents(&Limits::TABLE)
+            .unwrap_or_else(|fault| panic!("{name}: {fault}"));
+    }
+}
+
+#[test]
+fn tufs_own_roles_follow_the_first_scope() {
+    let mut draft = first();
+    let roles = |draft: &Draft| {
+        let file: serde_json::Value = serde_json::from_slice(&draft.to_json().unwrap()).unwrap();
+        ["targets", "snapshot", "timestamp"]
+            .map(|role| file["signed"]["roles"][role]["keyids"].to_string())
+    };
+    let list = |numbers: &[u8]| {
+        serde_json::to_string(&numbers.iter().map(|number| id(*number)).collect::<Vec<_>>())
+            .unwrap()
+    };
+    assert_eq!(
+        roles(&draft),
+        [list(&[RELEASE]), list(&[RELEASE]), list(&[CLOCK])]
+    );
+    draft
+        .add_beside(&id(RELEASE), &new_key(NEXT_RELEASE, "next"))
+        .unwrap();
+    assert_eq!(roles(&draft)[0], list(&[RELEASE, NEXT_RELEASE]));
+    let retired = Term {
+        valid: Window {
+            start: None,
+            end: Some(time("2026-12-01T00:00:00Z")),
+        },
+        revoked: None,
+    };
+    draft.set_term(&id(RELEASE), &retired).unwrap();
+    assert_eq!(roles(&draft)[0], list(&[NEXT_RELEASE]));
+    let compromised = Term {
+        valid: Window::default(),
+        revoked: Some(Revocation::Compromised { at: None }),
+    };
+    draft.set_term(&id(CLOCK), &compromised).unwrap();
+    assert_eq!(
+        roles(&draft)[2],
+        list(&[NEXT_RELEASE]),
+        "where nothing beats, whoever publishes"
+    );
+    // The retired key is still declared and listed: what it signed counts.
+    assert!(
+        draft
+            .contents(&Limits::TABLE)
+            .unwrap()
+            .keys()
+            .contains_key(&id(RELEASE))
+    );
+}
+
+#[test]
+fn a_root_key_that_leaves_is_forgotten() {
+    let mut draft = after(&pinned());
+    draft.remove_root_key(&id(CAROL)).unwrap();
+    let contents = draft.contents(&Limits::TABLE).unwrap();
+    assert!(!contents.keys().contains_key(&id(CAROL)));
+    assert_eq!(contents.root_role().key_ids, [id(ALICE), id(BOB)]);
+}
+
+#[test]
+fn a_scope_is_made_once_and_then_changed() {
+    let mut draft = first();
+    let edit = ScopeEdit {
+        tag_table_max: Some(std::time::Duration::from_secs(10)),
+        heartbeat_max: Some(std::time::Duration::from_secs(20)),
+        statements: Some(Statements::Same),
+        epoch: Some(2),
+    };
+    draft
+        .set_scope(
+            &[pattern(SHOP), pattern("registry.example/store/**")],
+            &edit,
+        )
+        .unwrap();
+    let contents = draft.contents(&Limits::TABLE).unwrap();
+    let [scope] = contents.scopes() else {
+        panic!("one scope")
+    };
+    assert_eq!(
+        scope.name(),
+        "registry.example/shop/**, registry.example/store/**"
+    );
+    assert_eq!(
+        (
+            scope.tag_table_max_seconds,
+            scope.heartbeat_max_seconds,
+            scope.epoch
+        ),
+        (10, 20, 2)
+    );
+    assert_eq!(scope.statements, Statements::Same);
+    assert_eq!(scope.key_ids(Role::Sign), [id(RELEASE)]);
+    draft
+        .set_scope(&[pattern("registry.example/x")], &ScopeEdit::default())
+        .unwrap();
+    assert_eq!(draft.contents(&Limits::TABLE).unwrap().scopes().len(), 2);
+    let both = draft.set_scope(
+        &[pattern("registry.example/x"), pattern(SHOP)],
+        &ScopeEdit::default(),
+    );
+    assert!(matches!(both, Err(EditRefused::SeveralScopes)));
+}
+
+#[test]
+fn an_authority_is_added_once_and_then_changed() {
+    let mut draft = first();
+    let mut one = tsa("one");
+    one.valid.end = Some(time("2026-12-01T00:00:00Z"));
+    draft.add_time_authority(&one, &Limits::TABLE).unwrap();
+    draft
+        .add_time_authority(&tsa("two"), &Limits::TABLE)
+        .unwrap();
+    let contents = draft.contents(&Limits::TABLE).unwrap();
+    let ends: Vec<_> = contents
+        .time()
+        .authorities
+        .iter()
+        .map(|entry| entry.valid.end)
+        .collect();
+    assert_eq!(ends, [Some(time("2026-12-01T00:00:00Z")), None]);
+    assert_eq!(
+        contents.time().publication.collect,
+        2,
+        "two are asked where there are two"
+    );
+}
+
+#[test]
+fn what_cannot_be_edited_is_explained() {
+    let mut draft = first();
+    let release = new_key(RELEASE, "release team");
+    let refusals = [
+        draft.add_root_key(&new_key(ALICE, "alice")).unwrap_err(),
+        draft.remove_root_key(&id(DAVE)).unwrap_err(),
+        draft
+            .add_key(&release, Role::Sign, &pattern(SHOP))
+            .unwrap_err(),
+        draft
+            .add_key(&release, Role::Sign, &pattern("registry.example/none"))
+            .unwrap_err(),
+        draft
+            .add_beside(&id(DAVE), &new_key(REVIEW, "review"))
+            .unwrap_err(),
+        draft.set_term(&id(ALICE), &Term::default()).unwrap_err(),
+        draft
+            .void_time_authority("https://none.example")
+            .unwrap_err(),
+    ];
+    let codes: Vec<_> = refusals
+        .iter()
+        .map(|refusal| refusal.code().to_string())
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "key-listed",
+            "key-unknown",
+            "key-listed",
+            "scope-unknown",
+            "key-unknown",
+            "key-unknown",
+            "tsa-unknown"
+        ]
+    );
+    for refusal in refusals {
+        assert!(!refusal.to_string().ends_with('.') && refusal.remedy().len() > 20);
+    }
+}

@@ -1,0 +1,400 @@
+//! What makes a root unsafe, and what is next to it and does not.
+
+use std::num::NonZeroUsize;
+
+use countersign_common::{Explain, Limits};
+use countersign_trust_roots::{
+    Revocation, Role, Term,
+    root::{Contents, Draft, Lint, ScopeEdit, lints},
+    time::Window,
+};
+use serde_json::{Value, json};
+
+use crate::world::{
+    ALICE, BOB, CLOCK, DAVE, EXPIRES, NEXT_RELEASE, NOW, RELEASE, REVIEW, SHOP, contents, edited,
+    first, id, new_key, pattern, signed_value, time, tsa,
+};
+
+fn of(draft: &Draft) -> Vec<Lint> {
+    lints(&draft.contents(&Limits::TABLE).unwrap(), None, time(NOW))
+}
+
+fn of_value(edit: impl FnOnce(&mut Value)) -> Vec<Lint> {
+    lints(
+        &contents(&signed_value(&edited(&first(), edit), &[])),
+        None,
+        time(NOW),
+    )
+}
+
+fn after(edit: impl FnOnce(&mut Draft)) -> (Contents, Contents) {
+    let before = first();
+    let mut draft =
+        Draft::after(&before.to_json().unwrap(), time(EXPIRES), &Limits::TABLE).unwrap();
+    edit(&mut draft);
+    (
+        before.contents(&Limits::TABLE).unwrap(),
+        draft.contents(&Limits::TABLE).unwrap(),
+    )
+}
+
+fn of_change(edit: impl FnOnce(&mut Draft)) -> Vec<Lint> {
+    let (before, now) = after(edit);
+    lints(&now, Some(&before), time(NOW))
+}
+
+fn of_changed_value(edit: impl FnOnce(&mut Value)) -> Vec<Lint> {
+    let before = contents(&signed_value(&edited(&first(), |_| ()), &[]));
+    let now = contents(&signed_value(&edited(&first(), edit), &[]));
+    lints(&now, Some(&before), time(NOW))
+}
+
+#[test]
+fn a_root_of_two_of_three_with_one_release_key_is_safe() {
+    assert_eq!(of(&first()), []);
+    assert_eq!(of_change(|_| ()), []);
+}
+
+#[test]
+fn a_root_that_one_loss_freezes_is_unsafe() {
+    let with = |keys: usize, threshold: usize| {
+        let mut draft = first();
+        if keys > 3 {
+            draft.add_root_key(&new_key(DAVE, "dave")).unwrap();
+        }
+        if keys < 3 {
+            draft.remove_root_key(&id(3)).unwrap();
+        }
+        draft.set_root_threshold(NonZeroUsize::new(threshold).unwrap());
+        of(&draft)
+    };
+    assert_eq!(
+        with(2, 2),
+        [Lint::RootKeyLossFatal {
+            keys: 2,
+            threshold: 2
+        }]
+    );
+    assert_eq!(
+        with(3, 3),
+        [Lint::RootKeyLossFatal {
+            keys: 3,
+            threshold: 3
+        }]
+    );
+    assert_eq!(with(2, 1), []);
+    assert_eq!(with(4, 3), []);
+    let too_high = with(3, 4);
+    assert!(
+        matches!(
+            too_high[..],
+            [
+                Lint::RootKeyLossFatal { .. },
+                Lint::ThresholdTooHigh {
+                    keys: 3,
+                    threshold: 4,
+                    ..
+                }
+            ]
+        ),
+        "{too_high:?}"
+    );
+}
+
+#[test]
+fn a_root_key_in_a_pipeline_is_unsafe() {
+    let mut draft = first();
+    draft
+        .add_key(&new_key(ALICE, "alice"), Role::Sign, &pattern(SHOP))
+        .unwrap();
+    assert_eq!(
+        of(&draft),
+        [Lint::RootKeyOnline {
+            id: id(ALICE),
+            role: "sign"
+        }]
+    );
+    let found = of_value(|signed| {
+        signed["roles"]["targets"]["keyids"] = json!([id(BOB)]);
+    });
+    assert!(
+        found.contains(&Lint::RootKeyOnline {
+            id: id(BOB),
+            role: "TUF's online roles"
+        }),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn one_key_under_two_ids_is_unsafe() {
+    let found = of_value(|signed| {
+        let key = signed["keys"][id(RELEASE)].clone();
+        let public = format!("{}\n", key["keyval"]["public"].as_str().unwrap());
+        let copy = json!({ "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": public } });
+        let parsed: sigstore_tuf::Key = serde_json::from_value(copy.clone()).unwrap();
+        signed["keys"][parsed.key_id().unwrap()] = copy;
+    });
+    assert!(matches!(found[..], [Lint::KeyTwice { .. }]), "{found:?}");
+}
+
+#[test]
+fn scopes_that_tie_are_unsafe_and_nested_ones_are_not() {
+    let with = |text: &str| {
+        let mut draft = first();
+        draft
+            .set_scope(&[pattern(text)], &ScopeEdit::default())
+            .unwrap();
+        of(&draft)
+    };
+    let tied = with("registry.example/shop/*");
+    assert!(matches!(tied[..], [Lint::ScopesOverlap { .. }]), "{tied:?}");
+    for text in [
+        "registry.example/shop/api",
+        "registry.example/shop/a/**",
+        "registry.example/**",
+        "other.example/shop/**",
+    ] {
+        assert_eq!(with(text), [], "{text}");
+    }
+}
+
+#[test]
+fn tufs_roles_that_differ_are_unsafe() {
+    let found = of_value(|signed| signed["roles"]["targets"]["keyids"] = json!([id(CLOCK)]));
+    assert_eq!(
+        found,
+        [Lint::TufRoleDiffers {
+            role: "targets",
+            task: "publish"
+        }]
+    );
+    let found = of_value(|signed| signed["roles"]["timestamp"]["keyids"] = json!([id(RELEASE)]));
+    assert_eq!(
+        found,
+        [Lint::TufRoleDiffers {
+            role: "timestamp",
+            task: "beat"
+        }]
+    );
+}
+
+#[test]
+fn authorities_that_cannot_be_told_apart_or_measured_are_unsafe() {
+    let ours = |edit: fn(&mut Value)| of_value(|signed| edit(&mut signed["x-countersign"]));
+    let found = ours(|ours| ours["time"]["authorities"] = json!([]));
+    assert!(
+        matches!(found[..], [Lint::AccuracyMissing { .. }]),
+        "{found:?}"
+    );
+    let found =
+        ours(|ours| ours["time"]["stamps"]["tagTable"] = json!({ "collect": 1, "threshold": 2 }));
+    assert!(
+        found.contains(&Lint::CollectTooLow {
+            documents: "tag tables",
+            collect: 1,
+            threshold: 2
+        }),
+        "{found:?}"
+    );
+    let found = ours(|ours| {
+        ours["time"]["stamps"]["publication"] = json!({ "collect": 2, "threshold": 2 })
+    });
+    assert!(matches!(found[..], [Lint::Time(_)]), "{found:?}");
+    let mut two = first();
+    two.add_time_authority(&tsa("two"), &Limits::TABLE).unwrap();
+    assert_eq!(of(&two), []);
+    let mut nameless = tsa("two");
+    nameless.operator = String::new();
+    let mut draft = first();
+    draft.add_time_authority(&nameless, &Limits::TABLE).unwrap();
+    let found = of(&draft);
+    assert!(
+        matches!(found[..], [Lint::OperatorMissing { .. }]),
+        "{found:?}"
+    );
+    let found = ours(|ours| {
+        let entries = ours["trustedRoot"]["timestampAuthorities"]
+            .as_array_mut()
+            .unwrap();
+        let mut copy = entries[0].clone();
+        copy["operator"] = json!("two.example");
+        entries.push(copy);
+    });
+    assert!(
+        found.iter().any(|lint| matches!(lint, Lint::Time(_))),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_was_signed_must_go_on_to_count() {
+    let found = of_changed_value(|signed| {
+        signed["x-countersign"]["scopes"][0]["sign"]["keyids"] = json!([]);
+    });
+    assert!(
+        matches!(
+            found[..],
+            [Lint::KeyDeleted {
+                role: Role::Sign,
+                ..
+            }]
+        ),
+        "{found:?}"
+    );
+    let found = of_changed_value(|signed| {
+        signed["x-countersign"]["scopes"] = json!([]);
+        for role in ["targets", "snapshot", "timestamp"] {
+            signed["roles"][role]["keyids"] = json!([]);
+        }
+    });
+    assert_eq!(
+        found
+            .iter()
+            .filter(|lint| matches!(lint, Lint::KeyDeleted { .. }))
+            .count(),
+        3,
+        "{found:?}"
+    );
+    let found = of_changed_value(|signed| {
+        signed["x-countersign"]["trustedRoot"]["timestampAuthorities"] = json!([]);
+    });
+    assert!(matches!(found[..], [Lint::TsaDeleted { .. }]), "{found:?}");
+    // Divided, every key is still where it was.
+    let found = of_change(|draft| {
+        let api = pattern("registry.example/shop/api");
+        draft
+            .set_scope(std::slice::from_ref(&api), &ScopeEdit::default())
+            .unwrap();
+        draft
+            .add_key(&new_key(REVIEW, "review"), Role::Sign, &api)
+            .unwrap();
+    });
+    assert_eq!(found, []);
+    let found = of_change(|draft| {
+        draft
+            .add_beside(&id(RELEASE), &new_key(NEXT_RELEASE, "next"))
+            .unwrap();
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn an_epoch_does_not_fall() {
+    let rises = |from: u64, to: u64| {
+        let mut before = first();
+        let epoch = |epoch| ScopeEdit {
+            epoch: Some(epoch),
+            ..ScopeEdit::default()
+        };
+        before.set_scope(&[pattern(SHOP)], &epoch(from)).unwrap();
+        let mut now = before.clone();
+        now.set_scope(&[pattern(SHOP)], &epoch(to)).unwrap();
+        let contents = |draft: &Draft| draft.contents(&Limits::TABLE).unwrap();
+        lints(&contents(&now), Some(&contents(&before)), time(NOW))
+    };
+    assert_eq!(rises(1, 2), []);
+    assert_eq!(rises(2, 2), []);
+    assert!(matches!(
+        rises(2, 1)[..],
+        [Lint::EpochFell {
+            before: 2,
+            now: 1,
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn a_revocation_is_not_taken_back() {
+    let at = |text: &str| {
+        Some(Revocation::Compromised {
+            at: Some(time(text)),
+        })
+    };
+    let never = Some(Revocation::Compromised { at: None });
+    let misused = |from: &str, to: &str| {
+        Some(Revocation::Misused {
+            from: time(from),
+            to: time(to),
+        })
+    };
+    let (one, two, three) = (
+        "2026-01-01T00:00:00Z",
+        "2026-02-01T00:00:00Z",
+        "2026-03-01T00:00:00Z",
+    );
+    for (before, now, holds) in [
+        (at(two), at(two), true),
+        (at(two), at(one), true),
+        (at(two), never, true),
+        (at(two), at(three), false),
+        (at(two), None, false),
+        (at(two), misused(one, three), false),
+        (never, never, true),
+        (never, at(one), false),
+        (misused(one, two), misused(one, three), true),
+        (misused(one, three), misused(one, two), false),
+        (misused(two, three), misused(three, three), false),
+        (misused(two, three), at(one), true),
+        (misused(one, two), at(two), false),
+        (misused(one, two), None, false),
+        (None, at(one), true),
+    ] {
+        let with = |revoked| {
+            let mut draft = first();
+            let term = Term {
+                valid: Window::default(),
+                revoked,
+            };
+            draft.set_term(&id(RELEASE), &term).unwrap();
+            draft.contents(&Limits::TABLE).unwrap()
+        };
+        let found = lints(&with(now), Some(&with(before)), time(NOW));
+        assert_eq!(found.is_empty(), holds, "{before:?} {now:?}: {found:?}");
+    }
+    let void = |draft: &mut Draft| {
+        draft
+            .void_time_authority("https://one.example/rfc3161")
+            .unwrap()
+    };
+    let mut before = first();
+    void(&mut before);
+    let contents = |draft: &Draft| draft.contents(&Limits::TABLE).unwrap();
+    let found = lints(&contents(&first()), Some(&contents(&before)), time(NOW));
+    assert!(matches!(found[..], [Lint::TsaRestored { .. }]), "{found:?}");
+    assert_eq!(
+        lints(&contents(&before), Some(&contents(&first())), time(NOW)),
+        []
+    );
+}
+
+#[test]
+fn a_root_that_is_over_is_not_signed() {
+    let lints = |expires: &str, now: &str| {
+        let mut draft = first();
+        draft.set_expires(time(expires));
+        lints(&draft.contents(&Limits::TABLE).unwrap(), None, time(now))
+    };
+    assert!(matches!(lints(NOW, NOW)[..], [Lint::Expired { .. }]));
+    assert_eq!(lints(NOW, "2026-11-24T09:59:59Z"), []);
+}
+
+#[test]
+fn every_lint_is_a_sentence_with_a_remedy() {
+    let found = of_value(|signed| {
+        signed["expires"] = json!("2020-01-01T00:00:00Z");
+        signed["roles"]["root"]["threshold"] = json!(9);
+        signed["roles"]["targets"]["keyids"] = json!([id(ALICE)]);
+        signed["x-countersign"]["time"]["authorities"] = json!([]);
+        signed["x-countersign"]["time"]["stamps"]["heartbeat"] =
+            json!({ "collect": 1, "threshold": 2 });
+    });
+    assert!(found.len() >= 5, "{found:?}");
+    for lint in found {
+        assert_eq!(lint.code().as_str(), "root-lint");
+        for text in [lint.to_string(), lint.remedy()] {
+            assert!(text.len() > 20 && !text.ends_with('.'), "{text}");
+        }
+    }
+}
