@@ -25,6 +25,7 @@ pub mod publication;
 pub mod reference;
 pub mod registry;
 pub mod rfc3161;
+pub mod root_source;
 pub mod signer;
 pub mod statement;
 pub mod time_authority;
@@ -44,6 +45,7 @@ pub use self::{
     manifest::{Descriptor, Manifest, PinnedImage},
     reference::{ImageRef, Repository},
     registry::{Registry, RegistryWriter},
+    root_source::RootSource,
     signer::Signer,
     statement::Statement,
     time_authority::TimestampAuthority,

@@ -21,6 +21,7 @@ mod options;
 mod place;
 mod realm;
 mod referrers;
+mod root_files;
 mod session;
 mod transport;
 mod tsa;
@@ -29,5 +30,6 @@ pub use self::{
     client::Client,
     credentials::Credentials,
     options::{ConfigError, Options, PlainHttp},
+    root_files::RootFiles,
     tsa::TsaClient,
 };

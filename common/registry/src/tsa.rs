@@ -198,15 +198,8 @@ impl TsaClient {
         .into()
     }
 
-    /// Without what may be a secret.
     fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        // Refused only for URLs without a host, which have no user either.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.to_string()
+        shown(&self.url)
     }
 }
 
@@ -242,7 +235,18 @@ impl TimestampAuthority for TsaClient {
     }
 }
 
-fn towards(url: &Url) -> Towards {
+/// A URL without what may be a secret.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Refused only for URLs without a host, which have no user either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+pub(crate) fn towards(url: &Url) -> Towards {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

@@ -4,6 +4,7 @@
 //! version before, and of its own, so that whoever pinned one of them follows to the newest without asking anybody. Read
 //! and followed here; fetched elsewhere. No I/O, no clock.
 
+mod artifact;
 mod chain;
 mod contents;
 mod document;
@@ -11,17 +12,20 @@ mod draft;
 mod edit;
 mod edit_refused;
 mod fault;
+mod follow;
 mod grant;
 mod lint;
 mod refusal;
 
 pub use self::{
+    artifact::{ArtifactSource, ROOT_MEDIA_TYPE, tag},
     chain::{Chain, TrustRoot},
     contents::{Contents, Counts, DeclaredKey, Scope, Statements, Time, TimeEntry, TufRole},
     draft::{Draft, Progress},
     edit::{NewKey, NewTimeAuthority, ScopeEdit},
     edit_refused::EditRefused,
     fault::Fault,
+    follow::{FollowError, Followed, follow},
     grant::Grant,
     lint::{Lint, lints},
     refusal::{CODES, Refusal},

@@ -30,6 +30,17 @@ pub enum Refusal {
     /// It cannot be read.
     #[error("the root cannot be read: {0}")]
     Fault(#[from] Fault),
+    /// No source has what was pinned.
+    #[error(
+        "no file with the pinned fingerprint {pinned} is at {}",
+        names(sources)
+    )]
+    PinnedNotFound {
+        /// What was pinned.
+        pinned: Digest,
+        /// Who was asked.
+        sources: Vec<String>,
+    },
     /// A root of another name.
     #[error(
         "the next root is named `{}`, and the trusted one `{}`",
@@ -111,6 +122,17 @@ pub enum Refusal {
     },
 }
 
+fn names(sources: &[String]) -> String {
+    if sources.is_empty() {
+        return "hand, and no source is named".to_owned();
+    }
+    let names: Vec<_> = sources
+        .iter()
+        .map(|name| Escaped(name).to_string())
+        .collect();
+    names.join(", ")
+}
+
 fn patterns(scopes: &[Pattern]) -> String {
     /// More would fill a screen.
     const SHOWN: usize = 8;
@@ -166,7 +188,9 @@ impl Explain for Refusal {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Expired { .. } => "root-expired",
-            Self::FingerprintMismatch { .. } => "root-fingerprint-mismatch",
+            Self::FingerprintMismatch { .. } | Self::PinnedNotFound { .. } => {
+                "root-fingerprint-mismatch"
+            }
             Self::Fault(fault) => return fault.code(),
             Self::Renamed { .. } => "malformed",
             Self::ScopeAmbiguous { .. } => "scope-ambiguous",
@@ -183,7 +207,7 @@ impl Explain for Refusal {
             Self::Expired { .. } => {
                 "have the root's maintainers sign a new version, and publish it with `countersign trust publish`".to_owned()
             }
-            Self::FingerprintMismatch { .. } => {
+            Self::FingerprintMismatch { .. } | Self::PinnedNotFound { .. } => {
                 "compare the fingerprint with the root's maintainers on another way; do not pin what you found".to_owned()
             }
             Self::Fault(fault) => fault.remedy(),
