@@ -15,6 +15,7 @@
 mod cases;
 mod drafts;
 mod fixtures;
+mod following;
 mod lints;
 mod properties;
 mod world;
