@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_common::{
-    Algorithm, Explain, Limits, Timestamp, manifest::Platform, predicate::PredicateType,
+    Algorithm, Explain, Limits, Timestamp, age, manifest::Platform, predicate::PredicateType,
 };
 use serde::Deserialize;
 
@@ -277,10 +277,10 @@ pub(crate) struct Dates {
     #[arg(long, value_enum, value_name = "LEVEL", env = "COUNTERSIGN_REQUIRE")]
     pub(crate) require: Option<Require>,
     /// Refuse what may have been published longer ago: 45s, 30m, 2h, 180d, 26w
-    #[arg(long, value_name = "TIME", value_parser = time::duration, env = "COUNTERSIGN_MAX_AGE")]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration, env = "COUNTERSIGN_MAX_AGE")]
     pub(crate) max_age: Option<Duration>,
     /// Refuse what may have been published less long ago
-    #[arg(long, value_name = "TIME", value_parser = time::duration, env = "COUNTERSIGN_MIN_AGE")]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration, env = "COUNTERSIGN_MIN_AGE")]
     pub(crate) min_age: Option<Duration>,
     /// Refuse what may have been published before: a time in RFC 3339, or a date
     #[arg(long, value_name = "TIME", value_parser = time::moment, env = "COUNTERSIGN_PUBLISHED_AFTER")]

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Algorithm, Code, Escaped, Explain, Timestamp, predicate::PredicateType};
+use countersign_common::{
+    Algorithm, Code, Escaped, Explain, Timestamp, age, predicate::PredicateType,
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
@@ -197,7 +199,9 @@ fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Err
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    time::duration(&text).map(Some).map_err(D::Error::custom)
+    age::parse_duration(&text)
+        .map(Some)
+        .map_err(D::Error::custom)
 }
 
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {

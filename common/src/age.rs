@@ -1,10 +1,51 @@
-//! How lengths of time are shown to people.
+//! How lengths of time are shown to people, and how people write them.
 
 use std::{fmt, time::Duration};
 
 /// A length of time, to its two largest units that count something: `41 days 3 hours`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Age(pub Duration);
+
+/// Parses a length of time: a whole number and a unit, such as `180d`.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationInvalid> {
+    let unit = text.chars().last().ok_or(DurationInvalid::Spelling)?;
+    let (_, seconds) = LETTERS
+        .into_iter()
+        .find(|(letter, _)| *letter == unit)
+        .ok_or(DurationInvalid::Spelling)?;
+    let count = text.trim_end_matches(unit);
+    if count.len() + 1 != text.len() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(DurationInvalid::Spelling);
+    }
+    let count: u64 = count.parse().map_err(|_| DurationInvalid::Spelling)?;
+    // More than a thousand years is a slip, and arithmetic with it goes nowhere.
+    count
+        .checked_mul(seconds)
+        .filter(|length| *length <= 36_525 * 864_000)
+        .map(Duration::from_secs)
+        .ok_or(DurationInvalid::TooLong)
+}
+
+/// The text is no length of time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DurationInvalid {
+    /// Not a whole number and a unit.
+    #[error("write a whole number and a unit: 45s, 30m, 2h, 180d or 26w")]
+    Spelling,
+    /// Longer than anybody means.
+    #[error("that is more than a thousand years")]
+    TooLong,
+}
+
+/// Units, by the letter that names them, in seconds.
+const LETTERS: [(char, u64); 5] = [
+    ('s', 1),
+    ('m', 60),
+    ('h', 3_600),
+    ('d', 86_400),
+    ('w', 604_800),
+];
 
 const UNITS: [(u64, &str); 4] = [
     (86_400, "day"),
@@ -51,6 +92,44 @@ mod tests {
             (41 * 86_400 + 7_265, "41 days 2 hours"),
         ] {
             assert_eq!(Age(Duration::from_secs(seconds)).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_length_has_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("45s", 45),
+            ("30m", 1_800),
+            ("2h", 7_200),
+            ("180d", 15_552_000),
+            ("26w", 15_724_800),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "s",
+            "10",
+            "1.5h",
+            "-5m",
+            "+5m",
+            "5 m",
+            " 5m",
+            "5mm",
+            "5M",
+            "1e3s",
+            "0x10s",
+            "5é",
+            "99999999999999999999s",
+            "18446744073709551615w",
+            "400000d",
+        ] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }
