@@ -18,6 +18,7 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use crate::{
     Digest,
     algorithm::{Algorithm, Family},
+    digest::HashAlgorithm,
 };
 
 /// Names key material: SHA-256 over the DER of its `SubjectPublicKeyInfo`.
@@ -28,6 +29,13 @@ use crate::{
 pub struct KeyId(String);
 
 impl KeyId {
+    /// Parses its sixty-four lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, ParseKeyIdError> {
+        Digest::from_hex(HashAlgorithm::Sha256, text)
+            .map(|digest| Self(digest.hex().to_owned()))
+            .map_err(|_| ParseKeyIdError)
+    }
+
     /// Sixty-four lower-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,6 +52,11 @@ impl fmt::Display for KeyId {
         f.write_str(&self.0)
     }
 }
+
+/// The text names no key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a key is named by 64 lower-case hexadecimal digits")]
+pub struct ParseKeyIdError;
 
 /// A public key and the one algorithm that it is trusted for.
 #[derive(Clone, Debug, Eq, PartialEq)]

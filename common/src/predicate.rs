@@ -44,6 +44,11 @@ impl PredicateType {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The short names that there are.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
 }
 
 impl fmt::Display for PredicateType {
@@ -113,7 +118,7 @@ impl Explain for PredicateTypeError {
                 "use `countersign sign`, which writes signatures and publications".to_owned()
             }
             Self::Unknown { .. } => {
-                let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+                let names: Vec<_> = PredicateType::names().collect();
                 format!("give a URI, or one of: {}", names.join(", "))
             }
         }

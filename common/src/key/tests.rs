@@ -33,6 +33,23 @@ fn verifies(key: &PublicKey, signature: &[u8]) -> bool {
     key.verify(MESSAGE, &signature.to_vec().into()).is_ok()
 }
 
+#[test]
+fn a_key_is_named_by_its_hash_in_one_spelling() {
+    let key = key(1);
+    let name = key.id().as_str().to_owned();
+    assert_eq!(KeyId::parse(&name).as_ref(), Ok(key.id()));
+    for text in [
+        "",
+        &name[1..],
+        &format!("{name}0"),
+        &name.to_uppercase(),
+        &format!("sha256:{name}"),
+        &format!("{}g", &name[1..]),
+    ] {
+        assert_eq!(KeyId::parse(text), Err(ParseKeyIdError), "{text}");
+    }
+}
+
 /// Header, algorithm and bit string of a `SubjectPublicKeyInfo`.
 fn info(algorithm: &str, key: &[u8]) -> Vec<u8> {
     sequence(
