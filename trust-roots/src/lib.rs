@@ -7,6 +7,7 @@ pub mod authority;
 pub mod document;
 pub mod format;
 pub mod pattern;
+pub mod policy;
 pub mod root;
 mod term;
 pub mod time;
