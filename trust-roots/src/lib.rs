@@ -7,8 +7,10 @@ pub mod authority;
 pub mod document;
 pub mod format;
 pub mod pattern;
+mod root_name;
 pub mod policy;
 pub mod root;
+pub mod state;
 mod term;
 pub mod time;
 
@@ -16,6 +18,8 @@ pub use self::{
     authority::{Authorities, Authority, Role},
     pattern::Pattern,
     root::{Chain, TrustRoot},
+    root_name::{RootName, RootNameInvalid},
+    state::State,
     term::{Lapse, Revocation, Term},
     time::{TimeAuthority, TimeRules, TimeRulesError},
 };
