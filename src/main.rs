@@ -16,6 +16,11 @@ mod network;
 mod output;
 mod progress;
 mod stamps;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no command remembers anything yet")
+)]
+mod state;
 mod time;
 
 use std::{panic, process::ExitCode};

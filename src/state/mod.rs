@@ -1,0 +1,161 @@
+//! The file in which a verifier's state lies, and the roots that it has verified, in a folder of the user's own.
+//!
+//! Read before a judgement; committed after one that succeeded. Whatever happens to this process or to the others that
+//! write at the same time, the file holds one whole state, and what it remembers never falls. A state that cannot be
+//! read is never taken for none.
+
+mod error;
+mod lock;
+mod owned;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use countersign_common::Timestamp;
+use countersign_trust_roots::{
+    RootName, State,
+    state::{Advance, RootRegression},
+};
+
+use self::{error::StateError, lock::Lock};
+use crate::output::Stop;
+
+/// How long a writer waits for the others. Each takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of the longest root.
+const ROOT_LIMIT: usize = 512 << 10;
+
+/// A folder with a state in it, or where one will be.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+    patience: Duration,
+}
+
+impl Store {
+    /// The folder that was named, or else the user's own. Nothing is touched yet.
+    pub(crate) fn open(named: Option<&Path>) -> Result<Self, Stop> {
+        let folder = named
+            .map(Path::to_owned)
+            .or_else(|| own_folder(|name| std::env::var_os(name)))
+            .ok_or(StateError::Homeless)?;
+        Ok(Self {
+            folder,
+            patience: PATIENCE,
+        })
+    }
+
+    /// What is remembered, or `None` where nothing ever was.
+    pub(crate) fn read(&self) -> Result<Option<State>, Stop> {
+        Ok(self.load()?)
+    }
+
+    /// Remembers what a run has learned. The first commit makes the folder and the file, even if nothing was learned.
+    pub(crate) fn commit(&self, advance: &Advance, system_now: Timestamp) -> Result<(), Stop> {
+        // Most runs learn nothing new. They neither wait nor need a disk that can be written.
+        if self.next(advance, system_now)?.is_none() {
+            return Ok(());
+        }
+        let lock = Lock::take(&self.folder, self.patience)?;
+        // Another writer may have been here in between.
+        if let Some(next) = self.next(advance, system_now)? {
+            let bytes = next.to_json();
+            let file = self.file();
+            // What could not be read again would lock every later run out.
+            State::parse(&bytes).map_err(|corrupt| StateError::unwritable(&file, corrupt))?;
+            lock.replace(&file, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a root's versions, each as `<version>.root.json`.
+    pub(crate) fn root_folder(&self, name: &RootName) -> PathBuf {
+        self.folder.join("roots").join(name.as_str())
+    }
+
+    /// Keeps a verified root, so that the next run need not fetch it.
+    pub(crate) fn keep_root(
+        &self,
+        name: &RootName,
+        version: NonZeroU64,
+        bytes: &[u8],
+    ) -> Result<(), Stop> {
+        // A damaged one is replaced, as it would never be used.
+        if self.kept_root(name, version)?.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        let lock = Lock::take(&self.folder, self.patience)?;
+        for folder in [self.folder.join("roots"), self.root_folder(name)] {
+            owned::create_folder(&folder)?;
+        }
+        Ok(lock.replace(&self.root_file(name, version), bytes)?)
+    }
+
+    /// A root that was kept, or may have been: whoever reads it verifies it as if it came from a stranger.
+    pub(crate) fn kept_root(
+        &self,
+        name: &RootName,
+        version: NonZeroU64,
+    ) -> Result<Option<Vec<u8>>, Stop> {
+        let roots = self.folder.join("roots");
+        for folder in [&self.folder, &roots, &self.root_folder(name)] {
+            owned::check_folder(folder)?;
+        }
+        let bytes = owned::read(&self.root_file(name, version), ROOT_LIMIT)?;
+        Ok(bytes.filter(|bytes| bytes.len() <= ROOT_LIMIT))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("state.json")
+    }
+
+    fn root_file(&self, name: &RootName, version: NonZeroU64) -> PathBuf {
+        self.root_folder(name).join(format!("{version}.root.json"))
+    }
+
+    fn load(&self) -> Result<Option<State>, StateError> {
+        owned::check_folder(&self.folder)?;
+        let path = self.file();
+        let Some(bytes) = owned::read(&path, State::MAX_BYTES)? else {
+            return Ok(None);
+        };
+        State::parse(&bytes)
+            .map(Some)
+            .map_err(|source| StateError::Corrupt { path, source })
+    }
+
+    /// What would be there after an advance, or `None` if it is there already.
+    fn next(&self, advance: &Advance, system_now: Timestamp) -> Result<Option<State>, StateError> {
+        let kept = self.load()?;
+        let state = kept.clone().unwrap_or_default();
+        for (name, seen) in &advance.roots {
+            // Another process was shown another root of this version. That it only saw a newer one is no matter.
+            if let Err(twin @ RootRegression::Twin { .. }) =
+                state.check_root(name, seen.version(), seen.sha256())
+            {
+                return Err(StateError::Contradicted(twin));
+            }
+        }
+        let next = state.advanced(advance, system_now);
+        Ok(Some(next).filter(|next| kept.as_ref() != Some(next)))
+    }
+}
+
+/// Where the user's programs keep what they remember, by the XDG base directory specification.
+fn own_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name| {
+        // A relative one would be the current folder, where anybody may have left a state.
+        let path = variable(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let user =
+        absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(user.join("countersign"))
+}
