@@ -13,7 +13,6 @@ mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     num::NonZeroUsize,
     sync::Arc,
     time::Duration,
@@ -29,7 +28,7 @@ pub use self::{
     matching::{Matched, NoRule},
     source::RootSource,
 };
-use crate::Pattern;
+use crate::{Pattern, RootName};
 
 /// Every code of this module.
 pub const CODES: &[Code] = &[
@@ -77,32 +76,6 @@ pub struct PinnedRoot {
     pub fingerprint: Digest,
     /// Where its versions lie, the first first; at least one.
     pub sources: Vec<RootSource>,
-}
-
-/// The name of a trust root: 1 to 64 of `a` to `z`, `0` to `9` and `-`.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RootName(String);
-
-impl RootName {
-    /// Parses a name; `None` if it is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_name = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-        is_name.then(|| Self(text.to_owned()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RootName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// What is demanded of the images of some repositories.

@@ -17,14 +17,14 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reaction, Reason, Require, RootName,
-    RootSource, Rule, Signers, Unknown,
+    Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reaction, Reason, Require, RootSource,
+    Rule, Signers, Unknown,
     document::{
         ExceptionDocument, Located, PolicyDocument, RootDocument, RuleDocument, SignersDocument,
     },
     exception,
 };
-use crate::Pattern;
+use crate::{Pattern, RootName};
 
 const BYTES: usize = 1 << 20;
 const POLICIES: usize = 1_000;
@@ -103,8 +103,10 @@ impl Source<'_> {
         document: &RootDocument,
     ) -> Result<PinnedRoot, PolicyInvalid> {
         Ok(PinnedRoot {
-            name: RootName::parse(name.value())
-                .ok_or_else(|| name.wrong(self, Reason::RootName))?,
+            name: name
+                .value()
+                .parse()
+                .map_err(|_| name.wrong(self, Reason::RootName))?,
             fingerprint: Digest::parse(document.fingerprint.value())
                 .ok()
                 .filter(|digest| digest.algorithm() == HashAlgorithm::Sha256)
@@ -208,13 +210,11 @@ impl Source<'_> {
         roots: &Roots,
     ) -> Result<Arc<PinnedRoot>, PolicyInvalid> {
         let name = document.root.value();
-        RootName::parse(name)
-            .and_then(|name| roots.get(&name).cloned())
-            .ok_or_else(|| {
-                let known = roots.keys().map(RootName::as_str);
-                let reason = Reason::UnknownRoot(Unknown::new(name, known));
-                document.root.wrong(self, reason)
-            })
+        roots.get(name.as_str()).cloned().ok_or_else(|| {
+            let known = roots.keys().map(RootName::as_str);
+            let reason = Reason::UnknownRoot(Unknown::new(name, known));
+            document.root.wrong(self, reason)
+        })
     }
 
     fn heartbeat_max_age(self, document: &RuleDocument) -> Result<Option<Duration>, PolicyInvalid> {

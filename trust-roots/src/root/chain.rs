@@ -78,14 +78,14 @@ impl Chain {
             });
         }
         let candidate = Candidate::read(bytes, &self.limits)?;
-        let (trusted, found) = (self.contents.version, candidate.contents.version);
+        let (trusted, found) = (self.contents.version(), candidate.contents.version());
         if trusted.checked_add(1) != Some(found) {
             return Err(Refusal::VersionGap { trusted, found });
         }
         if candidate.contents.name != self.contents.name {
             return Err(Refusal::Renamed {
-                trusted: self.contents.name.clone(),
-                found: candidate.contents.name,
+                trusted: self.contents.name.to_string(),
+                found: candidate.contents.name.to_string(),
             });
         }
         candidate.signed_by(&self.contents)?;
@@ -120,7 +120,7 @@ impl Chain {
         let expires = self.contents.expires;
         if now >= expires {
             return Err(Refusal::Expired {
-                version: self.contents.version,
+                version: self.contents.version(),
                 expires,
                 now,
             });
@@ -153,8 +153,8 @@ impl Candidate {
             Ok(())
         } else {
             Err(Refusal::ThresholdNotMet {
-                version: self.contents.version,
-                by: judge.version,
+                version: self.contents.version(),
+                by: judge.version(),
                 found: signers.len(),
                 threshold,
             })
@@ -166,8 +166,8 @@ impl Candidate {
             sigstore_tuf::Error::ThresholdNotMet {
                 found, threshold, ..
             } => Refusal::ThresholdNotMet {
-                version: self.contents.version,
-                by: judge.version,
+                version: self.contents.version(),
+                by: judge.version(),
                 found,
                 threshold,
             },

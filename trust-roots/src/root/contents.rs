@@ -3,7 +3,10 @@
 //! A chain makes it a [`TrustRoot`](super::TrustRoot); drafts and `trust show` read it as it is. No signature is checked
 //! here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
@@ -19,7 +22,7 @@ use super::document::{
 };
 use super::fault::Fault;
 use crate::{
-    Pattern, Revocation, Role, Term,
+    Pattern, Revocation, Role, RootName, Term,
     pattern::PatternError,
     time::{Standing, Window},
 };
@@ -27,15 +30,12 @@ use crate::{
 /// The four roles that TUF knows, and no other.
 const TUF_ROLES: [&str; 4] = ["root", "snapshot", "targets", "timestamp"];
 
-/// The longest name of a root.
-const LONGEST_NAME: usize = 64;
-
 /// What one version of a root says.
 #[derive(Clone, Debug)]
 pub struct Contents {
-    pub(super) version: u64,
+    pub(super) version: NonZeroU64,
     pub(super) expires: Timestamp,
-    pub(super) name: String,
+    pub(super) name: RootName,
     pub(super) keys: BTreeMap<String, DeclaredKey>,
     pub(super) roles: BTreeMap<String, TufRole>,
     pub(super) scopes: Vec<Scope>,
@@ -158,10 +158,12 @@ impl Contents {
         distinct_material(&extension, &keys)?;
         let scopes = extension.scopes.iter().enumerate();
         Ok(Self {
-            version: root.version,
+            version: NonZeroU64::new(root.version).ok_or(Fault::Version)?,
             expires: Timestamp::from_unix_seconds(root.expires.as_second())
                 .ok_or(Fault::Time { member: "expires" })?,
-            name: name(&extension.name)?,
+            name: extension.name.parse().map_err(|_| Fault::Name {
+                name: extension.name.clone(),
+            })?,
             roles: roles(root, &keys)?,
             scopes: scopes
                 .map(|(position, scope)| self::scope(scope, position))
@@ -178,6 +180,11 @@ impl Contents {
 
     /// Its version; the first is 1.
     pub fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    /// Its version, never zero.
+    pub fn number(&self) -> NonZeroU64 {
         self.version
     }
 
@@ -187,7 +194,7 @@ impl Contents {
     }
 
     /// The name that it gives itself.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &RootName {
         &self.name
     }
 
@@ -320,17 +327,6 @@ fn foreign(trusted_root: &TrustedRootDocument) -> Result<(), Fault> {
             what: format!("`trustedRoot.{name}` is not empty"),
         }),
         None => Ok(()),
-    }
-}
-
-fn name(name: &str) -> Result<String, Fault> {
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_name) {
-        Ok(name.to_owned())
-    } else {
-        Err(Fault::Name {
-            name: name.to_owned(),
-        })
     }
 }
 

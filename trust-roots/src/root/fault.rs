@@ -147,6 +147,9 @@ pub enum Fault {
     /// Not a TUF root.
     #[error("it is no TUF root: {}", Escaped(&with_cause(.0)))]
     Tuf(sigstore_tuf::Error),
+    /// Versions begin at one.
+    #[error("its version is 0")]
+    Version,
     /// It ends before it begins.
     #[error("a key's `notAfter` is before its `notBefore`")]
     Window,

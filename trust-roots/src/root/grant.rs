@@ -35,7 +35,7 @@ impl TrustRoot {
             }),
             Choice::None => Err(Refusal::ScopeNotGranted {
                 repository: repository.clone(),
-                version: self.version,
+                version: self.version(),
                 scopes: self
                     .scopes
                     .iter()
@@ -44,7 +44,7 @@ impl TrustRoot {
             }),
             Choice::Tie((_, one), (_, other)) => Err(Refusal::ScopeAmbiguous {
                 repository: repository.clone(),
-                version: self.version,
+                version: self.version(),
                 one: one.clone(),
                 other: other.clone(),
             }),
@@ -57,7 +57,7 @@ impl TrustRoot {
         self.contents()
             .time_rules(at_least)
             .map_err(|source| Refusal::Unsafe {
-                version: self.version,
+                version: self.version(),
                 source,
             })
     }

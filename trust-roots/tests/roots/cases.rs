@@ -432,6 +432,15 @@ fn contents_of_files() -> Vec<Story> {
             "A number in quotes.",
             |signed| signed["roles"]["root"]["threshold"] = json!("2"),
         ),
+        story(
+            "refused--version-zero",
+            "Versions begin at one.",
+            vec![signed_value(
+                &edited(&first(), |signed| signed["version"] = json!(0)),
+                &[ALICE, BOB],
+            )],
+        )
+        .twin(PINNED),
         next(
             "refused--fifth-role",
             "A role that nobody knows.",

@@ -127,6 +127,6 @@ fn signatures_are_made_over_what_the_draft_says() {
         .unwrap();
     let file = draft.to_json().unwrap();
     let chain = Chain::pin(&file, &fingerprint(&file), &Limits::TABLE).unwrap();
-    assert_eq!(chain.newest().name(), "acme");
+    assert_eq!(chain.newest().name().as_str(), "acme");
     assert!(file == pinned(), "the same signatures in the same order");
 }

@@ -1,0 +1,246 @@
+//! Trust roots as the command has them: found by a policy's sources, kept between runs, and followed each time from the
+//! fingerprint that the policy pins. That a file was kept makes nobody believe it.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Read},
+    path::PathBuf,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use countersign_common::{
+    Code, Digest, Escaped, Explain, Limits, RootSource, Task, Timestamp, root_source::Unavailable,
+};
+use countersign_registry::Client;
+use countersign_trust_roots::{
+    TrustRoot,
+    policy::{self, PinnedRoot},
+    root::{ArtifactSource, FollowError, Followed, Refusal, follow},
+    state::{RootMemory, RootRegression, State},
+};
+
+use crate::state::Store;
+
+/// How long no network is asked for a newer version. What lies in a folder is looked at each time.
+const PROBED_FOR: Duration = Duration::from_hours(1);
+/// The longest time for one file over the network.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Files that are looked at in a folder for the one that is pinned.
+const MOST_FILES: usize = 10_000;
+
+/// How roots are opened: the same for each.
+pub(crate) struct Means<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) timeout: Duration,
+    /// Where files are kept, and what was seen before, if there is such a memory.
+    pub(crate) memory: Option<(&'a Store, &'a State)>,
+}
+
+/// A root that is in force, and what is to be remembered of it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) root: TrustRoot,
+    pub(crate) memory: RootMemory,
+    /// Sources that could not be asked, where another gave the answer.
+    pub(crate) unavailable: Vec<Unavailable>,
+}
+
+/// Why a root cannot be used.
+#[derive(Debug)]
+pub(crate) enum RootError {
+    Follow(FollowError),
+    Refused(Refusal),
+    Regression(RootRegression),
+}
+
+impl RootError {
+    /// Whether nothing was found out.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self, Self::Follow(FollowError::Unavailable(_)))
+    }
+
+    fn explained(&self) -> &dyn Explain {
+        match self {
+            Self::Follow(error) => error,
+            Self::Refused(refusal) => refusal,
+            Self::Regression(regression) => regression,
+        }
+    }
+}
+
+impl std::fmt::Display for RootError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.explained())
+    }
+}
+
+impl Explain for RootError {
+    fn code(&self) -> Code {
+        self.explained().code()
+    }
+
+    fn remedy(&self) -> String {
+        self.explained().remedy()
+    }
+}
+
+/// Follows a root to its newest version.
+///
+/// `system` is the time of this machine's clock, `now` the time that is judged by, which may be later or another.
+pub(crate) async fn open(
+    pinned: &PinnedRoot,
+    means: &Means<'_>,
+    (system, now): (Timestamp, Timestamp),
+) -> Result<Opened, RootError> {
+    let name = pinned.name.as_str();
+    let remembered = means
+        .memory
+        .and_then(|(_, state)| state.roots().get(name).cloned());
+    let is_due = remembered
+        .as_ref()
+        .is_none_or(|memory| system.since(memory.probed) >= PROBED_FOR || memory.probed > system);
+    let mut followed = fetch(pinned, means, is_due).await;
+    // Without the network only the kept files may be too old, or gone.
+    let is_behind = |followed: &Result<Followed, FollowError>| match followed {
+        Ok(followed) => remembered
+            .as_ref()
+            .is_some_and(|memory| followed.chain.newest().version() < memory.version),
+        Err(_) => true,
+    };
+    let mut was_probed = is_due;
+    if !is_due && is_behind(&followed) {
+        followed = fetch(pinned, means, true).await;
+        was_probed = true;
+    }
+    let followed = followed.map_err(RootError::Follow)?;
+    let (version, sha256) = (followed.chain.newest().version(), followed.chain.sha256().clone());
+    if let Some((store, state)) = means.memory {
+        state
+            .check_root(name, version, &sha256)
+            .map_err(RootError::Regression)?;
+        keep(store, name, &followed);
+    }
+    let probed = match &remembered {
+        Some(memory) if !was_probed => memory.probed,
+        _ => system,
+    };
+    let memory = RootMemory {
+        version,
+        sha256,
+        probed,
+    };
+    Ok(Opened {
+        root: followed.chain.in_force(now).map_err(RootError::Refused)?,
+        memory,
+        unavailable: followed.unavailable,
+    })
+}
+
+/// A cache that cannot be written costs requests, and nothing else.
+fn keep(store: &Store, name: &str, followed: &Followed) {
+    for (version, file) in &followed.files {
+        if let Err(stop) = store.keep_root(name, *version, file) {
+            tracing::debug!(?stop, "a version of the root {name} is not kept");
+            return;
+        }
+    }
+}
+
+async fn fetch(
+    pinned: &PinnedRoot,
+    means: &Means<'_>,
+    is_due: bool,
+) -> Result<Followed, FollowError> {
+    let kept = means
+        .memory
+        .map(|(store, _)| Folder(store.root_folder(pinned.name.as_str())));
+    let sources: Vec<Box<dyn RootSource + '_>> = pinned
+        .sources
+        .iter()
+        .filter(|source| is_due || matches!(source, policy::RootSource::Folder(_)))
+        .map(|source| adapter(source, means))
+        .collect();
+    let sources: Vec<&dyn RootSource> = sources.iter().map(AsRef::as_ref).collect();
+    let kept = kept.as_ref().map(|kept| kept as &dyn RootSource);
+    follow(&pinned.fingerprint, kept, &sources, &Limits::TABLE).await
+}
+
+fn adapter<'a>(source: &policy::RootSource, means: &Means<'a>) -> Box<dyn RootSource + 'a> {
+    match source {
+        policy::RootSource::Folder(path) => Box::new(Folder(path.clone())),
+        policy::RootSource::Https(url) => {
+            Box::new(means.client.root_files(url.clone(), means.timeout.min(TIMEOUT)))
+        }
+        policy::RootSource::Oci(repository) => Box::new(ArtifactSource {
+            repository: repository.clone(),
+            registry: means.client,
+            limits: Limits::TABLE,
+        }),
+    }
+}
+
+/// A folder with `<N>.root.json`.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    fn read(&self, version: u64) -> Result<Option<Bytes>, Unavailable> {
+        let path = self.0.join(format!("{version}.root.json"));
+        let mut bytes = Vec::new();
+        let limit = Limits::TABLE.root as u64 + 1;
+        let read = File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(Some(bytes.into())),
+            // A folder that is not there is no answer about what is in it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::metadata(&self.0).map_err(|error| self.failed(error))?;
+                Ok(None)
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn find(&self, fingerprint: &Digest) -> Result<Option<Bytes>, Unavailable> {
+        let entries = fs::read_dir(&self.0).map_err(|error| self.failed(error))?;
+        for entry in entries.take(MOST_FILES) {
+            let name = entry.map_err(|error| self.failed(error))?.file_name();
+            let version = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".root.json"))
+                .and_then(|version| version.parse().ok());
+            let Some(version) = version else {
+                continue;
+            };
+            if let Some(file) = self.read(version)?
+                && Digest::sha256(&file) == *fingerprint
+            {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    fn failed(&self, error: io::Error) -> Unavailable {
+        Unavailable {
+            name: self.name(),
+            source: error.into(),
+        }
+    }
+}
+
+impl RootSource for Folder {
+    fn name(&self) -> String {
+        format!("file:{}", Escaped(&self.0.to_string_lossy()))
+    }
+
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+        Box::pin(async move { self.read(version) })
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        fingerprint: &'a Digest,
+    ) -> Task<'a, Result<Option<Bytes>, Unavailable>> {
+        Box::pin(async move { self.find(fingerprint) })
+    }
+}
