@@ -134,7 +134,7 @@ fn between(interval: Interval) -> SignedDate {
 fn interval(bound: &Bound<'_, '_>, rules: &TimeRules, origin: Origin) -> Result<Interval, Refusal> {
     if !rules.authorities().is_empty() {
         // The stamps of a new document were held against the clock when they were fetched.
-        return dating::prove(bound, rules, &Limits::TABLE).map(|dated| dated.interval());
+        return dating::prove(bound, rules, &Limits::TABLE).map(|proven| proven.interval);
     }
     let before = own_words(bound.claim(), Side::Before)?;
     let mut after = own_words(bound.claim(), Side::After)?;

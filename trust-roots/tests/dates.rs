@@ -158,10 +158,11 @@ fn dated_within(claim: &Claim, rules: &TimeRules, stamps: usize) -> Result<Dated
             ..Limits::TABLE
         };
         let dated = dating::check(&bound, rules, at(NOW), &limits)?;
+        let proven = dated.proven();
         Ok((
-            dated.interval(),
-            dated.before().operators.clone(),
-            dated.after().operators.clone(),
+            proven.interval,
+            proven.before.operators.clone(),
+            proven.after.operators.clone(),
         ))
     })
 }

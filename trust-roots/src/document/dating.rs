@@ -35,6 +35,19 @@ impl fmt::Display for Side {
     }
 }
 
+/// What the stamps on both sides of a signature prove.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Proven {
+    /// When it was made.
+    pub interval: Interval,
+    /// How many operators agree on each end.
+    pub threshold: NonZeroUsize,
+    /// Who stamped what was signed.
+    pub before: Witnesses,
+    /// Who stamped the signature.
+    pub after: Witnesses,
+}
+
 /// A document, and the proven interval in which it was signed.
 ///
 /// It borrows the token of the step before, since the same publication also counts as a signature.
@@ -42,10 +55,7 @@ impl fmt::Display for Side {
 #[must_use]
 pub struct Dated<'b, 'id, 'e> {
     bound: &'b Bound<'id, 'e>,
-    interval: Interval,
-    threshold: NonZeroUsize,
-    before: Witnesses,
-    after: Witnesses,
+    proven: Proven,
 }
 
 impl<'b, 'id, 'e> Dated<'b, 'id, 'e> {
@@ -54,24 +64,9 @@ impl<'b, 'id, 'e> Dated<'b, 'id, 'e> {
         self.bound
     }
 
-    /// When it was signed.
-    pub fn interval(&self) -> Interval {
-        self.interval
-    }
-
-    /// How many operators agree on each end.
-    pub fn threshold(&self) -> NonZeroUsize {
-        self.threshold
-    }
-
-    /// Who stamped what was signed.
-    pub fn before(&self) -> &Witnesses {
-        &self.before
-    }
-
-    /// Who stamped the signature.
-    pub fn after(&self) -> &Witnesses {
-        &self.after
+    /// When it was signed, and who vouches for that.
+    pub fn proven(&self) -> &Proven {
+        &self.proven
     }
 }
 
@@ -84,18 +79,15 @@ pub struct Witnesses {
     pub refused: Vec<Refusal>,
 }
 
-/// Proves when a document was signed.
-///
-/// Each operator's best bound counts once; of these the `threshold`-th best decides, so that fewer lying operators than
-/// that cannot exclude the truth.
+/// Proves when a document was signed, by a clock that must not be before that.
 pub fn check<'b, 'id, 'e>(
     bound: &'b Bound<'id, 'e>,
     rules: &TimeRules,
     now: Timestamp,
     limits: &Limits,
 ) -> Result<Dated<'b, 'id, 'e>, Refusal> {
-    let dated = prove(bound, rules, limits)?;
-    let not_before = dated.interval.not_before();
+    let proven = prove(bound, rules, limits)?;
+    let not_before = proven.interval.not_before();
     // A year that cannot be written is not behind any.
     if now
         .plus(TimeRules::SKEW)
@@ -103,15 +95,14 @@ pub fn check<'b, 'id, 'e>(
     {
         return Err(Refusal::ClockBehind { not_before, now });
     }
-    Ok(dated)
+    Ok(Dated { bound, proven })
 }
 
-/// The same without a clock: for its signer, who has just held the stamps against one.
-pub fn prove<'b, 'id, 'e>(
-    bound: &'b Bound<'id, 'e>,
-    rules: &TimeRules,
-    limits: &Limits,
-) -> Result<Dated<'b, 'id, 'e>, Refusal> {
+/// What a document's stamps prove, without a clock.
+///
+/// Each operator's best bound counts once; of these the `threshold`-th best decides, so that fewer lying operators than
+/// that cannot exclude the truth.
+pub fn prove(bound: &Bound<'_, '_>, rules: &TimeRules, limits: &Limits) -> Result<Proven, Refusal> {
     let claim = bound.claim();
     if let Some(PublicationDate::Claimed(claimed)) = claim
         .statement
@@ -125,24 +116,25 @@ pub fn prove<'b, 'id, 'e>(
     // Stamps that nobody looked at may have narrowed what is too wide, or counted where too few do: strangers can put theirs
     // before the good ones.
     let unseen = before.unseen.clone().or(after.unseen.clone());
-    proven(bound, rules, before, after).map_err(|refusal| unseen.unwrap_or(refusal))
+    let before = before.decide(rules, not_before);
+    before
+        .and_then(|before| Proven::of(before, after.decide(rules, not_after)?, rules))
+        .map_err(|refusal| unseen.unwrap_or(refusal))
 }
 
-fn proven<'b, 'id, 'e>(
-    bound: &'b Bound<'id, 'e>,
-    rules: &TimeRules,
-    before: Stamps<'_>,
-    after: Stamps<'_>,
-) -> Result<Dated<'b, 'id, 'e>, Refusal> {
-    let (not_before, before) = before.decide(rules, not_before)?;
-    let (not_after, after) = after.decide(rules, not_after)?;
-    Ok(Dated {
-        bound,
-        interval: between(not_before, not_after, rules)?,
-        threshold: rules.threshold(),
-        before,
-        after,
-    })
+impl Proven {
+    fn of(
+        (not_before, before): (Timestamp, Witnesses),
+        (not_after, after): (Timestamp, Witnesses),
+        rules: &TimeRules,
+    ) -> Result<Self, Refusal> {
+        Ok(Self {
+            interval: between(not_before, not_after, rules)?,
+            threshold: rules.threshold(),
+            before,
+            after,
+        })
+    }
 }
 
 /// The interval between two proven ends, if it is one and says enough.

@@ -131,7 +131,7 @@ pub fn check<'b, 'id, 'e>(
 /// A second publication must not make an image younger. The last part only makes the choice repeatable.
 pub(super) fn earliest<'b, 'id, 'e>(dated: Vec<Dated<'b, 'id, 'e>>) -> Option<Dated<'b, 'id, 'e>> {
     dated.into_iter().min_by_key(|dated| {
-        let interval = dated.interval();
+        let interval = dated.proven().interval;
         (
             interval.not_before(),
             interval.not_after(),
@@ -160,7 +160,8 @@ impl DateDemand {
         elsewhere: Option<&Published>,
         now: Timestamp,
     ) -> Option<Refusal> {
-        let (not_before, not_after) = (dated.interval().not_before(), dated.interval().not_after());
+        let interval = dated.proven().interval;
+        let (not_before, not_after) = (interval.not_before(), interval.not_after());
         // To list an old image in a new index, or the other way round, must not make it young.
         let not_before = elsewhere.map_or(not_before, |other| {
             not_before.min(other.interval.not_before())

@@ -212,7 +212,7 @@ impl CountedAttestation {
         Some(Self {
             kind: kind.clone(),
             signature: CountedSignature::of(bound, time),
-            interval: dated.map(|dated| dated.interval()),
+            interval: dated.map(|dated| dated.proven().interval),
         })
     }
 }

@@ -65,12 +65,12 @@ pub struct Published {
 
 impl Published {
     pub(crate) fn of(dated: &Dated<'_, '_, '_>) -> Self {
-        let bound = dated.bound();
+        let (bound, proven) = (dated.bound(), dated.proven());
         Self {
-            interval: dated.interval(),
-            before: dated.before().operators.clone(),
-            after: dated.after().operators.clone(),
-            threshold: dated.threshold(),
+            interval: proven.interval,
+            before: proven.before.operators.clone(),
+            after: proven.after.operators.clone(),
+            threshold: proven.threshold,
             signer: bound.authority().name.clone(),
             artifact: bound.claim().artifact.clone(),
             payload: bound.claim().payload_digest(),

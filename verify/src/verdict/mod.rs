@@ -283,7 +283,8 @@ fn refused_stamps(trusted: &Trusted<'_, '_, '_>) -> Vec<Finding> {
     let Date::Proven(dated) = trusted.fresh().date() else {
         return Vec::new();
     };
-    let refused = dated.before().refused.iter().chain(&dated.after().refused);
+    let (before, after) = (&dated.proven().before, &dated.proven().after);
+    let refused = before.refused.iter().chain(&after.refused);
     let finding = |source: &countersign_trust_roots::document::Refusal| {
         Finding::of(&Refusal::Stamp {
             artifact: dated.bound().claim().artifact.clone(),
