@@ -16,11 +16,12 @@ use countersign_common::{
     bundle::MEDIA_TYPE,
     dsse::{IN_TOTO_PAYLOAD_TYPE, pre_authentication_encoding},
     manifest::{Body, EMPTY_CONFIG, ImageBody, OCI_MANIFEST},
+    publication::PUBLICATION,
     signer::KeyOrigin,
     statement::{IMAGE_SIGNATURE, STAND_IN_ANNOTATION, STATEMENT_V0_1, STATEMENT_V1},
 };
 use countersign_trust_roots::{
-    Authorities, Authority,
+    Authorities, Authority, Role,
     authority::NoAuthority,
     document::{Budget, Expected, Kind, Refusal, StandIn, Unbound, authenticity, binding, judge},
     format::{self, Claim, Fetched, ReadError},
@@ -219,6 +220,73 @@ fn without_a_hint_each_key_is_tried_and_each_try_is_paid() {
             authentic(&claim, &trusting(&[1, 2]), 2),
             Err(Refusal::KeyUnknown { signer, .. }) if signer.is_empty()
         ));
+    }
+}
+
+fn in_role(number: u8, role: Role) -> Authority {
+    Authority {
+        roles: [role].into(),
+        ..authority(number)
+    }
+}
+
+#[test]
+fn a_key_of_another_role_is_named_and_costs_no_try() {
+    for role in [Role::Publish, Role::Heartbeat] {
+        let other = Authorities::new([in_role(1, role), authority(2)]).unwrap();
+        assert_eq!(
+            authentic(&signed_by(1), &other, 0),
+            Err(Refusal::RoleNotAuthorized {
+                key: "key-1".to_owned(),
+                role: Role::Sign
+            })
+        );
+        judge(&expected(), &other, |case| {
+            assert!(!authenticity::names_trusted_key(case, &signed_by(1)));
+        });
+    }
+    let signer = Authorities::new([in_role(1, Role::Sign)]).unwrap();
+    assert_eq!(authentic(&signed_by(1), &signer, 1).unwrap(), "key-1");
+}
+
+#[test]
+fn only_keys_of_the_role_are_tried_and_named() {
+    let authorities = [
+        in_role(1, Role::Publish),
+        in_role(2, Role::Heartbeat),
+        in_role(3, Role::Sign),
+    ];
+    let authorities = Authorities::new(authorities).unwrap();
+    let nameless = |number| claim(&bundle(number, "", &statement()));
+    assert_eq!(authentic(&nameless(3), &authorities, 1).unwrap(), "key-3");
+    for unknown in [nameless(1), signed_by(4)] {
+        assert!(matches!(
+            authentic(&unknown, &authorities, 1),
+            Err(Refusal::KeyUnknown { trusted, .. })
+                if trusted.len() == 1 && trusted[0].starts_with("key-3")
+        ));
+    }
+    let nobody = Authorities::new([in_role(1, Role::Publish)]).unwrap();
+    let refusal = authentic(&nameless(1), &nobody, 1).unwrap_err();
+    assert!(refusal.to_string().ends_with("trusted: none"), "{refusal}");
+}
+
+/// The role follows from what a document says that it is; binding then holds that against what was asked for.
+#[test]
+fn a_publication_takes_the_role_to_publish_even_where_another_kind_is_asked_for() {
+    let publication = says(|statement| {
+        statement["predicateType"] = PUBLICATION.into();
+        statement["predicate"] = json!({
+            "repository": REPOSITORY, "mediaType": OCI_MANIFEST, "size": 5,
+            "claimedAt": "2026-11-24T09:00:00Z",
+        });
+    });
+    for (role, expected) in [
+        (Role::Sign, "role-not-authorized"),
+        (Role::Publish, "type-mismatch"),
+    ] {
+        let authorities = Authorities::new([in_role(1, role)]).unwrap();
+        assert_eq!(code(authentic(&publication, &authorities, 1)), expected);
     }
 }
 

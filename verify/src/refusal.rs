@@ -253,6 +253,7 @@ pub const CODES: &[Code] = &[
     Code::new("referrers-too-many"),
     Code::new("repository-mismatch"),
     Code::new("repository-unbound"),
+    Code::new("role-not-authorized"),
     Code::new("signature-invalid"),
     Code::new("signature-missing"),
     Code::new("signatures-too-many"),

@@ -7,7 +7,7 @@ use countersign_common::{
 };
 
 use super::{binding::shown, dating::Side};
-use crate::time::Interval;
+use crate::{Role, time::Interval};
 
 /// A document was read and does not count.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -89,6 +89,18 @@ pub enum Refusal {
     RepositoryUnbound {
         /// The repository that was asked about.
         expected: Repository,
+    },
+    /// A trusted key, for something else.
+    #[error(
+        "it names key {}, which does not have the role `{}`",
+        Escaped(key),
+        role.name()
+    )]
+    RoleNotAuthorized {
+        /// The key's name.
+        key: String,
+        /// The role that it takes.
+        role: Role,
     },
     /// The signature does not fit.
     #[error(
@@ -214,6 +226,9 @@ fn signer_name(signer: &str) -> String {
 }
 
 fn names(keys: &[String]) -> String {
+    if keys.is_empty() {
+        return "none".to_owned();
+    }
     let names: Vec<_> = keys.iter().map(|key| Escaped(key).to_string()).collect();
     names.join(", ")
 }
@@ -228,6 +243,7 @@ pub const CODES: &[Code] = &[
     Code::new("key-unknown"),
     Code::new("repository-mismatch"),
     Code::new("repository-unbound"),
+    Code::new("role-not-authorized"),
     Code::new("signature-invalid"),
     Code::new("signatures-too-many"),
     Code::new("stamp-invalid"),
@@ -252,6 +268,7 @@ impl Explain for Refusal {
             Self::KeyUnknown { .. } => "key-unknown",
             Self::RepositoryMismatch { .. } => "repository-mismatch",
             Self::RepositoryUnbound { .. } => "repository-unbound",
+            Self::RoleNotAuthorized { .. } => "role-not-authorized",
             Self::SignatureInvalid { .. } => "signature-invalid",
             Self::SignaturesTooMany { .. } => "signatures-too-many",
             Self::StampInvalid { .. } | Self::StampOutsideValidity { .. } => "stamp-invalid",
@@ -289,6 +306,9 @@ impl Explain for Refusal {
             }
             Self::RepositoryMismatch { expected, .. } | Self::RepositoryUnbound { expected } => {
                 format!("sign the image where it is used: `countersign sign --key … {expected}@sha256:…`")
+            }
+            Self::RoleNotAuthorized { role, .. } => {
+                format!("sign with a key that has the role `{}`; or give it to this one in the trust root", role.name())
             }
             Self::SignatureInvalid { .. } => {
                 "suspect tampering: the signature, its content or the trusted key was changed; sign the image again if the key is right"
@@ -370,6 +390,10 @@ mod tests {
             Refusal::RepositoryUnbound {
                 expected: expected(),
             },
+            Refusal::RoleNotAuthorized {
+                key: hostile(),
+                role: Role::Publish,
+            },
             Refusal::SignatureInvalid { key: hostile() },
             Refusal::SignaturesTooMany { limit: 100 },
             Refusal::StampInvalid {
@@ -422,25 +446,26 @@ mod tests {
             Refusal::KeyUnknown { .. } => 5,
             Refusal::RepositoryMismatch { .. } => 6,
             Refusal::RepositoryUnbound { .. } => 7,
-            Refusal::SignatureInvalid { .. } => 8,
-            Refusal::SignaturesTooMany { .. } => 9,
-            Refusal::StampInvalid { .. } => 10,
-            Refusal::StampOutsideValidity { .. } => 11,
-            Refusal::StampsTooMany { .. } => 12,
-            Refusal::StandInKey { .. } => 13,
-            Refusal::SubjectMismatch { .. } => 14,
-            Refusal::TimeEvidenceInsufficient { .. } => 15,
-            Refusal::TimeIntervalEmpty { .. } => 16,
-            Refusal::TsaCompromised { .. } => 17,
-            Refusal::TsaUntrusted { .. } => 18,
-            Refusal::TypeMismatch { .. } => 19,
+            Refusal::RoleNotAuthorized { .. } => 8,
+            Refusal::SignatureInvalid { .. } => 9,
+            Refusal::SignaturesTooMany { .. } => 10,
+            Refusal::StampInvalid { .. } => 11,
+            Refusal::StampOutsideValidity { .. } => 12,
+            Refusal::StampsTooMany { .. } => 13,
+            Refusal::StandInKey { .. } => 14,
+            Refusal::SubjectMismatch { .. } => 15,
+            Refusal::TimeEvidenceInsufficient { .. } => 16,
+            Refusal::TimeIntervalEmpty { .. } => 17,
+            Refusal::TsaCompromised { .. } => 18,
+            Refusal::TsaUntrusted { .. } => 19,
+            Refusal::TypeMismatch { .. } => 20,
         }
     }
 
     #[test]
     fn every_refusal_is_explained_by_a_listed_code_and_shows_no_hostile_text() {
         let refusals = refusals();
-        assert!(refusals.iter().map(position).eq(0..20));
+        assert!(refusals.iter().map(position).eq(0..21));
         let codes: BTreeSet<_> = refusals.iter().map(Explain::code).collect();
         assert!(codes.iter().eq(CODES), "{codes:?}");
         for refusal in refusals {

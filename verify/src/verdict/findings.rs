@@ -104,7 +104,8 @@ impl Rank {
             } => Self::Stranger,
             Refusal::Document {
                 source:
-                    document::Refusal::SignatureInvalid { .. }
+                    document::Refusal::RoleNotAuthorized { .. }
+                    | document::Refusal::SignatureInvalid { .. }
                     | document::Refusal::SignaturesTooMany { .. },
                 ..
             } => Self::Invalid,

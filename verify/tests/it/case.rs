@@ -1,12 +1,16 @@
 //! What a case says beside the files of its registry: who is trusted, what is demanded, when it is judged, and what goes
 //! wrong. It is the `case.json` of its folder.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use countersign_common::{Limits, Timestamp, rfc3161::Anchor};
+use countersign_common::{Limits, PublicKey, Timestamp, rfc3161::Anchor, signer::KeyOrigin};
 use countersign_trust_roots::{
-    TimeAuthority, TimeRules,
+    Authority, Role, TimeAuthority, TimeRules,
     time::{Standing, Window},
 };
 use countersign_verify::DateDemand;
@@ -30,6 +34,9 @@ pub(crate) struct CaseDocument {
     /// Those of them that are known to be demonstration keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) demonstration: Vec<String>,
+    /// What those of them may sign that may not sign everything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) roles: BTreeMap<String, BTreeSet<RoleName>>,
     /// Who is believed about time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) time_authorities: Vec<TimeAuthorityDocument>,
@@ -56,6 +63,22 @@ pub(crate) struct CaseDocument {
 }
 
 impl CaseDocument {
+    /// The key in this file, and what it is trusted for.
+    pub(crate) fn authority(&self, file: &str, files: &BTreeMap<String, Bytes>) -> Authority {
+        let origin = if self.demonstration.iter().any(|other| other == file) {
+            KeyOrigin::StandIn
+        } else {
+            KeyOrigin::File
+        };
+        let pem = std::str::from_utf8(&files[file]).unwrap();
+        let key = PublicKey::from_pem(pem).unwrap();
+        let mut authority = Authority::unlimited(file.to_owned(), key, origin);
+        if let Some(roles) = self.roles.get(file) {
+            authority.roles = roles.iter().map(|role| role.role()).collect();
+        }
+        authority
+    }
+
     /// Who is believed about time, with the certificates among these files.
     pub(crate) fn time_rules(&self, files: &BTreeMap<String, Bytes>) -> TimeRules {
         if self.time_authorities.is_empty() {
@@ -69,6 +92,25 @@ impl CaseDocument {
             .map_or(TimeRules::MAX_INTERVAL, Duration::from_secs);
         let threshold = self.time_threshold.unwrap_or(NonZeroUsize::MIN);
         TimeRules::new(authorities, threshold, max_interval).unwrap()
+    }
+}
+
+/// A role, as a trust root writes it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RoleName {
+    Heartbeat,
+    Publish,
+    Sign,
+}
+
+impl RoleName {
+    fn role(self) -> Role {
+        match self {
+            Self::Heartbeat => Role::Heartbeat,
+            Self::Publish => Role::Publish,
+            Self::Sign => Role::Sign,
+        }
     }
 }
 

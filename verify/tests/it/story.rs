@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, fs, num::NonZeroUsize, path::Path};
 
 use bytes::Bytes;
 use countersign_common::{
-    Descriptor, Digest, ImageRef, Limits, Manifest, PublicKey, Timestamp,
+    Descriptor, Digest, ImageRef, Limits, Manifest, Timestamp,
     manifest::{OCI_INDEX, OCI_MANIFEST, Platform},
-    signer::KeyOrigin,
 };
 use countersign_trust_roots::{
-    Authorities, Authority,
+    Authorities,
     document::{StandIn, Unbound},
 };
 use countersign_verify::{Deadline, Demand, Level, Verdict, Verifier};
@@ -18,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::{
     case::{
-        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, TimeAuthorityDocument,
+        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, RoleName,
+        TimeAuthorityDocument,
     },
     signing::{Key, REPOSITORY, Signing, pretty},
     stamping::Tsa,
@@ -47,6 +47,7 @@ impl Story {
             now: "2026-11-24T10:00:00Z".to_owned(),
             trusted: Vec::new(),
             demonstration: Vec::new(),
+            roles: BTreeMap::new(),
             time_authorities: Vec::new(),
             time_threshold: None,
             max_interval_seconds: None,
@@ -139,6 +140,13 @@ impl Story {
             self.files.remove(&file);
         }
         self.trusting(key)
+    }
+
+    /// Trusting a key that is trusted already for these documents alone.
+    pub(crate) fn in_roles(mut self, key: Key, roles: &[RoleName]) -> Self {
+        let roles = roles.iter().copied().collect();
+        self.case.roles.insert(format!("{}.pub", key.name()), roles);
+        self
     }
 
     /// Believing this authority about time.
@@ -258,15 +266,7 @@ impl Story {
     }
 
     pub(crate) fn verifier(&self) -> Verifier {
-        let authority = |file: &String| {
-            let origin = if self.case.demonstration.contains(file) {
-                KeyOrigin::StandIn
-            } else {
-                KeyOrigin::File
-            };
-            let pem = std::str::from_utf8(&self.files[file]).unwrap();
-            Authority::unlimited(file.clone(), PublicKey::from_pem(pem).unwrap(), origin)
-        };
+        let authority = |file: &String| self.case.authority(file, &self.files);
         let demand = &self.case.demand;
         Verifier {
             authorities: Authorities::new(self.case.trusted.iter().map(authority)).unwrap(),

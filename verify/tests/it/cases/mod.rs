@@ -11,6 +11,7 @@ mod attestations;
 mod dates;
 mod documents;
 mod images;
+mod keys;
 mod limits;
 mod publications;
 mod stamps;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Story> {
         publications::of_indexes(),
         attestations::attestations(),
         attestations::dated(),
+        keys::roles(),
     ]
     .concat()
 }
