@@ -21,10 +21,11 @@ use countersign_common::{
 };
 use countersign_stand_in::tsa::{self, GenTime, Mode};
 use countersign_trust_roots::{
-    Authorities, Authority, TimeAuthority, TimeRules,
+    Authorities, Authority, Term, TimeAuthority, TimeRules,
     document::{
         Budget, Expected, Kind, Refusal, Side, StandIn, Unbound, authenticity, binding, dating,
         judge,
+        validity::{self, Proof},
     },
     format::{self, Claim, Fetched},
     time::{Interval, Standing, TimeRulesError, Window},
@@ -157,7 +158,8 @@ fn dated_within(claim: &Claim, rules: &TimeRules, stamps: usize) -> Result<Dated
             time_stamps_checked: stamps,
             ..Limits::TABLE
         };
-        let dated = dating::check(&bound, rules, at(NOW), &limits)?;
+        let valid = validity::check(bound, rules, &limits)?;
+        let dated = dating::check(&valid, rules, at(NOW), &limits)?;
         let proven = dated.proven();
         Ok((
             proven.interval,
@@ -393,4 +395,86 @@ fn each_stamp_that_is_checked_is_paid() {
     assert_eq!(refused, Refusal::StampsTooMany { limit: 1 });
     let refused = dated_within(&said, &one, 0).unwrap_err();
     assert_eq!(refused, Refusal::StampsTooMany { limit: 0 });
+}
+
+/// With the key's term: what the validity of a publication keeps, and what its date then is, each within so many stamps.
+fn valid_and_dated(
+    (claim, valid): (&Claim, Window),
+    rules: &TimeRules,
+    (checked, then): (usize, usize),
+) -> Result<(Proof, Result<Interval, Refusal>), Refusal> {
+    let term = Term {
+        valid,
+        revoked: None,
+    };
+    let authority = Authority {
+        term,
+        ..Authority::unlimited("key".to_owned(), public(), KeyOrigin::Kms)
+    };
+    let within = |stamps| Limits {
+        time_stamps_checked: stamps,
+        ..Limits::TABLE
+    };
+    let authorities = Authorities::new([authority]).unwrap();
+    judge(&expected(), &authorities, |case| {
+        let authentic = authenticity::check(case, claim, &mut Budget::of(1))?;
+        let bound = binding::check(authentic, &Kind::Publication)?;
+        let valid = validity::check(bound, rules, &within(checked))?;
+        let dated = dating::check(&valid, rules, at(NOW), &within(then));
+        Ok((
+            valid.proof().clone(),
+            dated.map(|dated| dated.proven().interval),
+        ))
+    })
+}
+
+fn since(start: i64) -> Window {
+    Window {
+        start: Some(at(start)),
+        end: None,
+    }
+}
+
+#[test]
+fn of_a_key_without_a_term_no_stamp_is_looked_at() {
+    let rules = rules(vec![trusted(0, "one")], 1);
+    let claim = claim(&[(0, NOW)], &[(0, NOW)]);
+    let (proof, dated) = valid_and_dated((&claim, Window::default()), &rules, (0, 0)).unwrap();
+    assert_eq!(proof, Proof::Unneeded);
+    assert_eq!(dated, Err(Refusal::StampsTooMany { limit: 0 }));
+    assert_eq!(
+        valid_and_dated((&claim, since(0)), &rules, (0, 0)),
+        Err(Refusal::StampsTooMany { limit: 0 })
+    );
+}
+
+#[test]
+fn what_was_proven_for_the_term_is_not_proven_again() {
+    let rules = rules(vec![trusted(0, "one")], 1);
+    let claim = claim(&[(0, NOW)], &[(0, NOW)]);
+    let (proof, dated) = valid_and_dated((&claim, since(0)), &rules, (1, 0)).unwrap();
+    let Proof::Interval(proven) = proof else {
+        panic!("{proof:?}")
+    };
+    assert_eq!(dated, Ok(proven.interval));
+    let (_, anew) = valid_and_dated((&claim, Window::default()), &rules, (0, 1)).unwrap();
+    assert_eq!(anew, dated);
+}
+
+/// The second stamp inside is the one that shows that the key was in use.
+#[test]
+fn stamps_that_nobody_looked_at_let_nothing_look_lapsed() {
+    let rules = rules(vec![trusted(0, "one")], 1);
+    let claim = claim(&[(0, NOW - 500), (0, NOW)], &[(0, NOW)]);
+    let (_, dated) = valid_and_dated((&claim, since(NOW - 1)), &rules, (2, 2)).unwrap();
+    dated.unwrap();
+    assert_eq!(
+        valid_and_dated((&claim, since(NOW - 1)), &rules, (1, 1)),
+        Err(Refusal::StampsTooMany { limit: 1 })
+    );
+    let lapsed = valid_and_dated((&claim, since(NOW)), &rules, (2, 2));
+    assert!(matches!(lapsed, Err(Refusal::KeyOutsideValidity { .. })));
+    // What they could not have mended is enough to count.
+    let (_, dated) = valid_and_dated((&claim, since(NOW - 501)), &rules, (1, 1)).unwrap();
+    dated.unwrap();
 }

@@ -246,6 +246,8 @@ pub const CODES: &[Code] = &[
     Code::new("image-not-found"),
     Code::new("image-too-new"),
     Code::new("image-too-old"),
+    Code::new("key-compromised"),
+    Code::new("key-outside-validity"),
     Code::new("key-unknown"),
     Code::new("malformed"),
     Code::new("platform-missing"),

@@ -1,9 +1,9 @@
-//! The third step: when was the document signed?
+//! The fourth step: when was the document signed?
 //!
 //! Stamps inside what was signed are older than the signature, stamps of the signature are younger. Each counts only if an
 //! authority that is trusted here made it, and only as one witness an operator.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroUsize};
+use std::{borrow::Cow, collections::BTreeMap, fmt, num::NonZeroUsize};
 
 use countersign_common::{
     Digest, Limits, Timestamp,
@@ -11,7 +11,11 @@ use countersign_common::{
     rfc3161::{self, Invalid, Moment, Response, Stamped},
 };
 
-use super::{Refusal, binding::Bound};
+use super::{
+    Refusal,
+    binding::Bound,
+    validity::{Proof, Valid},
+};
 use crate::{
     format::Claim,
     time::{Interval, Standing, TimeAuthority, TimeRules, not_after, not_before},
@@ -54,14 +58,14 @@ pub struct Proven {
 #[derive(Debug)]
 #[must_use]
 pub struct Dated<'b, 'id, 'e> {
-    bound: &'b Bound<'id, 'e>,
-    proven: Proven,
+    valid: &'b Valid<'id, 'e>,
+    proven: Cow<'b, Proven>,
 }
 
 impl<'b, 'id, 'e> Dated<'b, 'id, 'e> {
     /// The document.
     pub fn bound(&self) -> &'b Bound<'id, 'e> {
-        self.bound
+        self.valid.bound()
     }
 
     /// When it was signed, and who vouches for that.
@@ -81,12 +85,15 @@ pub struct Witnesses {
 
 /// Proves when a document was signed, by a clock that must not be before that.
 pub fn check<'b, 'id, 'e>(
-    bound: &'b Bound<'id, 'e>,
+    valid: &'b Valid<'id, 'e>,
     rules: &TimeRules,
     now: Timestamp,
     limits: &Limits,
 ) -> Result<Dated<'b, 'id, 'e>, Refusal> {
-    let proven = prove(bound, rules, limits)?;
+    let proven = match valid.proof() {
+        Proof::Interval(proven) => Cow::Borrowed(proven),
+        Proof::Latest(..) | Proof::Unneeded => Cow::Owned(prove(valid.bound(), rules, limits)?),
+    };
     let not_before = proven.interval.not_before();
     // A year that cannot be written is not behind any.
     if now
@@ -95,7 +102,7 @@ pub fn check<'b, 'id, 'e>(
     {
         return Err(Refusal::ClockBehind { not_before, now });
     }
-    Ok(Dated { bound, proven })
+    Ok(Dated { valid, proven })
 }
 
 /// What a document's stamps prove, without a clock.
@@ -120,6 +127,17 @@ pub fn prove(bound: &Bound<'_, '_>, rules: &TimeRules, limits: &Limits) -> Resul
     before
         .and_then(|before| Proven::of(before, after.decide(rules, not_after)?, rules))
         .map_err(|refusal| unseen.unwrap_or(refusal))
+}
+
+/// The same of what was stamped inside too, once its upper end is proven.
+pub(super) fn prove_until(
+    bound: &Bound<'_, '_>,
+    latest: &(Timestamp, Witnesses),
+    rules: &TimeRules,
+    limits: &Limits,
+) -> Result<Proven, Refusal> {
+    let before = Stamps::read(bound.claim(), rules, Side::Before, limits);
+    Proven::of(before.decide(rules, not_before)?, latest.clone(), rules)
 }
 
 impl Proven {

@@ -1,19 +1,21 @@
-//! The verification of one signed document: `authentic → bound → dated`.
+//! The verification of one signed document: `authentic → bound → valid → dated`.
 //!
 //! Each step takes the token of the step before and is the only one to make its own, so that no step can be left out,
 //! taken twice, or borrowed from another judgement. This folder holds the steps and nothing else.
 //!
 //! ```
-//! use countersign_trust_roots::{Authorities, document::*, format::Claim};
+//! # use countersign_common::Limits;
+//! use countersign_trust_roots::{Authorities, document::*, format::Claim, time::TimeRules};
 //!
-//! fn check(claims: &[Claim], expected: &Expected, authorities: &Authorities) -> usize {
-//!     judge(expected, authorities, |case| {
+//! fn check(claims: &[Claim], expected: &Expected, by: &Authorities, rules: &TimeRules) -> usize {
+//!     judge(expected, by, |case| {
 //!         let mut budget = Budget::of(100);
-//!         let mut bound = |claim| {
+//!         let mut valid = |claim| {
 //!             let authentic = authenticity::check(case, claim, &mut budget)?;
-//!             binding::check(authentic, &Kind::ImageSignature)
+//!             let bound = binding::check(authentic, &Kind::ImageSignature)?;
+//!             validity::check(bound, rules, &Limits::TABLE)
 //!         };
-//!         claims.iter().filter_map(|claim| bound(claim).ok()).count()
+//!         claims.iter().filter_map(|claim| valid(claim).ok()).count()
 //!     })
 //! }
 //! ```
@@ -32,12 +34,26 @@
 //!     let _ = binding::check(claim, &Kind::ImageSignature);
 //! }
 //! ```
-//! A date is proven of nothing that was not bound:
+//! ```compile_fail,E0308
+//! # use countersign_common::Limits;
+//! # use countersign_trust_roots::{document::*, time::TimeRules};
+//! fn cheat(authentic: authenticity::Authentic<'_, '_>, rules: &TimeRules) {
+//!     let _ = validity::check(authentic, rules, &Limits::TABLE);
+//! }
+//! ```
+//! Whoever proves a time himself has not held it against the term of the key:
+//! ```compile_fail,E0451
+//! # use countersign_trust_roots::document::{binding::Bound, validity::{Proof, Valid}};
+//! fn cheat<'id, 'e>(bound: Bound<'id, 'e>) -> Valid<'id, 'e> {
+//!     Valid { bound, proof: Proof::Unneeded }
+//! }
+//! ```
+//! A date is proven of nothing that was not valid:
 //! ```compile_fail,E0308
 //! # use countersign_common::{Limits, Timestamp};
 //! # use countersign_trust_roots::{document::*, time::TimeRules};
-//! fn cheat(authentic: authenticity::Authentic<'_, '_>, rules: &TimeRules, now: Timestamp) {
-//!     let _ = dating::check(&authentic, rules, now, &Limits::TABLE);
+//! fn cheat(bound: binding::Bound<'_, '_>, rules: &TimeRules, now: Timestamp) {
+//!     let _ = dating::check(&bound, rules, now, &Limits::TABLE);
 //! }
 //! ```
 //! A token is spent by the step after it:
@@ -87,6 +103,7 @@ pub mod binding;
 mod budget;
 pub mod dating;
 mod refusal;
+pub mod validity;
 
 use std::{collections::BTreeMap, marker::PhantomData};
 

@@ -1,13 +1,16 @@
 //! Why a document does not count.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use countersign_common::{
     Age, Code, Digest, Escaped, Explain, Repository, Timestamp, rfc3161::Invalid,
 };
 
-use super::{binding::shown, dating::Side};
-use crate::{Role, time::Interval};
+use super::{binding::shown, dating::Side, validity::Signed};
+use crate::{
+    Revocation, Role,
+    time::{Interval, Window},
+};
 
 /// A document was read and does not count.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -60,6 +63,34 @@ pub enum Refusal {
         expected: (String, u64),
         /// What the publication says.
         found: (String, u64),
+    },
+    /// Perhaps signed by somebody who had stolen the key, or its use.
+    #[error(
+        "it was signed {signed}, and its key {} {}",
+        Escaped(key),
+        fate(revocation)
+    )]
+    KeyCompromised {
+        /// The key's name.
+        key: String,
+        /// What became of it.
+        revocation: Revocation,
+        /// When it was signed, as far as that is proven.
+        signed: Signed,
+    },
+    /// Perhaps signed when the key was not in use, not yet or no longer.
+    #[error(
+        "it was signed {signed}, and its key {} counts only {}",
+        Escaped(key),
+        stretch(window)
+    )]
+    KeyOutsideValidity {
+        /// The key's name.
+        key: String,
+        /// When the key was in use.
+        window: Window,
+        /// When it was signed, as far as that is proven.
+        signed: Signed,
     },
     /// Signed by nobody who is trusted.
     #[error(
@@ -210,6 +241,48 @@ pub enum Refusal {
     },
 }
 
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Between(interval) => {
+                let (not_before, not_after) = (interval.not_before(), interval.not_after());
+                write!(
+                    f,
+                    "between {} and {}",
+                    not_before.to_rfc3339(),
+                    not_after.to_rfc3339()
+                )
+            }
+            Self::Until(latest) => write!(f, "at {} or earlier", latest.to_rfc3339()),
+        }
+    }
+}
+
+fn fate(revocation: &Revocation) -> String {
+    match revocation {
+        Revocation::Compromised { at: Some(at) } => {
+            format!("was compromised at {at}: only what is proven to be older counts")
+        }
+        Revocation::Compromised { at: None } => {
+            "was compromised, nobody knows when: nothing that it signed counts".to_owned()
+        }
+        Revocation::Misused { from, to } => {
+            format!(
+                "was misused from {from} to {to}: only what is proven to be of another time counts"
+            )
+        }
+    }
+}
+
+fn stretch(window: &Window) -> String {
+    match (window.start, window.end) {
+        (Some(start), Some(end)) => format!("from {start} to {end}"),
+        (Some(start), None) => format!("from {start} on"),
+        (None, Some(end)) => format!("until {end}"),
+        (None, None) => "always".to_owned(),
+    }
+}
+
 fn annotation(found: Option<&str>) -> String {
     found.map_or_else(
         || "absent".to_owned(),
@@ -240,6 +313,8 @@ pub const CODES: &[Code] = &[
     Code::new("date-too-imprecise"),
     Code::new("date-unproven"),
     Code::new("descriptor-mismatch"),
+    Code::new("key-compromised"),
+    Code::new("key-outside-validity"),
     Code::new("key-unknown"),
     Code::new("repository-mismatch"),
     Code::new("repository-unbound"),
@@ -265,6 +340,8 @@ impl Explain for Refusal {
             Self::DateTooImprecise { .. } => "date-too-imprecise",
             Self::DateUnproven { .. } => "date-unproven",
             Self::DescriptorMismatch { .. } => "descriptor-mismatch",
+            Self::KeyCompromised { .. } => "key-compromised",
+            Self::KeyOutsideValidity { .. } => "key-outside-validity",
             Self::KeyUnknown { .. } => "key-unknown",
             Self::RepositoryMismatch { .. } => "repository-mismatch",
             Self::RepositoryUnbound { .. } => "repository-unbound",
@@ -299,6 +376,14 @@ impl Explain for Refusal {
             }
             Self::DescriptorMismatch { .. } => {
                 "publish it again: `countersign sign --key … --tsa URL …`; and find out who wrote this publication".to_owned()
+            }
+            Self::KeyCompromised { .. } => {
+                "find out who signed it; if it is what it should be, sign it again with a new key: `countersign sign --key …`"
+                    .to_owned()
+            }
+            Self::KeyOutsideValidity { .. } => {
+                "sign it again with a key that is in use: `countersign sign --key …`; or correct the key's `keyStatus` in the trust root"
+                    .to_owned()
             }
             Self::KeyUnknown { .. } => {
                 "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, verify with its `--key`"
@@ -379,6 +464,22 @@ mod tests {
                 expected: (hostile(), 1),
                 found: (hostile(), 2),
             },
+            Refusal::KeyCompromised {
+                key: hostile(),
+                revocation: Revocation::Misused {
+                    from: time(0),
+                    to: time(1),
+                },
+                signed: Signed::Until(time(1)),
+            },
+            Refusal::KeyOutsideValidity {
+                key: hostile(),
+                window: Window {
+                    start: Some(time(1)),
+                    end: None,
+                },
+                signed: Signed::Between(Interval::new(time(0), time(1)).unwrap()),
+            },
             Refusal::KeyUnknown {
                 signer: hostile(),
                 trusted: vec![hostile(), hostile()],
@@ -443,29 +544,31 @@ mod tests {
             Refusal::DateTooImprecise { .. } => 2,
             Refusal::DateUnproven { .. } => 3,
             Refusal::DescriptorMismatch { .. } => 4,
-            Refusal::KeyUnknown { .. } => 5,
-            Refusal::RepositoryMismatch { .. } => 6,
-            Refusal::RepositoryUnbound { .. } => 7,
-            Refusal::RoleNotAuthorized { .. } => 8,
-            Refusal::SignatureInvalid { .. } => 9,
-            Refusal::SignaturesTooMany { .. } => 10,
-            Refusal::StampInvalid { .. } => 11,
-            Refusal::StampOutsideValidity { .. } => 12,
-            Refusal::StampsTooMany { .. } => 13,
-            Refusal::StandInKey { .. } => 14,
-            Refusal::SubjectMismatch { .. } => 15,
-            Refusal::TimeEvidenceInsufficient { .. } => 16,
-            Refusal::TimeIntervalEmpty { .. } => 17,
-            Refusal::TsaCompromised { .. } => 18,
-            Refusal::TsaUntrusted { .. } => 19,
-            Refusal::TypeMismatch { .. } => 20,
+            Refusal::KeyCompromised { .. } => 5,
+            Refusal::KeyOutsideValidity { .. } => 6,
+            Refusal::KeyUnknown { .. } => 7,
+            Refusal::RepositoryMismatch { .. } => 8,
+            Refusal::RepositoryUnbound { .. } => 9,
+            Refusal::RoleNotAuthorized { .. } => 10,
+            Refusal::SignatureInvalid { .. } => 11,
+            Refusal::SignaturesTooMany { .. } => 12,
+            Refusal::StampInvalid { .. } => 13,
+            Refusal::StampOutsideValidity { .. } => 14,
+            Refusal::StampsTooMany { .. } => 15,
+            Refusal::StandInKey { .. } => 16,
+            Refusal::SubjectMismatch { .. } => 17,
+            Refusal::TimeEvidenceInsufficient { .. } => 18,
+            Refusal::TimeIntervalEmpty { .. } => 19,
+            Refusal::TsaCompromised { .. } => 20,
+            Refusal::TsaUntrusted { .. } => 21,
+            Refusal::TypeMismatch { .. } => 22,
         }
     }
 
     #[test]
     fn every_refusal_is_explained_by_a_listed_code_and_shows_no_hostile_text() {
         let refusals = refusals();
-        assert!(refusals.iter().map(position).eq(0..21));
+        assert!(refusals.iter().map(position).eq(0..23));
         let codes: BTreeSet<_> = refusals.iter().map(Explain::code).collect();
         assert!(codes.iter().eq(CODES), "{codes:?}");
         for refusal in refusals {

@@ -1,14 +1,14 @@
 //! Is every attestation there that is demanded?
 
 use countersign_common::predicate::PredicateType;
-use countersign_trust_roots::document::{Case, Kind, binding::Bound};
+use countersign_trust_roots::document::{Case, Kind, validity::Valid};
 
 /// For each kind that is demanded a trusted key has attested something.
 #[derive(Debug)]
 #[must_use]
 pub struct Attested<'b, 'id, 'e> {
     case: Case<'id, 'e>,
-    attestations: &'b [Bound<'id, 'e>],
+    attestations: &'b [Valid<'id, 'e>],
 }
 
 impl<'b, 'id, 'e> Attested<'b, 'id, 'e> {
@@ -18,7 +18,7 @@ impl<'b, 'id, 'e> Attested<'b, 'id, 'e> {
     }
 
     /// All of those kinds, in the order of their artifacts.
-    pub fn attestations(&self) -> &'b [Bound<'id, 'e>] {
+    pub fn attestations(&self) -> &'b [Valid<'id, 'e>] {
         self.attestations
     }
 }
@@ -31,11 +31,15 @@ pub struct Missing(pub Vec<PredicateType>);
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     demanded: &[Kind],
-    attestations: &'b [Bound<'id, 'e>],
+    attestations: &'b [Valid<'id, 'e>],
 ) -> Result<Attested<'b, 'id, 'e>, Missing> {
     let missing: Vec<_> = demanded
         .iter()
-        .filter(|kind| attestations.iter().all(|found| found.kind() != *kind))
+        .filter(|kind| {
+            attestations
+                .iter()
+                .all(|found| found.bound().kind() != *kind)
+        })
         .filter_map(|kind| match kind {
             Kind::Attestation(kind) => Some(kind.clone()),
             Kind::ImageSignature | Kind::Publication => None,

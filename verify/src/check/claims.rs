@@ -1,10 +1,12 @@
-//! What was found about one subject, sorted by what it says that it is, and the claims of a kind that are authentic and
-//! about it.
+//! What was found about one subject, sorted by what it says that it is, and the claims of a kind that are authentic,
+//! about it, and of a time when their keys' signatures count.
 
 use std::cmp::Reverse;
 
+use countersign_common::Limits;
 use countersign_trust_roots::{
-    document::{self, Budget, Case, Kind, authenticity, binding},
+    TimeRules,
+    document::{self, Budget, Case, Kind, authenticity, binding, validity},
     format::Claim,
 };
 
@@ -25,7 +27,7 @@ pub(super) struct Claims<'id, 'e> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Judged {
     All,
-    /// The tries were used up.
+    /// What is tried and checked was used up.
     Some,
 }
 
@@ -77,14 +79,14 @@ impl<'id, 'e> Claims<'id, 'e> {
     /// Those of one kind that count. Why others do not goes to the findings.
     ///
     /// Each kind has tries of its own: many of one must not hide another.
-    pub(super) fn bound(
+    pub(super) fn valid(
         &self,
         kind: &'e Kind,
-        tries: usize,
+        (time, limits): (&TimeRules, &Limits),
         found: &mut Findings,
-    ) -> (Vec<binding::Bound<'id, 'e>>, Judged) {
-        let mut budget = Budget::of(tries);
-        let mut bound = Vec::new();
+    ) -> (Vec<validity::Valid<'id, 'e>>, Judged) {
+        let mut budget = Budget::of(limits.signatures);
+        let mut valid = Vec::new();
         let mut judged = Judged::All;
         for claim in self
             .claims
@@ -92,11 +94,17 @@ impl<'id, 'e> Claims<'id, 'e> {
             .filter(|claim| kind.is_of(&claim.statement))
         {
             let checked = authenticity::check(self.case, claim, &mut budget)
-                .and_then(|authentic| binding::check(authentic, kind));
+                .and_then(|authentic| binding::check(authentic, kind))
+                .and_then(|bound| validity::check(bound, time, limits));
             match checked {
-                Ok(claim) => bound.push(claim),
+                Ok(claim) => valid.push(claim),
                 Err(source) => {
-                    if matches!(source, document::Refusal::SignaturesTooMany { .. }) {
+                    // What was not tried, or not dated for a flood of stamps, may be the earliest publication.
+                    if matches!(
+                        source,
+                        document::Refusal::SignaturesTooMany { .. }
+                            | document::Refusal::StampsTooMany { .. }
+                    ) {
                         judged = Judged::Some;
                     }
                     found.refused(&Refusal::Document {
@@ -107,6 +115,6 @@ impl<'id, 'e> Claims<'id, 'e> {
                 }
             }
         }
-        (bound, judged)
+        (valid, judged)
     }
 }

@@ -30,6 +30,14 @@
 //!     let _ = demand::check(whole, quorum, attested, fresh);
 //! }
 //! ```
+//! What is authentic counts towards no quorum before its time was checked:
+//! ```compile_fail,E0308
+//! # use countersign_trust_roots::document::{Case, binding::Bound};
+//! # use countersign_verify::check::quorum;
+//! fn cheat<'b, 'id, 'e>(case: Case<'id, 'e>, bound: &'b [Bound<'id, 'e>]) {
+//!     let _ = quorum::check(case, std::num::NonZeroUsize::MIN, (bound, &[]));
+//! }
+//! ```
 //! A quorum is no list that somebody fills:
 //! ```compile_fail,E0451
 //! # use countersign_trust_roots::document::Case;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use countersign_common::{Timestamp, publication::PublicationDate};
-use countersign_trust_roots::document::{Case, binding::Bound, dating::Dated};
+use countersign_trust_roots::document::{Case, dating::Dated, validity::Valid};
 
 use crate::{
     DateLimit, Demand, Level, Refusal,
@@ -40,7 +40,7 @@ pub struct Fresh<'b, 'id, 'e> {
 #[derive(Debug)]
 pub enum Date<'b, 'id, 'e> {
     /// By its publisher's word alone.
-    Claimed(&'b Bound<'id, 'e>, Timestamp),
+    Claimed(&'b Valid<'id, 'e>, Timestamp),
     /// Proven; the earliest of several.
     Proven(Dated<'b, 'id, 'e>),
     /// Nothing that counts says so.
@@ -101,7 +101,7 @@ type Dates<'b, 'id, 'e> = (Vec<Dated<'b, 'id, 'e>>, Option<Published>);
 /// Holds the earliest proven date against the demands. Where nothing is demanded a date may also be claimed.
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
-    (publications, (dated, elsewhere)): (&'b [Bound<'id, 'e>], Dates<'b, 'id, 'e>),
+    (publications, (dated, elsewhere)): (&'b [Valid<'id, 'e>], Dates<'b, 'id, 'e>),
     demand: &Demand,
     now: Timestamp,
 ) -> Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>> {
@@ -140,16 +140,17 @@ pub(super) fn earliest<'b, 'id, 'e>(dated: Vec<Dated<'b, 'id, 'e>>) -> Option<Da
     })
 }
 
-fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Bound<'id, 'e>]) -> Date<'b, 'id, 'e> {
-    let claimed = |bound: &'b Bound<'id, 'e>| match bound.claim().statement.publication()?.date {
-        PublicationDate::Claimed(time) => Some((bound, time)),
-        PublicationDate::Stamped(_) => None,
-    };
+fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Valid<'id, 'e>]) -> Date<'b, 'id, 'e> {
+    let claimed =
+        |valid: &'b Valid<'id, 'e>| match valid.bound().claim().statement.publication()?.date {
+            PublicationDate::Claimed(time) => Some((valid, time)),
+            PublicationDate::Stamped(_) => None,
+        };
     publications
         .iter()
         .filter_map(claimed)
         .min_by_key(|(_, time)| *time)
-        .map_or(Date::Unknown, |(bound, time)| Date::Claimed(bound, time))
+        .map_or(Date::Unknown, |(valid, time)| Date::Claimed(valid, time))
 }
 
 impl DateDemand {

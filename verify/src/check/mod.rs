@@ -1,6 +1,6 @@
 //! The judgement itself: pure, total, deterministic and bounded.
 //!
-//! Every claim goes `authentic → bound`, a publication also `→ dated`; distinct keys make a quorum; a whole image with a
+//! Every claim goes `authentic → bound → valid`, a publication also `→ dated`; distinct keys make a quorum; a whole image with a
 //! quorum and with the attestations and the date that are demanded is trusted, and nothing else is. A claim that fails on
 //! the way becomes a reason or a remark, never silence.
 
@@ -13,8 +13,8 @@ pub mod integrity;
 pub mod quorum;
 mod shortfall;
 
-use countersign_common::{Descriptor, Repository, Timestamp, registry};
-use countersign_trust_roots::document::{self, Case, Kind, binding::Bound, dating, judge};
+use countersign_common::{Descriptor, Limits, Repository, Timestamp, registry};
+use countersign_trust_roots::document::{self, Case, Kind, dating, judge, validity::Valid};
 
 pub(crate) use self::shortfall::Parts;
 use self::{
@@ -39,7 +39,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
     for subject in evidence.subjects() {
         let expected = verifier.expected(evidence.image.repository(), subject);
         let attempt = judge(&expected, &verifier.authorities, |case| {
-            let mut found = Found::of(verifier, case, all, &demanded);
+            let mut found = Found::of((verifier, &verifier.limits), case, all, &demanded);
             found.signed.collecting(evidence, &verifier.limits);
             let integrity = integrity::check(case, evidence);
             let quorum = quorum::check(
@@ -93,11 +93,11 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
 
 /// What was found for one judgement, and what was noticed on the way.
 struct Found<'id, 'e> {
-    signatures: Vec<Bound<'id, 'e>>,
-    publications: Vec<Bound<'id, 'e>>,
+    signatures: Vec<Valid<'id, 'e>>,
+    publications: Vec<Valid<'id, 'e>>,
     /// Whether all publications were judged.
     judged: Judged,
-    attestations: Vec<Bound<'id, 'e>>,
+    attestations: Vec<Valid<'id, 'e>>,
     /// About signatures and attestations.
     signed: Findings,
     /// About publications and their dates.
@@ -106,7 +106,7 @@ struct Found<'id, 'e> {
 
 impl<'id, 'e> Found<'id, 'e> {
     fn of(
-        verifier: &Verifier,
+        (verifier, limits): (&Verifier, &Limits),
         case: Case<'id, 'e>,
         all: (&'e [Artifact], &'e [Document<'e>]),
         demanded: &'e [Kind],
@@ -114,16 +114,16 @@ impl<'id, 'e> Found<'id, 'e> {
         let (mut signed, mut published) = (Findings::default(), Findings::default());
         let asked = [&[Kind::ImageSignature, Kind::Publication], demanded].concat();
         let claims = Claims::of(case, all, &asked, &mut signed);
-        let tries = verifier.limits.signatures;
-        let (signatures, _) = claims.bound(&Kind::ImageSignature, tries, &mut signed);
-        let (publications, judged) = claims.bound(&Kind::Publication, tries, &mut published);
+        let rules = (&verifier.time, limits);
+        let (signatures, _) = claims.valid(&Kind::ImageSignature, rules, &mut signed);
+        let (publications, judged) = claims.valid(&Kind::Publication, rules, &mut published);
         Self {
             signatures,
             publications,
             judged,
             attestations: demanded
                 .iter()
-                .flat_map(|kind| claims.bound(kind, tries, &mut signed).0)
+                .flat_map(|kind| claims.valid(kind, rules, &mut signed).0)
                 .collect(),
             signed,
             published,
@@ -136,7 +136,7 @@ impl<'id, 'e> Found<'id, 'e> {
 /// Without anybody to believe about time none is proven, and where none is demanded nothing is to be said of it.
 fn dated<'b, 'id, 'e>(
     (verifier, evidence): (&Verifier, &Evidence),
-    (publications, judged): (&'b [Bound<'id, 'e>], Judged),
+    (publications, judged): (&'b [Valid<'id, 'e>], Judged),
     now: Timestamp,
     found: &mut Findings,
 ) -> Option<Vec<dating::Dated<'b, 'id, 'e>>> {
@@ -155,7 +155,7 @@ fn dated<'b, 'id, 'e>(
                 // Whoever floods the earliest publication with stamps must not make the next one the earliest.
                 is_complete &= !matches!(source, document::Refusal::StampsTooMany { .. });
                 found.refused(&Refusal::Undated {
-                    artifact: publication.claim().artifact.clone(),
+                    artifact: publication.bound().claim().artifact.clone(),
                     source,
                 });
             }
@@ -191,7 +191,7 @@ fn elsewhere<'e>(
     for other in subjects.into_iter().filter(|other| *other != subject) {
         let expected = verifier.expected(evidence.image.repository(), other);
         judge(&expected, &verifier.authorities, |case| {
-            let mut found = Found::of(verifier, case, all, &[]);
+            let mut found = Found::of((verifier, &verifier.limits), case, all, &[]);
             let publications = (found.publications.as_slice(), found.judged);
             let about = (verifier, evidence);
             if let Some(dated) = dated(about, publications, now, &mut found.published) {
@@ -219,11 +219,19 @@ pub(crate) fn is_enough(
 ) -> bool {
     let demanded = verifier.demand.kinds();
     let documents = documents::documents(artifacts);
+    let few = verifier.limits.time_stamps;
+    // This is asked of all that was fetched each time that more was: a crowd of stamps must not be checked as often.
+    let limits = Limits {
+        time_stamps_checked: few.min(verifier.limits.time_stamps_checked),
+        time_stamp_paths: few.min(verifier.limits.time_stamp_paths),
+        ..verifier.limits
+    };
     verifier.demand.level() == Level::Signed
         && subjects.iter().any(|subject| {
             let expected = verifier.expected(repository, subject);
             judge(&expected, &verifier.authorities, |case| {
-                let found = Found::of(verifier, case, (artifacts, &documents), &demanded);
+                let all = (artifacts, documents.as_slice());
+                let found = Found::of((verifier, &limits), case, all, &demanded);
                 let threshold = verifier.demand.threshold;
                 let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
                 quorum::check(case, threshold, vouchers).is_ok()

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use countersign_common::KeyId;
-use countersign_trust_roots::document::{Case, Kind, binding::Bound};
+use countersign_trust_roots::document::{Case, Kind, validity::Valid};
 
 /// As many distinct keys as are demanded have signed, in one judgement.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ use countersign_trust_roots::document::{Case, Kind, binding::Bound};
 pub struct Quorum<'b, 'id, 'e> {
     case: Case<'id, 'e>,
     threshold: NonZeroUsize,
-    signatures: Vec<&'b Bound<'id, 'e>>,
+    signatures: Vec<&'b Valid<'id, 'e>>,
 }
 
 impl<'b, 'id, 'e> Quorum<'b, 'id, 'e> {
@@ -26,7 +26,7 @@ impl<'b, 'id, 'e> Quorum<'b, 'id, 'e> {
     }
 
     /// One signature by each key, in the order of the keys.
-    pub fn signatures(&self) -> &[&'b Bound<'id, 'e>] {
+    pub fn signatures(&self) -> &[&'b Valid<'id, 'e>] {
         &self.signatures
     }
 }
@@ -48,19 +48,19 @@ pub struct TooFew {
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     threshold: NonZeroUsize,
-    (signatures, publications): (&'b [Bound<'id, 'e>], &'b [Bound<'id, 'e>]),
+    (signatures, publications): (&'b [Valid<'id, 'e>], &'b [Valid<'id, 'e>]),
 ) -> Result<Quorum<'b, 'id, 'e>, TooFew> {
     let publications_count =
         threshold == NonZeroUsize::MIN && case.expected().annotations.is_empty();
-    let counts = |bound: &&Bound<'_, '_>| match bound.kind() {
+    let counts = |valid: &&Valid<'_, '_>| match valid.bound().kind() {
         Kind::ImageSignature => true,
         Kind::Publication => publications_count,
         Kind::Attestation(_) => false,
     };
-    let mut by_key: BTreeMap<&KeyId, &'b Bound<'id, 'e>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&KeyId, &'b Valid<'id, 'e>> = BTreeMap::new();
     for signature in signatures.iter().chain(publications).filter(counts) {
         by_key
-            .entry(signature.authority().key.id())
+            .entry(signature.bound().authority().key.id())
             .or_insert(signature);
     }
     if by_key.len() >= threshold.get() {
@@ -72,7 +72,7 @@ pub fn check<'b, 'id, 'e>(
     } else {
         let signers = by_key
             .values()
-            .map(|signature| signature.authority().name.clone())
+            .map(|signature| signature.bound().authority().name.clone())
             .collect();
         Err(TooFew { threshold, signers })
     }

@@ -7,8 +7,9 @@ use countersign_trust_roots::{
     TimeRules,
     document::{
         self, Kind,
-        binding::{Bound, is_stand_in},
+        binding::is_stand_in,
         dating,
+        validity::{Proof, Valid},
     },
     time::Interval,
 };
@@ -102,11 +103,11 @@ impl Authenticity {
         Self::Signed {
             threshold: quorum.threshold(),
             signatures: signatures
-                .map(|bound| CountedSignature::of(bound, time))
+                .map(|valid| CountedSignature::of(valid, time))
                 .collect(),
             attestations: attestations
                 .iter()
-                .filter_map(|bound| CountedAttestation::of(bound, (time, now)))
+                .filter_map(|valid| CountedAttestation::of(valid, (time, now)))
                 .collect(),
         }
     }
@@ -160,8 +161,9 @@ impl Authenticity {
 }
 
 impl CountedSignature {
-    fn of(bound: &Bound<'_, '_>, time: &TimeRules) -> Self {
-        let (not_after, refused_stamps) = latest(bound, time);
+    fn of(valid: &Valid<'_, '_>, time: &TimeRules) -> Self {
+        let (not_after, refused_stamps) = latest(valid, time);
+        let bound = valid.bound();
         let key = &bound.authority().key;
         let stand_in = is_stand_in(bound.claim(), bound.authority());
         Self {
@@ -203,25 +205,29 @@ impl CountedSignature {
 }
 
 impl CountedAttestation {
-    fn of(bound: &Bound<'_, '_>, (time, now): (&TimeRules, Timestamp)) -> Option<Self> {
-        let Kind::Attestation(kind) = bound.kind() else {
+    fn of(valid: &Valid<'_, '_>, (time, now): (&TimeRules, Timestamp)) -> Option<Self> {
+        let Kind::Attestation(kind) = valid.bound().kind() else {
             return None;
         };
         // What it says holds whenever it was said. A date that cannot be proven is not shown; nothing depends on it.
-        let dated = dating::check(bound, time, now, &Limits::TABLE).ok();
+        let dated = match valid.proof() {
+            Proof::Latest(..) => None,
+            Proof::Interval(_) | Proof::Unneeded => {
+                dating::check(valid, time, now, &Limits::TABLE).ok()
+            }
+        };
         Some(Self {
             kind: kind.clone(),
-            signature: CountedSignature::of(bound, time),
+            signature: CountedSignature::of(valid, time),
             interval: dated.map(|dated| dated.proven().interval),
         })
     }
 }
 
 /// By when something was signed at the latest; and why stamps that are there do not show it.
-fn latest(bound: &Bound<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Finding>) {
-    if time.authorities().is_empty() || bound.claim().after_stamps.is_empty() {
-        return (None, Vec::new());
-    }
+fn latest(valid: &Valid<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Finding>) {
+    let bound = valid.bound();
+    let is_unproven = time.authorities().is_empty() || bound.claim().after_stamps.is_empty();
     let finding = |source: document::Refusal| {
         Finding::of(&Refusal::Stamp {
             artifact: bound.claim().artifact.clone(),
@@ -229,7 +235,13 @@ fn latest(bound: &Bound<'_, '_>, time: &TimeRules) -> (Option<Timestamp>, Vec<Fi
             source,
         })
     };
-    match dating::latest(bound, time, &Limits::TABLE) {
+    let latest = match valid.proof() {
+        Proof::Interval(proven) => Ok((proven.interval.not_after(), proven.after.clone())),
+        Proof::Latest(latest, witnesses) => Ok((*latest, witnesses.clone())),
+        Proof::Unneeded if is_unproven => return (None, Vec::new()),
+        Proof::Unneeded => dating::latest(bound, time, &Limits::TABLE),
+    };
+    match latest {
         Ok((latest, witnesses)) => {
             let refused = witnesses.refused.into_iter().map(finding).collect();
             (Some(latest), refused)

@@ -97,10 +97,10 @@ impl Freshness {
     pub(crate) fn of(fresh: &Fresh<'_, '_, '_>) -> Self {
         match fresh.date() {
             Date::Proven(dated) => Self::Dated(Box::new(Published::of(dated))),
-            Date::Claimed(bound, at) => Self::Claimed {
+            Date::Claimed(valid, at) => Self::Claimed {
                 at: *at,
-                signer: bound.authority().name.clone(),
-                artifact: bound.claim().artifact.clone(),
+                signer: valid.bound().authority().name.clone(),
+                artifact: valid.bound().claim().artifact.clone(),
             },
             Date::Unknown => Self::NotProven,
         }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{Limits, PublicKey, Timestamp, rfc3161::Anchor, signer::KeyOrigin};
 use countersign_trust_roots::{
-    Authority, Role, TimeAuthority, TimeRules,
+    Authority, Revocation, Role, Term, TimeAuthority, TimeRules,
     time::{Standing, Window},
 };
 use countersign_verify::DateDemand;
@@ -37,6 +37,9 @@ pub(crate) struct CaseDocument {
     /// What those of them may sign that may not sign everything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) roles: BTreeMap<String, BTreeSet<RoleName>>,
+    /// When the signatures of those of them count that do not count always.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) terms: BTreeMap<String, TermDocument>,
     /// Who is believed about time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) time_authorities: Vec<TimeAuthorityDocument>,
@@ -76,6 +79,9 @@ impl CaseDocument {
         if let Some(roles) = self.roles.get(file) {
             authority.roles = roles.iter().map(|role| role.role()).collect();
         }
+        if let Some(term) = self.terms.get(file) {
+            authority.term = term.term();
+        }
         authority
     }
 
@@ -110,6 +116,52 @@ impl RoleName {
             Self::Heartbeat => Role::Heartbeat,
             Self::Publish => Role::Publish,
             Self::Sign => Role::Sign,
+        }
+    }
+}
+
+/// The `keyStatus` of a key, as a trust root writes it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct TermDocument {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked: Option<RevocationDocument>,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "reason")]
+pub(crate) enum RevocationDocument {
+    Compromised {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<String>,
+    },
+    Misused {
+        from: String,
+        to: String,
+    },
+}
+
+impl TermDocument {
+    fn term(&self) -> Term {
+        let time = |text: &String| Timestamp::parse(text).unwrap();
+        Term {
+            valid: Window {
+                start: self.not_before.as_ref().map(time),
+                end: self.not_after.as_ref().map(time),
+            },
+            revoked: self.revoked.as_ref().map(|revoked| match revoked {
+                RevocationDocument::Compromised { at } => Revocation::Compromised {
+                    at: at.as_ref().map(time),
+                },
+                RevocationDocument::Misused { from, to } => Revocation::Misused {
+                    from: time(from),
+                    to: time(to),
+                },
+            }),
         }
     }
 }

@@ -6,7 +6,7 @@ use countersign_trust_roots::time::Interval;
 use countersign_verify::Verdict;
 
 use crate::{
-    case::DemandedLevel,
+    case::{DemandedLevel, TermDocument},
     fixtures::{decisive_codes, outcome},
     properties::with_bundle,
     signing::{Key, Signing},
@@ -19,17 +19,17 @@ const CHILD: &str = "image.manifest.json";
 const INDEX: &str = "index.manifest.json";
 
 /// A date is demanded, and one authority is believed.
-fn demanded() -> Story {
+pub(crate) fn demanded() -> Story {
     Story::new("", "")
         .timed_by(Tsa::One)
         .with(|case| case.demand.level = Some(DemandedLevel::Dated))
 }
 
-fn honest() -> Signing {
+pub(crate) fn honest() -> Signing {
     Signing::publication(Key::Release)
 }
 
-fn limited(story: &Story, name: &str, limit: usize) -> Story {
+pub(crate) fn limited(story: &Story, name: &str, limit: usize) -> Story {
     story.clone().with(|case| {
         case.limits.insert(name.to_owned(), limit);
     })
@@ -37,13 +37,13 @@ fn limited(story: &Story, name: &str, limit: usize) -> Story {
 
 /// Where an artifact is among those that are tried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     First,
     Last,
 }
 
 /// With one more signature, tried before all others or after them.
-fn placed(mut story: Story, signing: &Signing, place: Place) -> Story {
+pub(crate) fn placed(mut story: Story, signing: &Signing, place: Place) -> Story {
     let others: Vec<_> = story
         .files
         .keys()
@@ -68,10 +68,31 @@ fn placed(mut story: Story, signing: &Signing, place: Place) -> Story {
 }
 
 #[track_caller]
-fn assert_outcome(story: &Story, expected: &str) -> Verdict {
+pub(crate) fn assert_outcome(story: &Story, expected: &str) -> Verdict {
     let verdict = story.verify();
     assert_eq!(outcome(&verdict), expected, "{verdict}");
+    if !story.case.time_authorities.is_empty() && story.case.terms.is_empty() {
+        assert_same_in_a_long_term(story, &verdict);
+    }
     verdict
+}
+
+/// Where all that counts is dated, it is the same with a key of which only that counts.
+#[track_caller]
+fn assert_same_in_a_long_term(story: &Story, verdict: &Verdict) {
+    let term = TermDocument {
+        not_before: Some("2020-01-01T00:00:00Z".to_owned()),
+        ..TermDocument::default()
+    };
+    let in_term = story.clone().for_term(Key::Release, term).verify();
+    assert_eq!(outcome(&in_term), outcome(verdict), "{in_term}");
+    assert_eq!(
+        decisive_codes(&in_term),
+        decisive_codes(verdict),
+        "{in_term}"
+    );
+    let published = |verdict: &Verdict| verdict.freshness().published().cloned();
+    assert_eq!(published(&in_term), published(verdict), "{in_term}");
 }
 
 /// The interval that the honest publication proves alone.
@@ -84,7 +105,7 @@ fn interval(verdict: &Verdict) -> Interval {
 }
 
 /// Eight stamps that anybody may put beside a signature. Four of them are of it.
-fn junk(copy: usize) -> [Stamping; 8] {
+pub(crate) fn junk(copy: usize) -> [Stamping; 8] {
     let at = |authority: Tsa, second: usize| {
         authority.at(format!("2026-11-24T08:{copy:02}:{second:02}Z").leak())
     };
@@ -400,7 +421,8 @@ fn the_date_of_a_child_may_be_what_could_not_be_fetched_beside_its_index() {
             .with(|case| case.demand.platform = Some("linux/amd64".to_owned()))
     };
     for (signed, published) in [(CHILD, INDEX), (INDEX, CHILD)] {
-        let undated = indexed().signed_for(signed, &Signing::by(Key::Release));
+        let signing = Signing::by(Key::Release).stamped([], [Tsa::One.at(AFTER)]);
+        let undated = indexed().signed_for(signed, &signing);
         let verdict = assert_outcome(&undated, "refused");
         assert_eq!(decisive_codes(&verdict), ["publication-missing"]);
         let story = undated.signed_for(published, &honest());

@@ -7,7 +7,7 @@ use countersign_verify::{Level, Outcome, Verdict};
 use proptest::prelude::*;
 
 use crate::{
-    case::{DatesDocument, DemandedLevel},
+    case::{DatesDocument, DemandedLevel, RevocationDocument, TermDocument},
     fixtures::outcome,
     properties::config,
     signing::{Key, Sealed, Signing},
@@ -118,6 +118,7 @@ static SEALED: LazyLock<Vec<Sealed>> = LazyLock::new(|| {
 struct Plan {
     artifacts: BTreeSet<usize>,
     believed: BTreeSet<usize>,
+    term: Option<Limited>,
     threshold: usize,
     level: Option<DemandedLevel>,
     max_age: Option<Second>,
@@ -126,13 +127,82 @@ struct Plan {
     before: Option<Second>,
 }
 
+/// When the signatures of the one key count.
+#[derive(Clone, Copy, Debug)]
+enum Limited {
+    Compromised(Option<Second>),
+    Misused(Second, Second),
+    Window(Second, Second),
+}
+
+impl Limited {
+    fn document(self) -> TermDocument {
+        let time = |second| at(second).to_string();
+        match self {
+            Self::Compromised(moment) => TermDocument {
+                revoked: Some(RevocationDocument::Compromised {
+                    at: moment.map(time),
+                }),
+                ..TermDocument::default()
+            },
+            Self::Misused(from, to) => TermDocument {
+                revoked: Some(RevocationDocument::Misused {
+                    from: time(from),
+                    to: time(to),
+                }),
+                ..TermDocument::default()
+            },
+            Self::Window(start, end) => TermDocument {
+                not_before: Some(time(start)),
+                not_after: Some(time(end)),
+                revoked: None,
+            },
+        }
+    }
+
+    fn covers(self, (not_before, not_after): (Second, Second)) -> bool {
+        match self {
+            Self::Compromised(moment) => moment.is_some_and(|moment| not_after < moment),
+            Self::Misused(from, to) => not_after < from || to < not_before,
+            Self::Window(start, end) => start <= not_before && not_after <= end,
+        }
+    }
+
+    /// Terms in which less counts.
+    fn narrower(self) -> Vec<Self> {
+        match self {
+            Self::Compromised(None) => Vec::new(),
+            Self::Compromised(Some(moment)) => {
+                vec![Self::Compromised(None), Self::Compromised(Some(moment - 1))]
+            }
+            Self::Misused(from, to) => {
+                vec![Self::Misused(from - 1, to), Self::Misused(from, to + 1)]
+            }
+            Self::Window(start, end) => {
+                vec![Self::Window(start + 1, end), Self::Window(start, end - 1)]
+            }
+        }
+    }
+}
+
+/// Around the ends of what the kinds prove.
+fn moments() -> impl Strategy<Value = Second> + Clone {
+    let near = prop::sample::select(vec![8 * HOUR, 9 * HOUR, 9 * HOUR + 1_800, 9 * HOUR + 2_100]);
+    (near, -3..5_i64).prop_map(|(near, away)| near + away)
+}
+
+fn terms() -> impl Strategy<Value = Option<Limited>> {
+    let two = (moments(), moments()).prop_map(|(one, other)| (one.min(other), one.max(other)));
+    prop::option::of(prop_oneof![
+        prop::option::weighted(0.9, moments()).prop_map(Limited::Compromised),
+        two.clone()
+            .prop_map(|(from, to)| Limited::Misused(from, to)),
+        two.prop_map(|(start, end)| Limited::Window(start, end)),
+    ])
+}
+
 fn plans() -> impl Strategy<Value = Plan> {
-    // Around the ends of what the kinds prove.
-    let moments = || {
-        let near =
-            prop::sample::select(vec![8 * HOUR, 9 * HOUR, 9 * HOUR + 1_800, 9 * HOUR + 2_100]);
-        prop::option::weighted(0.3, (near, -3..5_i64).prop_map(|(near, away)| near + away))
-    };
+    let limits = || prop::option::weighted(0.3, moments());
     let believed = prop::sample::select(vec![
         (vec![0], 1),
         (vec![1], 1),
@@ -142,22 +212,26 @@ fn plans() -> impl Strategy<Value = Plan> {
     (
         prop::collection::btree_set(0..10_usize, 0..=5),
         believed,
+        terms(),
         prop::option::of(Just(DemandedLevel::Dated)),
-        moments(),
-        moments(),
-        moments(),
-        moments(),
+        limits(),
+        limits(),
+        limits(),
+        limits(),
     )
         .prop_map(
-            |(artifacts, (believed, threshold), level, max_age, min_age, after, before)| Plan {
-                artifacts,
-                believed: believed.into_iter().collect(),
-                threshold,
-                level,
-                max_age: max_age.map(|moment| NOW - moment),
-                min_age: min_age.map(|moment| NOW - moment),
-                after,
-                before,
+            |(artifacts, (believed, threshold), term, level, max_age, min_age, after, before)| {
+                Plan {
+                    artifacts,
+                    believed: believed.into_iter().collect(),
+                    term,
+                    threshold,
+                    level,
+                    max_age: max_age.map(|moment| NOW - moment),
+                    min_age: min_age.map(|moment| NOW - moment),
+                    after,
+                    before,
+                }
             },
         )
 }
@@ -167,6 +241,9 @@ impl Plan {
         let mut story = Story::new("", "");
         for authority in &self.believed {
             story = story.timed_by(AUTHORITIES[*authority]);
+        }
+        if let Some(term) = self.term {
+            story = story.for_term(Key::Release, term.document());
         }
         for kind in &self.artifacts {
             let Sealed { manifest, blob } = &SEALED[*kind];
@@ -207,12 +284,16 @@ impl Plan {
                 believed.count() >= self.threshold
             })
             .map(|(before, after, _)| (before - 1, after + 2))
+            .filter(|interval| self.term.is_none_or(|term| term.covers(*interval)))
             .min()
     }
 
     /// What the plan means, told without any of the code that judges.
     fn expected(&self) -> Option<Level> {
-        let signed = self.artifacts.iter().any(|kind| KINDS[*kind].counts);
+        let signed = match self.term {
+            None => self.artifacts.iter().any(|kind| KINDS[*kind].counts),
+            Some(_) => self.proven().is_some(),
+        };
         let demanding = self.level.is_some()
             || [self.max_age, self.min_age, self.after, self.before]
                 .iter()
@@ -228,6 +309,22 @@ impl Plan {
                 met.then_some(Level::Dated)
             }
         }
+    }
+
+    fn with_narrower_term(&self) -> Vec<Self> {
+        let terms = match self.term {
+            Some(term) => term.narrower(),
+            None => vec![
+                Limited::Window(0, 24 * HOUR),
+                Limited::Compromised(Some(9 * HOUR)),
+                Limited::Misused(8 * HOUR, 9 * HOUR),
+            ],
+        };
+        let in_term = |term| Self {
+            term: Some(term),
+            ..self.clone()
+        };
+        terms.into_iter().map(in_term).collect()
     }
 
     /// Every plan that demands more, by one step.
@@ -322,6 +419,21 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config(48))]
+
+    /// Of one publication. Of several another may be the earliest that counts.
+    #[test]
+    fn a_narrower_term_never_makes_one_publication_verified(plan in plans(), only in 0..10_usize) {
+        let plan = Plan { artifacts: BTreeSet::from([0, only]), ..plan };
+        if !plan.is_verified() {
+            for narrower in plan.with_narrower_term() {
+                prop_assert!(!narrower.is_verified(), "{:?}", narrower);
+            }
+        }
+    }
+}
+
 /// Without a signed list of what was published, nothing shows that an earlier publication is not hidden: neither if it is
 /// not there, nor if nobody believes who stamped it.
 #[test]
@@ -330,6 +442,7 @@ fn a_publication_whose_authority_is_not_believed_makes_nothing_older_and_is_name
         let plan = Plan {
             artifacts: BTreeSet::from([2, 3]),
             believed: believed.iter().copied().collect(),
+            term: None,
             threshold: 1,
             level: None,
             max_age: Some(HOUR),

@@ -27,4 +27,5 @@ mod showing;
 mod signing;
 mod stamping;
 mod story;
+mod terms;
 mod world;

@@ -12,7 +12,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
-    case::Choice,
+    case::{Choice, RoleName},
     fixtures::outcome,
     signing::{Key, Sealed, Signing, pretty, twin},
     story::Story,
@@ -88,6 +88,8 @@ struct Plan {
     artifacts: BTreeSet<usize>,
     unavailable: BTreeSet<usize>,
     trusted: BTreeSet<usize>,
+    /// Those that may publish and not sign images.
+    publishers: BTreeSet<usize>,
     threshold: usize,
     annotated: bool,
     unbound: bool,
@@ -103,14 +105,23 @@ fn plans() -> impl Strategy<Value = Plan> {
         some_of(11),
         proptest::collection::btree_set(0..11_usize, 0..3),
         proptest::collection::btree_set(0..3_usize, 1..=3),
+        proptest::collection::btree_set(0..3_usize, 0..=1),
         1..=3_usize,
         any::<[bool; 3]>(),
     )
         .prop_map(
-            |(artifacts, unavailable, trusted, threshold, [annotated, unbound, stand_in])| Plan {
+            |(
                 artifacts,
                 unavailable,
                 trusted,
+                publishers,
+                threshold,
+                [annotated, unbound, stand_in],
+            )| Plan {
+                artifacts,
+                unavailable,
+                trusted,
+                publishers,
                 threshold,
                 annotated,
                 unbound,
@@ -125,6 +136,9 @@ impl Plan {
         story.case.trusted.clear();
         for key in &self.trusted {
             story = story.trusting(KEYS[*key]);
+        }
+        for key in &self.publishers {
+            story = story.in_roles(KEYS[*key], &[RoleName::Publish]);
         }
         for kind in &self.artifacts {
             let Sealed { manifest, blob } = &SEALED[*kind];
@@ -166,7 +180,8 @@ impl Plan {
     /// What the plan means, told without any of the code that judges.
     fn expected(&self) -> &'static str {
         let counts = |kind: &usize| {
-            let trusts = |key: usize| self.trusted.contains(&key).then_some(key);
+            let signs = |key| self.trusted.contains(&key) && !self.publishers.contains(&key);
+            let trusts = |key: usize| signs(key).then_some(key);
             match kind {
                 0 | 4 if !self.annotated => trusts(0),
                 1 => trusts(1),
@@ -203,6 +218,11 @@ impl Plan {
                 plan.trusted.remove(key);
                 plans.push(plan);
             }
+        }
+        for key in 0..KEYS.len() {
+            let mut plan = self.clone();
+            plan.publishers.insert(key);
+            plans.push(plan);
         }
         plans.push(Self {
             threshold: self.threshold + 1,

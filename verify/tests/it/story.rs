@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     case::{
-        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, RoleName,
+        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, RoleName, TermDocument,
         TimeAuthorityDocument,
     },
     signing::{Key, REPOSITORY, Signing, pretty},
@@ -48,6 +48,7 @@ impl Story {
             trusted: Vec::new(),
             demonstration: Vec::new(),
             roles: BTreeMap::new(),
+            terms: BTreeMap::new(),
             time_authorities: Vec::new(),
             time_threshold: None,
             max_interval_seconds: None,
@@ -146,6 +147,12 @@ impl Story {
     pub(crate) fn in_roles(mut self, key: Key, roles: &[RoleName]) -> Self {
         let roles = roles.iter().copied().collect();
         self.case.roles.insert(format!("{}.pub", key.name()), roles);
+        self
+    }
+
+    /// Trusting a key that is trusted already for this time alone.
+    pub(crate) fn for_term(mut self, key: Key, term: TermDocument) -> Self {
+        self.case.terms.insert(format!("{}.pub", key.name()), term);
         self
     }
 

@@ -63,6 +63,12 @@ pub(crate) fn all() -> Vec<Story> {
         attestations::attestations(),
         attestations::dated(),
         keys::roles(),
+        keys::windows(),
+        keys::unproven(),
+        keys::compromised(),
+        keys::misused(),
+        keys::attested(),
+        keys::several(),
     ]
     .concat()
 }

@@ -1,0 +1,76 @@
+//! Keys whose signatures count for a time, beside a crowd that hides when something was signed.
+
+use crate::{
+    case::TermDocument,
+    date_crowds::{Place, assert_outcome, demanded, honest, junk, limited, placed},
+    fixtures::decisive_codes,
+    signing::{Key, Signing},
+    stamping::{Stamping, Tsa},
+    story::Story,
+};
+
+const BEFORE: &str = "2026-11-24T08:00:00Z";
+const AFTER: &str = "2026-11-24T08:00:01Z";
+
+fn retired() -> TermDocument {
+    TermDocument {
+        not_after: Some("2026-11-24T08:01:00Z".to_owned()),
+        ..TermDocument::default()
+    }
+}
+
+/// Four copies with a stamp of after the term, and as many that are none; the one with the good stamp is the last.
+fn crowded(story: Story, signing: &Signing, inside: &[Stamping]) -> Story {
+    let late = (0..4).fold(story, |story, copy| {
+        let stamps = [Tsa::One.at("2026-11-24T08:05:00Z"), junk(copy)[4].clone()];
+        let signing = signing.clone().stamped(inside.to_vec(), stamps);
+        story.signed(&signing.named(&format!("copy-{copy}")))
+    });
+    let good = signing
+        .clone()
+        .stamped(inside.to_vec(), [Tsa::One.at(AFTER)]);
+    placed(late, &good, Place::Last)
+}
+
+/// Whoever makes the publication of a retired key look lapsed must not make the next one the earliest.
+#[test]
+fn a_publication_that_a_crowd_lets_look_lapsed_hides_no_date() {
+    let story = crowded(demanded(), &honest(), &[Tsa::One.at(BEFORE)])
+        .trusting(Key::Review)
+        .signed(&Signing::publication(Key::Review))
+        .for_term(Key::Release, retired());
+    let young = story
+        .clone()
+        .with(|case| case.demand.dates.max_age = Some(5_400));
+    for (limit, code) in [(6, "image-too-old"), (5, "too-large")] {
+        let verdict = assert_outcome(&limited(&young, "timeStampsChecked", limit), "refused");
+        assert_eq!(decisive_codes(&verdict), [code], "{verdict}");
+    }
+    let verdict = assert_outcome(&limited(&story, "timeStampsChecked", 6), "verified");
+    let published = verdict.freshness().published().unwrap();
+    assert_eq!(published.signer, "release.pub");
+}
+
+#[test]
+fn a_signature_that_a_crowd_lets_look_lapsed_is_said_to_be_crowded() {
+    let story = Story::new("", "").timed_by(Tsa::One);
+    let story = crowded(story, &Signing::by(Key::Release), &[]).for_term(Key::Release, retired());
+    assert_outcome(&limited(&story, "timeStampsChecked", 6), "verified");
+    let verdict = assert_outcome(&limited(&story, "timeStampsChecked", 5), "refused");
+    assert_eq!(decisive_codes(&verdict), ["too-large"], "{verdict}");
+}
+
+/// What was asked for is enough, and what is dated by it is shown: the time that was proven for the term.
+#[test]
+fn what_was_proven_for_a_term_is_shown() {
+    let stamped = Signing::by(Key::Release).stamped([], [Tsa::One.at(AFTER), Tsa::Two.at(AFTER)]);
+    let story = Story::new("", "").timed_by(Tsa::One).signed(&stamped);
+    let verdict = assert_outcome(&story.clone().for_term(Key::Release, retired()), "verified");
+    assert_eq!(verdict, story.verify());
+    assert!(
+        verdict
+            .remarks()
+            .iter()
+            .any(|remark| remark.code.as_str() == "tsa-untrusted")
+    );
+}
