@@ -8,7 +8,7 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    DateDemand, Deadline, Demand, Level, Outcome, Verdict, Verifier,
+    DateDemand, Deadline, Demand, Level, Outcome, Signers, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -58,6 +58,7 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
     let threshold = arguments.threshold.or(configured.threshold);
     let demand = Demand {
         threshold: threshold.unwrap_or(NonZeroUsize::MIN),
+        signers: Signers::Anybody,
         annotations: network::annotations(&arguments.annotations)?,
         attestations: arguments
             .attestations

@@ -17,5 +17,5 @@ pub use self::{
     evidence::{Artifact, Content, Evidence},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Level, Occasion, Outcome, Verdict},
-    verifier::{Demand, Verifier},
+    verifier::{Demand, Signers, Verifier},
 };

@@ -166,8 +166,9 @@ pub enum Refusal {
     },
     /// Too few signers.
     #[error(
-        "{found} of {wanted} required distinct keys signed {subject}: {}",
-        list(signers)
+        "{found} of {wanted} required distinct keys signed {subject}{}{}",
+        named(": ", signers),
+        named("; others signed, who are not required: ", others)
     )]
     ThresholdNotMet {
         /// The content.
@@ -178,6 +179,8 @@ pub enum Refusal {
         found: usize,
         /// Who did.
         signers: Vec<String>,
+        /// Who else did, whose signatures are not required.
+        others: Vec<String>,
     },
 }
 
@@ -220,10 +223,15 @@ fn platforms(available: &[Platform]) -> String {
 }
 
 fn found_instead(found: &[String]) -> String {
-    if found.is_empty() {
+    named("; beside it there are only: ", found)
+}
+
+/// Nothing if there are none.
+fn named(introduction: &str, names: &[String]) -> String {
+    if names.is_empty() {
         String::new()
     } else {
-        format!("; beside it there are only: {}", list(found))
+        format!("{introduction}{}", list(names))
     }
 }
 
@@ -321,6 +329,9 @@ impl Explain for Refusal {
             ),
             Self::SignatureMissing { subject, .. } => {
                 format!("sign it: `countersign sign --key … …@{subject}`; or find out who pushed it")
+            }
+            Self::ThresholdNotMet { others, .. } if !others.is_empty() => {
+                "let those sign whose signatures are required: `countersign sign` with their keys".to_owned()
             }
             Self::ThresholdNotMet { .. } => {
                 "let more people sign: `countersign sign` with their keys, each of them trusted by `--key`".to_owned()

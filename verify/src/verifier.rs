@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, ImageRef, Limits, Registry, Repository, Timestamp, manifest::Platform,
+    Descriptor, ImageRef, KeyId, Limits, Registry, Repository, Timestamp, manifest::Platform,
     predicate::PredicateType, registry::Failure,
 };
 use countersign_trust_roots::{
@@ -40,6 +40,8 @@ pub struct Verifier {
 pub struct Demand {
     /// Signatures of the image by how many distinct keys. Of one key, a publication will do too.
     pub threshold: NonZeroUsize,
+    /// Whose signatures of the image these must be.
+    pub signers: Signers,
     /// Signed annotations, with their values.
     pub annotations: BTreeMap<String, String>,
     /// Attestations that must be there, each by a trusted key.
@@ -56,6 +58,15 @@ pub struct Demand {
     pub stand_in: StandIn,
 }
 
+/// Whose signatures of an image count towards the threshold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Signers {
+    /// Everybody's who is trusted to sign images. Of one, a publication will do.
+    Anybody,
+    /// Those by these keys alone, and no publication.
+    Only(BTreeSet<KeyId>),
+}
+
 impl Demand {
     /// How much must be proven, with what the other demands imply.
     pub(crate) fn level(&self) -> Level {
@@ -64,6 +75,11 @@ impl Demand {
         } else {
             self.level.max(Level::Dated)
         }
+    }
+
+    /// How many keys must have signed the image, and which.
+    pub(crate) fn signatures(&self) -> (NonZeroUsize, &Signers) {
+        (self.threshold, &self.signers)
     }
 
     /// The kinds of attestations that are demanded.

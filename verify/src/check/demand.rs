@@ -33,9 +33,10 @@
 //! What is authentic counts towards no quorum before its time was checked:
 //! ```compile_fail,E0308
 //! # use countersign_trust_roots::document::{Case, binding::Bound};
-//! # use countersign_verify::check::quorum;
+//! # use countersign_verify::{Signers, check::quorum};
 //! fn cheat<'b, 'id, 'e>(case: Case<'id, 'e>, bound: &'b [Bound<'id, 'e>]) {
-//!     let _ = quorum::check(case, std::num::NonZeroUsize::MIN, (bound, &[]));
+//!     let one = (std::num::NonZeroUsize::MIN, &Signers::Anybody);
+//!     let _ = quorum::check(case, one, (bound, &[]));
 //! }
 //! ```
 //! A quorum is no list that somebody fills:

@@ -42,11 +42,8 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
             let mut found = Found::of((verifier, &verifier.limits), case, all, &demanded);
             found.signed.collecting(evidence, &verifier.limits);
             let integrity = integrity::check(case, evidence);
-            let quorum = quorum::check(
-                case,
-                verifier.demand.threshold,
-                (&found.signatures, &found.publications),
-            );
+            let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
+            let quorum = quorum::check(case, verifier.demand.signatures(), vouchers);
             let attested = attested::check(case, &demanded, &found.attestations);
             let publications = (found.publications.as_slice(), found.judged);
             let dated = dated(
@@ -232,9 +229,8 @@ pub(crate) fn is_enough(
             judge(&expected, &verifier.authorities, |case| {
                 let all = (artifacts, documents.as_slice());
                 let found = Found::of((verifier, &limits), case, all, &demanded);
-                let threshold = verifier.demand.threshold;
                 let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
-                quorum::check(case, threshold, vouchers).is_ok()
+                quorum::check(case, verifier.demand.signatures(), vouchers).is_ok()
                     && attested::check(case, &demanded, &found.attestations).is_ok()
             })
         })

@@ -86,13 +86,14 @@ fn unsigned(
     subject: &Digest,
 ) -> Authenticity {
     let mut reasons: Vec<Reason> = Vec::new();
-    if !too_few.signers.is_empty() {
+    if !too_few.signers.is_empty() || !too_few.others.is_empty() {
         reasons.push(
             (&Refusal::ThresholdNotMet {
                 subject: subject.clone(),
                 wanted: too_few.threshold.get(),
                 found: too_few.signers.len(),
                 signers: too_few.signers,
+                others: too_few.others,
             })
                 .into(),
         );

@@ -170,6 +170,9 @@ impl TermDocument {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct DemandDocument {
     pub(crate) threshold: NonZeroUsize,
+    /// The files of the keys whose signatures count alone, if not everybody's do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) signers: Vec<String>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) platform: Option<String>,
     pub(crate) unbound: Choice,

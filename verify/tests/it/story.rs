@@ -12,7 +12,7 @@ use countersign_trust_roots::{
     Authorities,
     document::{StandIn, Unbound},
 };
-use countersign_verify::{Deadline, Demand, Level, Verdict, Verifier};
+use countersign_verify::{Deadline, Demand, Level, Signers, Verdict, Verifier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -54,6 +54,7 @@ impl Story {
             max_interval_seconds: None,
             demand: DemandDocument {
                 threshold: NonZeroUsize::MIN,
+                signers: Vec::new(),
                 annotations: BTreeMap::new(),
                 platform: None,
                 unbound: Choice::Accepted,
@@ -290,6 +291,7 @@ impl Story {
                 },
                 dates: demand.dates.demands(),
                 threshold: demand.threshold,
+                signers: self.signers(),
                 annotations: demand.annotations.clone(),
                 platform: demand
                     .platform
@@ -306,6 +308,15 @@ impl Story {
             },
             limits: self.limits(),
         }
+    }
+
+    fn signers(&self) -> Signers {
+        let signers = &self.case.demand.signers;
+        if signers.is_empty() {
+            return Signers::Anybody;
+        }
+        let key = |file: &String| self.case.authority(file, &self.files).key.id().clone();
+        Signers::Only(signers.iter().map(key).collect())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -13,6 +13,7 @@ mod documents;
 mod images;
 mod keys;
 mod limits;
+mod policies;
 mod publications;
 mod stamps;
 
@@ -69,6 +70,7 @@ pub(crate) fn all() -> Vec<Story> {
         keys::misused(),
         keys::attested(),
         keys::several(),
+        policies::signers(),
     ]
     .concat()
 }
