@@ -68,6 +68,7 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
             .collect(),
         level: level(arguments, config),
         dates: dates(arguments, config),
+        exceptions: Vec::new(),
         platform: arguments.platform.clone(),
         unbound: if arguments.require_repository || configured.require_repository {
             Unbound::Refused

@@ -7,6 +7,7 @@ pub mod check;
 mod collect;
 mod deadline;
 mod evidence;
+mod exception;
 mod refusal;
 pub mod verdict;
 mod verifier;
@@ -15,6 +16,7 @@ pub use self::{
     check::freshness::DateDemand,
     deadline::Deadline,
     evidence::{Artifact, Content, Evidence},
+    exception::{Exceptable, Excepted},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Level, Occasion, Outcome, Verdict},
     verifier::{Demand, Signers, Verifier},

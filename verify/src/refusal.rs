@@ -65,6 +65,16 @@ pub enum Refusal {
         /// How much is fetched.
         limit: u64,
     },
+    /// What would refuse the image without an exception. Only ever a remark.
+    #[error("{refusal}; excepted until {until}: {}", Escaped(reason))]
+    Excepted {
+        /// What it would be refused for.
+        refusal: Box<Refusal>,
+        /// The last moment of the exception.
+        until: Timestamp,
+        /// Why it was made.
+        reason: String,
+    },
     /// The publisher's support is over.
     #[error("its publisher supported it until {until}, which was {} ago", Age(*past))]
     ImageEndOfLife {
@@ -292,6 +302,7 @@ impl Explain for Refusal {
             Self::EvidenceTooLarge { .. } | Self::PublicationTooLarge { .. } => {
                 Code::new("too-large")
             }
+            Self::Excepted { refusal, .. } => refusal.code(),
             Self::ImageEndOfLife { .. } => Code::new("image-end-of-life"),
             Self::ImageTooNew { .. } => Code::new("image-too-new"),
             Self::ImageTooOld { .. } => Code::new("image-too-old"),
@@ -317,6 +328,7 @@ impl Explain for Refusal {
             | Self::Stamp { source, .. }
             | Self::Undated { source, .. } => source.remedy(),
             Self::EvidenceTooLarge { .. } => "remove what should not refer to this image".to_owned(),
+            Self::Excepted { refusal, .. } => refusal.remedy(),
             Self::ImageEndOfLife { .. } => "move to a release that is supported".to_owned(),
             Self::ImageTooNew { .. } => "wait, or use a release that is older".to_owned(),
             Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),

@@ -15,7 +15,7 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Artifact, Deadline, Evidence, Level, Verdict,
+    Artifact, Deadline, Evidence, Excepted, Level, Verdict,
     check::{self, freshness::DateDemand},
     collect::collect,
 };
@@ -50,6 +50,8 @@ pub struct Demand {
     pub level: Level,
     /// What the proven date must be like. Any such demand also demands [`Level::Dated`].
     pub dates: Vec<DateDemand>,
+    /// What is let pass for single images all the same.
+    pub exceptions: Vec<Excepted>,
     /// The child of an index that is judged instead of the index.
     pub platform: Option<Platform>,
     /// What becomes of signatures that name no repository.

@@ -1,14 +1,16 @@
 //! Is every attestation there that is demanded?
 
-use countersign_common::predicate::PredicateType;
 use countersign_trust_roots::document::{Case, Kind, validity::Valid};
 
-/// For each kind that is demanded a trusted key has attested something.
+use crate::{Refusal, exception::InForce};
+
+/// For each kind that is demanded a trusted key has attested something, or it is excepted.
 #[derive(Debug)]
 #[must_use]
 pub struct Attested<'b, 'id, 'e> {
     case: Case<'id, 'e>,
     attestations: &'b [Valid<'id, 'e>],
+    excepted: Vec<Refusal>,
 }
 
 impl<'b, 'id, 'e> Attested<'b, 'id, 'e> {
@@ -21,33 +23,44 @@ impl<'b, 'id, 'e> Attested<'b, 'id, 'e> {
     pub fn attestations(&self) -> &'b [Valid<'id, 'e>] {
         self.attestations
     }
+
+    /// What is missing by an exception.
+    pub fn excepted(&self) -> &[Refusal] {
+        &self.excepted
+    }
 }
 
-/// The kinds that are demanded and missing.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Missing(pub Vec<PredicateType>);
+/// What is demanded and missing.
+#[derive(Debug)]
+pub struct Missing(pub Vec<Refusal>);
 
 /// Looks for each demanded kind among what was found.
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     demanded: &[Kind],
     attestations: &'b [Valid<'id, 'e>],
+    exceptions: &InForce<'_>,
 ) -> Result<Attested<'b, 'id, 'e>, Missing> {
-    let missing: Vec<_> = demanded
+    let is_missing =
+        |kind: &&Kind| (attestations.iter()).all(|found| found.bound().kind() != *kind);
+    let missing = demanded
         .iter()
-        .filter(|kind| {
-            attestations
-                .iter()
-                .all(|found| found.bound().kind() != *kind)
-        })
+        .filter(is_missing)
         .filter_map(|kind| match kind {
-            Kind::Attestation(kind) => Some(kind.clone()),
+            Kind::Attestation(kind) => Some(Refusal::AttestationMissing {
+                subject: case.expected().subject.digest.clone(),
+                kind: kind.clone(),
+            }),
             Kind::ImageSignature | Kind::Publication => None,
+        });
+    let missing = exceptions.part(missing);
+    if missing.standing.is_empty() {
+        Ok(Attested {
+            case,
+            attestations,
+            excepted: missing.excepted,
         })
-        .collect();
-    if missing.is_empty() {
-        Ok(Attested { case, attestations })
     } else {
-        Err(Missing(missing))
+        Err(Missing(missing.standing))
     }
 }

@@ -9,7 +9,8 @@ use countersign_common::{Timestamp, publication::PublicationDate};
 use countersign_trust_roots::document::{Case, dating::Dated, validity::Valid};
 
 use crate::{
-    DateLimit, Demand, Level, Refusal,
+    DateLimit, Demand, Exceptable, Level, Refusal,
+    exception::{InForce, Parted},
     verdict::{Fault, Published, distinct},
 };
 
@@ -34,6 +35,7 @@ pub enum DateDemand {
 pub struct Fresh<'b, 'id, 'e> {
     case: Case<'id, 'e>,
     date: Date<'b, 'id, 'e>,
+    excepted: Vec<Refusal>,
 }
 
 /// When an image was published, and how much that is worth.
@@ -58,15 +60,20 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
         &self.date
     }
 
+    /// What its date would refuse it for without an exception.
+    pub fn excepted(&self) -> &[Refusal] {
+        &self.excepted
+    }
+
     /// Unless it is demanded to be young, and something could not be fetched that may be an earlier publication.
     pub(crate) fn unless_open(
         self,
-        demand: &Demand,
+        (demand, exceptions): (&Demand, &InForce<'_>),
         open: Vec<Fault>,
     ) -> Result<Self, Stale<'b, 'id, 'e>> {
-        let earlier_would_not_do = demand.dates.iter().any(|date| match date {
-            DateDemand::MaxAge(_) | DateDemand::PublishedAfter(_) | DateDemand::Supported => true,
-            DateDemand::MinAge(_) | DateDemand::PublishedBefore(_) => false,
+        let earlier_would_not_do = demand.dates.iter().any(|date| {
+            let unmet = date.unmet();
+            unmet != Exceptable::ImageTooNew && exceptions.find(unmet).is_none()
         });
         if earlier_would_not_do && !open.is_empty() {
             Err(Stale::Open(distinct(open)))
@@ -92,7 +99,7 @@ pub enum Stale<'b, 'id, 'e> {
     /// No date is proven.
     Undated,
     /// The date that is proven is another than is demanded.
-    Unmet(Dated<'b, 'id, 'e>, Vec<Refusal>),
+    Unmet(Dated<'b, 'id, 'e>, Parted),
 }
 
 /// What is proven of the date, and of that of the index that it was reached through, or of its child.
@@ -102,7 +109,7 @@ type Dates<'b, 'id, 'e> = (Vec<Dated<'b, 'id, 'e>>, Option<Published>);
 pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     (publications, (dated, elsewhere)): (&'b [Valid<'id, 'e>], Dates<'b, 'id, 'e>),
-    demand: &Demand,
+    (demand, exceptions): (&Demand, &InForce<'_>),
     now: Timestamp,
 ) -> Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>> {
     let Some(dated) = earliest(dated) else {
@@ -110,18 +117,21 @@ pub fn check<'b, 'id, 'e>(
             Err(Stale::Undated)
         } else {
             let date = earliest_claimed(publications);
-            Ok(Fresh { case, date })
+            Ok(Fresh {
+                case,
+                date,
+                excepted: Vec::new(),
+            })
         };
     };
-    let unmet: Vec<_> = demand
-        .dates
-        .iter()
-        .filter_map(|date| date.objection(&dated, elsewhere.as_ref(), now))
-        .collect();
-    if unmet.is_empty() {
+    let demands = demand.dates.iter();
+    let unmet =
+        exceptions.part(demands.filter_map(|date| date.objection(&dated, elsewhere.as_ref(), now)));
+    if unmet.standing.is_empty() {
         Ok(Fresh {
             case,
             date: Date::Proven(dated),
+            excepted: unmet.excepted,
         })
     } else {
         Err(Stale::Unmet(dated, unmet))
@@ -154,6 +164,15 @@ fn earliest_claimed<'b, 'id, 'e>(publications: &'b [Valid<'id, 'e>]) -> Date<'b,
 }
 
 impl DateDemand {
+    /// What a date that does not meet it refuses the image for.
+    fn unmet(self) -> Exceptable {
+        match self {
+            Self::MaxAge(_) | Self::PublishedAfter(_) => Exceptable::ImageTooOld,
+            Self::MinAge(_) | Self::PublishedBefore(_) => Exceptable::ImageTooNew,
+            Self::Supported => Exceptable::ImageEndOfLife,
+        }
+    }
+
     /// Why a date does not meet it.
     fn objection(
         self,

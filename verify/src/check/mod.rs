@@ -25,6 +25,7 @@ use self::{
 use crate::{
     Level, Refusal, Verdict, Verifier,
     evidence::{Artifact, Evidence},
+    exception::InForce,
     verdict::{Fault, Findings, Published},
 };
 
@@ -35,8 +36,12 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
     let demanded = verifier.demand.kinds();
     let documents = documents::documents(&evidence.artifacts);
     let all = (evidence.artifacts.as_slice(), documents.as_slice());
+    let subjects = evidence.subjects();
+    let digests: Vec<_> = subjects.iter().map(|subject| &subject.digest).collect();
+    let exceptions = InForce::of(&verifier.demand.exceptions, &digests, now);
+    let demand = (&verifier.demand, &exceptions);
     let mut shortfalls = Vec::new();
-    for subject in evidence.subjects() {
+    for subject in subjects {
         let expected = verifier.expected(evidence.image.repository(), subject);
         let attempt = judge(&expected, &verifier.authorities, |case| {
             let mut found = Found::of((verifier, &verifier.limits), case, all, &demanded);
@@ -44,7 +49,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
             let integrity = integrity::check(case, evidence);
             let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
             let quorum = quorum::check(case, verifier.demand.signatures(), vouchers);
-            let attested = attested::check(case, &demanded, &found.attestations);
+            let attested = attested::check(case, &demanded, &found.attestations, &exceptions);
             let publications = (found.publications.as_slice(), found.judged);
             let dated = dated(
                 (verifier, evidence),
@@ -57,9 +62,8 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
             found.published.extend(elsewhere.published);
             let open = [found.signed.open(), &elsewhere.open].concat();
             let proven = (proven, elsewhere.earliest);
-            let fresh =
-                freshness::check(case, (&found.publications, proven), &verifier.demand, now)
-                    .and_then(|fresh| fresh.unless_open(&verifier.demand, open));
+            let fresh = freshness::check(case, (&found.publications, proven), demand, now)
+                .and_then(|fresh| fresh.unless_open(demand, open));
             match (integrity, quorum, attested, fresh) {
                 (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
                     let trusted = demand::check(whole, quorum, attested, fresh);
@@ -216,6 +220,8 @@ pub(crate) fn is_enough(
 ) -> bool {
     let demanded = verifier.demand.kinds();
     let documents = documents::documents(artifacts);
+    // What is excepted if it is missing may still come.
+    let none = InForce::default();
     let few = verifier.limits.time_stamps;
     // This is asked of all that was fetched each time that more was: a crowd of stamps must not be checked as often.
     let limits = Limits {
@@ -231,7 +237,7 @@ pub(crate) fn is_enough(
                 let found = Found::of((verifier, &limits), case, all, &demanded);
                 let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
                 quorum::check(case, verifier.demand.signatures(), vouchers).is_ok()
-                    && attested::check(case, &demanded, &found.attestations).is_ok()
+                    && attested::check(case, &demanded, &found.attestations, &none).is_ok()
             })
         })
 }

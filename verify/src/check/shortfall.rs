@@ -1,6 +1,6 @@
 //! What is missing for trust, and whether that is a refusal or an open question.
 
-use countersign_common::{Digest, Timestamp, predicate::PredicateType};
+use countersign_common::{Digest, Timestamp};
 use countersign_trust_roots::TimeRules;
 
 use super::{
@@ -41,10 +41,24 @@ impl Shortfall {
         subject: &Digest,
         when: (&TimeRules, Timestamp),
     ) -> Self {
+        let mut excepted = Vec::new();
+        let mut except = |refusals: &[Refusal]| {
+            excepted.extend(refusals.iter().map(|refusal| Finding::of(refusal)));
+        };
+        except(
+            attested
+                .as_ref()
+                .map(Attested::excepted)
+                .unwrap_or_default(),
+        );
         let freshness = match fresh {
-            Ok(fresh) => Freshness::of(&fresh),
+            Ok(fresh) => {
+                except(fresh.excepted());
+                Freshness::of(&fresh)
+            }
             Err(Stale::Unmet(dated, unmet)) => {
-                unmet_demands(Published::of(&dated), &unmet, signed.faults())
+                except(&unmet.excepted);
+                unmet_demands(Published::of(&dated), &unmet.standing, signed.faults())
             }
             Err(Stale::Open(faults)) => Freshness::Undecided {
                 faults,
@@ -57,14 +71,14 @@ impl Shortfall {
             Ok(quorum) if missing.is_none() => {
                 Authenticity::signed(&quorum, attested.as_ref().ok(), when)
             }
-            Ok(_) => unattested(missing.unwrap_or_default(), &signed, subject),
+            Ok(_) => unattested(missing.unwrap_or_default(), &signed),
             Err(too_few) => unsigned(too_few, (&signed, &published), subject),
         };
         Self {
             integrity,
             authenticity,
             freshness,
-            noticed: remarks(&[], signed, published),
+            noticed: [excepted, remarks(&[], signed, published)].concat(),
         }
     }
 }
@@ -112,13 +126,8 @@ fn unsigned(
 }
 
 /// The same of an attestation.
-fn unattested(missing: &[PredicateType], signed: &Findings, subject: &Digest) -> Authenticity {
-    let reasons = missing.iter().map(|kind| {
-        Reason::from(&Refusal::AttestationMissing {
-            subject: subject.clone(),
-            kind: kind.clone(),
-        })
-    });
+fn unattested(missing: &[Refusal], signed: &Findings) -> Authenticity {
+    let reasons = missing.iter().map(Reason::from);
     let reasons = reasons.chain(signed.reasons()).collect();
     Authenticity::unsigned(signed.faults().to_vec(), reasons)
 }

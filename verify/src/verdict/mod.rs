@@ -122,7 +122,10 @@ impl Verdict {
             Some(trusted.attested()),
             (time, judged_at),
         );
-        remarks.splice(0..0, authenticity.remarks(evidence));
+        let excepted = trusted.attested().excepted().iter();
+        let excepted = excepted.chain(trusted.fresh().excepted());
+        let excepted = excepted.map(|refusal| Finding::of(refusal));
+        remarks.splice(0..0, excepted.chain(authenticity.remarks(evidence)));
         remarks.extend(refused_stamps(trusted));
         let remarks = distinct(remarks);
         Self {

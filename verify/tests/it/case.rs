@@ -8,12 +8,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_common::{Limits, PublicKey, Timestamp, rfc3161::Anchor, signer::KeyOrigin};
+use countersign_common::{
+    Digest, Limits, PublicKey, Timestamp, rfc3161::Anchor, signer::KeyOrigin,
+};
 use countersign_trust_roots::{
     Authority, Revocation, Role, Term, TimeAuthority, TimeRules,
     time::{Standing, Window},
 };
-use countersign_verify::DateDemand;
+use countersign_verify::{DateDemand, Exceptable, Excepted};
 use serde::{Deserialize, Serialize};
 
 use crate::world::Fault;
@@ -184,6 +186,34 @@ pub(crate) struct DemandDocument {
     pub(crate) level: Option<DemandedLevel>,
     #[serde(default, skip_serializing_if = "DatesDocument::is_empty")]
     pub(crate) dates: DatesDocument,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) exceptions: Vec<ExceptionDocument>,
+}
+
+/// What is let pass, as a policy writes it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ExceptionDocument {
+    /// The file of the manifest that it is for.
+    pub(crate) manifest: String,
+    pub(crate) codes: BTreeSet<String>,
+    pub(crate) until: String,
+    pub(crate) reason: String,
+}
+
+impl ExceptionDocument {
+    pub(crate) fn excepted(&self, files: &BTreeMap<String, Bytes>) -> Excepted {
+        let exceptable = |code: &String| {
+            let mut all = Exceptable::ALL.into_iter();
+            all.find(|one| one.code().as_str() == code).unwrap()
+        };
+        Excepted {
+            digest: Digest::sha256(&files[&self.manifest]),
+            codes: self.codes.iter().map(exceptable).collect(),
+            until: Timestamp::parse(&self.until).unwrap(),
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

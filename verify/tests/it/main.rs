@@ -20,6 +20,7 @@ mod date_crowds;
 mod date_forgeries;
 mod date_properties;
 mod deadlines;
+mod exceptions;
 mod fixtures;
 mod properties;
 mod schema;

@@ -62,6 +62,7 @@ impl Story {
                 attestations: Vec::new(),
                 level: None,
                 dates: DatesDocument::default(),
+                exceptions: Vec::new(),
             },
             limits: BTreeMap::new(),
             altered: BTreeMap::new(),
@@ -290,6 +291,9 @@ impl Story {
                     None => Level::Signed,
                 },
                 dates: demand.dates.demands(),
+                exceptions: (demand.exceptions.iter())
+                    .map(|exception| exception.excepted(&self.files))
+                    .collect(),
                 threshold: demand.threshold,
                 signers: self.signers(),
                 annotations: demand.annotations.clone(),

@@ -71,6 +71,8 @@ pub(crate) fn all() -> Vec<Story> {
         keys::attested(),
         keys::several(),
         policies::signers(),
+        policies::exceptions(),
+        policies::exceptions_of_indexes(),
     ]
     .concat()
 }

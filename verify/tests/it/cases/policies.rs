@@ -1,10 +1,14 @@
 //! What only a policy demands, or excepts.
 
-use super::{publication, refused, release};
+use super::{dated, publication, refused, release};
 use crate::{
+    case::{CaseDocument, ExceptionDocument},
     signing::{Key, Signing},
     story::Story,
+    world::Fault,
 };
+
+const IMAGE: &str = "image.manifest.json";
 
 /// Two keys, each named, whose signatures alone count. A third is trusted.
 pub(super) fn signers() -> Vec<Story> {
@@ -88,5 +92,174 @@ pub(super) fn signers() -> Vec<Story> {
         )
         .signed(&publication()),
         demanding(refused("not-signed-at-all", "Nobody signed.", one), 1),
+    ]
+}
+
+type Edit = fn(&mut CaseDocument);
+type Setting = fn(Story, Edit) -> Story;
+
+fn excepting(story: Story, manifest: &str, code: &str, until: &str) -> Story {
+    story.with(|case| {
+        case.demand.exceptions.push(ExceptionDocument {
+            manifest: manifest.to_owned(),
+            codes: [code.to_owned()].into(),
+            until: until.to_owned(),
+            reason: "replacement ships in week 50\nverified: \u{1b}[2Jall".to_owned(),
+        });
+    })
+}
+
+/// Each is in force to its last second, for one image, and for nothing else. All are judged at 10:00.
+pub(super) fn exceptions() -> Vec<Story> {
+    const NOW: &str = "2026-11-24T10:00:00Z";
+    let ageing = |story: Story, edit: Edit| {
+        dated(story)
+            .signed(&Signing {
+                supported_until: Some("2026-11-24T09:30:00Z"),
+                ..publication()
+            })
+            .with(edit)
+    };
+    let unattested = |story: Story, edit: Edit| story.signed(&release()).with(edit);
+    let demands: [(&str, &str, Setting, Edit); 6] = [
+        ("old", "image-too-old", ageing, |case| {
+            case.demand.dates.max_age = Some(60);
+        }),
+        ("published-before", "image-too-old", ageing, |case| {
+            case.demand.dates.published_after = Some("2026-11-24T09:30:00Z".to_owned());
+        }),
+        ("new", "image-too-new", ageing, |case| {
+            case.demand.dates.min_age = Some(86_400);
+        }),
+        ("published-after", "image-too-new", ageing, |case| {
+            case.demand.dates.published_before = Some("2026-11-24T08:30:00Z".to_owned());
+        }),
+        ("unsupported", "image-end-of-life", ageing, |case| {
+            case.demand.dates.supported = true;
+        }),
+        ("unattested", "attestation-missing", unattested, |case| {
+            case.demand.attestations = vec!["spdx".to_owned()];
+        }),
+    ];
+    let mut stories = Vec::new();
+    for (name, code, setting, demand) in demands {
+        let twin = format!("verified--{name}-and-excepted");
+        let other = if code == "image-too-old" {
+            "image-too-new"
+        } else {
+            "image-too-old"
+        };
+        let mut elsewhere = refused(
+            &format!("{name}-and-another-image-excepted"),
+            "The exception is for another image.",
+            &twin,
+        );
+        elsewhere.put_image("another", "linux/amd64");
+        for (story, manifest, code, until) in [
+            (
+                Story::new(&twin, "It is the last second of the exception."),
+                IMAGE,
+                code,
+                NOW,
+            ),
+            (
+                refused(
+                    &format!("{name}-and-no-longer-excepted"),
+                    "The exception ended a second ago.",
+                    &twin,
+                ),
+                IMAGE,
+                code,
+                "2026-11-24T09:59:59Z",
+            ),
+            (elsewhere, "another.manifest.json", code, NOW),
+            (
+                refused(
+                    &format!("{name}-and-something-else-excepted"),
+                    "The exception is for another code.",
+                    &twin,
+                ),
+                IMAGE,
+                other,
+                NOW,
+            ),
+        ] {
+            stories.push(excepting(setting(story, demand), manifest, code, until));
+        }
+    }
+    stories
+}
+
+/// An exception for an index is for the child that is reached through it, and the other way round. It is none for what
+/// could not be found out, but where nothing young is demanded any more nothing older would change the answer.
+pub(super) fn exceptions_of_indexes() -> Vec<Story> {
+    const UNTIL: &str = "2026-12-15T00:00:00Z";
+    let indexed = |story: Story| {
+        dated(story).indexed(|_| ()).with(|case| {
+            case.demand.platform = Some("linux/amd64".to_owned());
+            case.demand.dates.max_age = Some(60);
+        })
+    };
+    let by_index = "verified--child-old-and-its-index-excepted";
+    let open = |story: Story| {
+        dated(story)
+            .signed(&publication())
+            .signed(&Signing::by(Key::Stranger))
+            .with(|case| {
+                let request = "blob stranger-signature.blob.json".to_owned();
+                case.faults.insert(request, Fault::Throttled);
+                case.demand.dates.max_age = Some(86_400);
+            })
+    };
+    let undemanded = "verified--old-and-excepted-beside-what-fails";
+    let neither = refused(
+        "old-and-a-sibling-excepted",
+        "The exception is for another child of the index.",
+        by_index,
+    );
+    vec![
+        excepting(
+            indexed(Story::new(by_index, "The index leads to the child.")).signed(&publication()),
+            "index.manifest.json",
+            "image-too-old",
+            UNTIL,
+        ),
+        excepting(
+            indexed(Story::new(
+                "verified--index-old-and-its-child-excepted",
+                "The child is what is judged.",
+            ))
+            .signed_for("index.manifest.json", &publication()),
+            IMAGE,
+            "image-too-old",
+            UNTIL,
+        ),
+        excepting(
+            indexed(neither).signed(&publication()),
+            "other-child.manifest.json",
+            "image-too-old",
+            UNTIL,
+        ),
+        excepting(
+            open(Story::new(
+                undemanded,
+                "An earlier publication would be excepted too.",
+            )),
+            IMAGE,
+            "image-too-old",
+            UNTIL,
+        ),
+        excepting(
+            open(
+                Story::new(
+                    "undecided--new-excepted-beside-what-fails",
+                    "An earlier publication would be too old, and only too new is excepted.",
+                )
+                .twin(undemanded),
+            ),
+            IMAGE,
+            "image-too-new",
+            UNTIL,
+        ),
     ]
 }

@@ -1,0 +1,145 @@
+//! An exception lets its own code pass for its own image, and nothing else.
+
+use countersign_verify::{CODES, Exceptable};
+
+use crate::{
+    case::ExceptionDocument,
+    fixtures::{all, decisive_codes, outcome},
+    signing::{Key, Signing},
+    stamping::Tsa,
+    story::Story,
+};
+
+const CODE_NAMES: [&str; 4] = [
+    "attestation-missing",
+    "image-end-of-life",
+    "image-too-new",
+    "image-too-old",
+];
+
+/// With all that can be excepted, for all that is there.
+fn excepting_all(story: &Story) -> Story {
+    let manifests = story.files.keys();
+    let manifests = manifests.filter(|name| name.ends_with(".manifest.json"));
+    let exceptions = manifests.map(|manifest| ExceptionDocument {
+        manifest: manifest.clone(),
+        codes: CODE_NAMES.map(str::to_owned).into(),
+        until: "2030-01-01T00:00:00Z".to_owned(),
+        reason: "all of it".to_owned(),
+    });
+    let exceptions = exceptions.collect();
+    story
+        .clone()
+        .with(|case| case.demand.exceptions = exceptions)
+}
+
+#[test]
+fn what_can_be_excepted_is_a_code_of_a_refusal() {
+    assert_eq!(Exceptable::ALL.map(|one| one.code().as_str()), CODE_NAMES);
+    for exceptable in Exceptable::ALL {
+        assert!(CODES.contains(&exceptable.code()));
+    }
+}
+
+#[test]
+fn whatever_is_refused_for_something_else_stays_so() {
+    let mut seen = 0;
+    for story in all()
+        .iter()
+        .filter(|story| story.name.starts_with("refused--"))
+    {
+        let codes = decisive_codes(&story.verify());
+        let others: Vec<_> = codes
+            .iter()
+            .filter(|code| !CODE_NAMES.contains(code))
+            .collect();
+        let verdict = excepting_all(story).verify();
+        let left = decisive_codes(&verdict);
+        let expected = match others.as_slice() {
+            // That nobody attested it is why it was looked at whether somebody else did.
+            _ if codes.first() == Some(&"attestation-missing") => "verified",
+            [] => "verified",
+            _ => "refused",
+        };
+        if expected == "refused" {
+            seen += 1;
+            assert!(
+                others.iter().all(|code| left.contains(code)),
+                "{}: {verdict}",
+                story.name
+            );
+        }
+        assert_eq!(outcome(&verdict), expected, "{}: {verdict}", story.name);
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+/// Refused for one thing, it still says what else it would be refused for.
+#[test]
+fn what_is_excepted_is_said_where_something_else_refuses() {
+    let story = Story::new("", "")
+        .timed_by(Tsa::One)
+        .signed(&Signing {
+            supported_until: Some("2026-11-24T09:30:00Z"),
+            ..Signing::publication(Key::Release)
+        })
+        .with(|case| {
+            case.demand.attestations = vec!["spdx".to_owned()];
+            case.demand.dates.supported = true;
+            case.demand.dates.max_age = Some(60);
+        });
+    let story = excepting_all(&story).with(|case| {
+        for exception in &mut case.demand.exceptions {
+            exception.codes.remove("image-too-old");
+        }
+    });
+    let verdict = story.verify();
+    assert_eq!(decisive_codes(&verdict), ["image-too-old"], "{verdict}");
+    let said = verdict.remarks().iter();
+    let said = said.filter(|remark| {
+        remark
+            .message
+            .ends_with("; excepted until 2030-01-01T00:00:00Z: all of it")
+    });
+    let codes: Vec<_> = said.map(|remark| remark.code.as_str()).collect();
+    assert_eq!(
+        codes,
+        ["attestation-missing", "image-end-of-life"],
+        "{verdict}"
+    );
+}
+
+#[test]
+fn what_is_verified_stays_so_and_an_exception_that_nothing_needs_is_no_remark() {
+    for story in all()
+        .iter()
+        .filter(|story| story.name.starts_with("verified--"))
+    {
+        if story.case.demand.exceptions.is_empty() {
+            assert_eq!(
+                excepting_all(story).verify(),
+                story.verify(),
+                "{}",
+                story.name
+            );
+        }
+    }
+}
+
+#[test]
+fn what_could_not_be_found_out_is_not_excepted() {
+    for story in all()
+        .iter()
+        .filter(|story| story.name.starts_with("undecided--"))
+    {
+        let demand = &story.case.demand;
+        if demand.attestations.is_empty() && demand.dates.demands().is_empty() {
+            assert_eq!(
+                excepting_all(story).verify(),
+                story.verify(),
+                "{}",
+                story.name
+            );
+        }
+    }
+}
