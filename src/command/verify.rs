@@ -8,7 +8,7 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    DateDemand, Deadline, Demand, Level, Outcome, Signers, Verdict, Verifier,
+    DateDemand, Deadline, Demand, Level, Naming, Outcome, Signers, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -101,6 +101,7 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
     }
     Ok(Verifier {
         authorities,
+        naming: Naming::Asked,
         time,
         demand,
         limits: Limits::TABLE,

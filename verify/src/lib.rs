@@ -19,5 +19,5 @@ pub use self::{
     exception::{Exceptable, Excepted},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Level, Occasion, Outcome, Verdict},
-    verifier::{Demand, Signers, Verifier},
+    verifier::{Demand, Naming, Signers, Verifier},
 };

@@ -27,12 +27,23 @@ use crate::{
 pub struct Verifier {
     /// Who may sign.
     pub authorities: Authorities,
+    /// Which repository their documents must name.
+    pub naming: Naming,
     /// Who is believed about time.
     pub time: TimeRules,
     /// What an image must show.
     pub demand: Demand,
     /// Bounds on evidence.
     pub limits: Limits,
+}
+
+/// Which repository a document must be for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Naming {
+    /// This one, of which the one that is asked about is a mirror.
+    As(Repository),
+    /// The one that is asked about.
+    Asked,
 }
 
 /// What an image must show.
@@ -147,7 +158,11 @@ impl Verifier {
         }
     }
 
-    pub(crate) fn expected(&self, repository: &Repository, subject: &Descriptor) -> Expected {
+    pub(crate) fn expected(&self, asked: &Repository, subject: &Descriptor) -> Expected {
+        let repository = match &self.naming {
+            Naming::As(repository) => repository,
+            Naming::Asked => asked,
+        };
         Expected {
             subject: subject.clone(),
             repository: repository.clone(),

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use countersign_common::{Algorithm, Digest, KeyId, Limits, Timestamp, predicate::PredicateType};
+use countersign_common::{
+    Algorithm, Digest, KeyId, Limits, Repository, Timestamp, predicate::PredicateType,
+};
 use countersign_trust_roots::{
     TimeRules,
     document::{
@@ -18,7 +20,6 @@ use super::{Fault, Finding, Reason, distinct};
 use crate::{
     Refusal,
     check::{attested::Attested, quorum::Quorum},
-    evidence::Evidence,
 };
 
 /// Whether enough of those who may sign have signed.
@@ -139,7 +140,7 @@ impl Authenticity {
         }
     }
 
-    pub(super) fn remarks(&self, evidence: &Evidence) -> Vec<Finding> {
+    pub(super) fn remarks(&self, repository: &Repository) -> Vec<Finding> {
         let Self::Signed {
             signatures,
             attestations,
@@ -155,7 +156,7 @@ impl Authenticity {
                     .iter()
                     .map(|attestation| &attestation.signature),
             )
-            .flat_map(|signature| signature.remarks(evidence))
+            .flat_map(|signature| signature.remarks(repository))
             .collect()
     }
 }
@@ -186,12 +187,12 @@ impl CountedSignature {
         }
     }
 
-    fn remarks(&self, evidence: &Evidence) -> Vec<Finding> {
+    fn remarks(&self, repository: &Repository) -> Vec<Finding> {
         use countersign_trust_roots::document::Refusal as Document;
         let mut remarks = Vec::new();
         if self.repository.is_none() {
             remarks.push(Document::RepositoryUnbound {
-                expected: evidence.image.repository().clone(),
+                expected: repository.clone(),
             });
         }
         if self.origin == SignatureOrigin::StandIn {

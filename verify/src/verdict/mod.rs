@@ -125,7 +125,8 @@ impl Verdict {
         let excepted = trusted.attested().excepted().iter();
         let excepted = excepted.chain(trusted.fresh().excepted());
         let excepted = excepted.map(|refusal| Finding::of(refusal));
-        remarks.splice(0..0, excepted.chain(authenticity.remarks(evidence)));
+        let repository = &trusted.whole().case().expected().repository;
+        remarks.splice(0..0, excepted.chain(authenticity.remarks(repository)));
         remarks.extend(refused_stamps(trusted));
         let remarks = distinct(remarks);
         Self {

@@ -53,7 +53,7 @@ pub fn lines(verdict: &Verdict) -> String {
     let mut lines = format!(
         "  integrity     {}\n  authenticity  {}\n  freshness     {}\n",
         integrity(verdict.integrity()),
-        authenticity(verdict.authenticity()),
+        authenticity(verdict),
         freshness(verdict),
     );
     if let Some(claim) = verdict.builder_claims() {
@@ -121,14 +121,17 @@ fn integrity(integrity: &Integrity) -> String {
     }
 }
 
-fn authenticity(authenticity: &Authenticity) -> String {
-    match authenticity {
+fn authenticity(verdict: &Verdict) -> String {
+    match verdict.authenticity() {
         Authenticity::Signed {
             threshold,
             signatures,
             attestations,
         } => {
-            let signers: Vec<_> = signatures.iter().map(signer).collect();
+            let asked = verdict.image().repository().to_string();
+            let signers: Vec<_> = (signatures.iter())
+                .map(|signature| signer(signature, &asked))
+                .collect();
             let attested: String = attestations.iter().map(attested).collect();
             format!(
                 "ok: signed by {} ({threshold} required){attested}",
@@ -208,17 +211,20 @@ fn codes(reasons: &[Reason]) -> String {
     codes.join(", ")
 }
 
-fn signer(signature: &CountedSignature) -> String {
+fn signer(signature: &CountedSignature, asked: &str) -> String {
     let mut text = format!(
         "{} (key {}…",
         Escaped(&signature.signer),
         signature.key_id.short()
     );
-    text.push_str(if signature.repository.is_some() {
-        ", for this repository"
-    } else {
-        ", for no repository in particular"
-    });
+    match &signature.repository {
+        None => text.push_str(", for no repository in particular"),
+        Some(named) if named == asked => text.push_str(", for this repository"),
+        // Of which this one is a mirror.
+        Some(named) => {
+            let _ = write!(text, ", for {}", Escaped(named));
+        }
+    }
     if signature.origin == SignatureOrigin::StandIn {
         text.push_str(", A DEMONSTRATION KEY");
     }

@@ -28,6 +28,9 @@ pub(crate) struct CaseDocument {
     pub(crate) about: String,
     /// What is asked about.
     pub(crate) image: String,
+    /// The repository that documents must name, if it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signed_repository: Option<String>,
     /// What each tag names, by the file of its manifest.
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) now: String,

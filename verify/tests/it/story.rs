@@ -12,7 +12,7 @@ use countersign_trust_roots::{
     Authorities,
     document::{StandIn, Unbound},
 };
-use countersign_verify::{Deadline, Demand, Level, Signers, Verdict, Verifier};
+use countersign_verify::{Deadline, Demand, Level, Naming, Signers, Verdict, Verifier};
 use serde_json::{Value, json};
 
 use crate::{
@@ -43,6 +43,7 @@ impl Story {
         let case = CaseDocument {
             about: about.to_owned(),
             image: IMAGE.to_owned(),
+            signed_repository: None,
             tags: BTreeMap::from([(IMAGE.to_owned(), "image.manifest.json".to_owned())]),
             now: "2026-11-24T10:00:00Z".to_owned(),
             trusted: Vec::new(),
@@ -279,6 +280,10 @@ impl Story {
         let demand = &self.case.demand;
         Verifier {
             authorities: Authorities::new(self.case.trusted.iter().map(authority)).unwrap(),
+            naming: match &self.case.signed_repository {
+                Some(name) => Naming::As(ImageRef::parse(name).unwrap().repository().clone()),
+                None => Naming::Asked,
+            },
             time: self.case.time_rules(&self.files),
             demand: Demand {
                 attestations: demand

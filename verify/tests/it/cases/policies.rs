@@ -3,7 +3,7 @@
 use super::{dated, publication, refused, release};
 use crate::{
     case::{CaseDocument, ExceptionDocument},
-    signing::{Key, Signing},
+    signing::{Key, REPOSITORY, Signing},
     story::Story,
     world::Fault,
 };
@@ -261,5 +261,74 @@ pub(super) fn exceptions_of_indexes() -> Vec<Story> {
             "image-too-new",
             UNTIL,
         ),
+    ]
+}
+
+/// A copy in another registry. What is signed names the place that it was copied from.
+pub(super) fn mirrors() -> Vec<Story> {
+    const MIRROR: &str = "mirror.corp.example/acme/shop/api";
+    let mirrored = |story: Story| {
+        story.with(|case| {
+            let image = format!("{MIRROR}:1.4.2");
+            case.tags = [(image.clone(), IMAGE.to_owned())].into();
+            case.image = image;
+            case.signed_repository = Some(REPOSITORY.to_owned());
+        })
+    };
+    let for_mirror = |signing: Signing| Signing {
+        repository: Some(MIRROR),
+        ..signing
+    };
+    let spdx = || Signing::attestation(Key::Release, "https://spdx.dev/Document").stamped([], []);
+    let attested = |story: Story| {
+        mirrored(story)
+            .signed(&release())
+            .with(|case| case.demand.attestations = vec!["spdx".to_owned()])
+    };
+    let signed = "verified--mirror-of-a-signed-image";
+    let published = "verified--mirror-of-a-published-image";
+    let with_attestation = "verified--mirror-of-an-attested-image";
+    vec![
+        mirrored(Story::new(
+            signed,
+            "The signature names the repository that it is a mirror of.",
+        ))
+        .signed(&release()),
+        mirrored(refused(
+            "mirror-signed-for-itself",
+            "The signature names the mirror.",
+            signed,
+        ))
+        .signed(&for_mirror(release())),
+        dated(mirrored(Story::new(
+            published,
+            "A mirror keeps the date of the publication.",
+        )))
+        .signed(&publication()),
+        dated(mirrored(refused(
+            "mirror-published-for-itself",
+            "The publication names the mirror.",
+            published,
+        )))
+        .signed(&for_mirror(publication())),
+        attested(Story::new(
+            with_attestation,
+            "The attestation names the original.",
+        ))
+        .signed(&spdx()),
+        attested(refused(
+            "mirror-attested-for-itself",
+            "The attestation names the mirror.",
+            with_attestation,
+        ))
+        .signed(&for_mirror(spdx())),
+        mirrored(Story::new(
+            "verified--mirror-of-an-image-signed-for-no-repository",
+            "What is to be signed again is the original.",
+        ))
+        .signed(&Signing {
+            repository: None,
+            ..release()
+        }),
     ]
 }
