@@ -61,6 +61,7 @@ pub(crate) fn all() -> Vec<Story> {
         extension(),
         scopes(),
         times(),
+        conformance(),
     ]
     .concat()
 }
@@ -716,4 +717,155 @@ pub(crate) fn chain_of(count: usize) -> Vec<Vec<u8>> {
     }
     assert_eq!(contents(files.last().unwrap()).version(), count as u64);
     files
+}
+
+/// What TUF's own suite of conformance tests asks of clients about roots, where the cases above do not.
+fn conformance() -> Vec<Story> {
+    let five: &[u8] = &[1, 2, 3, 4, 5];
+    let one_replaced: &[u8] = &[1, 2, 4, 5, 6];
+    let others: &[u8] = &[6, 7, 8, 9, 10];
+    let three_of_five = (five, 3, &[1, 3, 5][..]);
+    let raised = "trusted--threshold-raised";
+    let lowered = "trusted--threshold-lowered";
+    let in_steps = "trusted--one-of-five-replaced-in-steps";
+    vec![
+        rotation(
+            "trusted--one-of-one-replaced",
+            "One key alone, then another.",
+            &[(&[1], 1, &[1]), (&[2], 1, &[2, 1]), (&[2], 1, &[2])],
+        ),
+        rotation(
+            "trusted--strangers-signed-too",
+            "Signatures that nobody asked for.",
+            &[
+                (&[1], 1, &[3, 1, 4]),
+                (&[2], 1, &[3, 2, 1, 4]),
+                (&[2], 1, &[3, 2, 4]),
+            ],
+        ),
+        rotation(
+            "trusted--three-of-five-by-turns",
+            "Other three each time.",
+            &[
+                three_of_five,
+                (five, 3, &[1, 5, 2]),
+                (five, 3, &[1, 2, 4]),
+                (five, 3, &[1, 2, 4]),
+            ],
+        ),
+        rotation(
+            "trusted--one-of-five-replaced",
+            "Three who are in both versions.",
+            &[three_of_five, (one_replaced, 3, &[1, 5, 2])],
+        ),
+        rotation(
+            in_steps,
+            "Three of before and three of after, not the same.",
+            &[
+                three_of_five,
+                (one_replaced, 3, &[1, 3, 5, 6]),
+                (one_replaced, 3, &[1, 5, 6]),
+            ],
+        ),
+        rotation(
+            "trusted--all-of-five-replaced",
+            "Three of before and three of after, none in both.",
+            &[
+                three_of_five,
+                (others, 3, &[1, 3, 5, 6, 7, 8]),
+                (others, 3, &[6, 7, 8]),
+            ],
+        ),
+        rotation(
+            raised,
+            "One of three, then two.",
+            &[(&[1, 2, 3], 1, &[1]), (&[1, 2, 3], 2, &[1, 2])],
+        ),
+        rotation(
+            "trusted--threshold-raised-with-a-key",
+            "One of one, then two of two.",
+            &[(&[1], 1, &[1]), (&[1, 2], 2, &[1, 2])],
+        ),
+        rotation(
+            lowered,
+            "Two of three, then one.",
+            &[
+                (&[1, 2, 3], 2, &[1, 2]),
+                (&[1, 2, 3], 1, &[1, 2]),
+                (&[1, 2, 3], 1, &[1]),
+            ],
+        ),
+        rotation(
+            "refused--too-few-of-after",
+            "Three of before, two of after.",
+            &[three_of_five, (one_replaced, 3, &[1, 3, 5])],
+        )
+        .twin(in_steps),
+        rotation(
+            "refused--too-few-of-before",
+            "Two of before, three of after.",
+            &[three_of_five, (one_replaced, 3, &[1, 5, 6])],
+        )
+        .twin(in_steps),
+        rotation(
+            "refused--threshold-raised-and-not-met",
+            "Enough before, too few after.",
+            &[(&[1, 2, 3], 1, &[1]), (&[1, 2, 3], 2, &[2])],
+        )
+        .twin(raised),
+        rotation(
+            "refused--threshold-lowered-and-not-met-before",
+            "Enough after, too few before.",
+            &[(&[1, 2, 3], 2, &[1, 2]), (&[1, 2, 3], 1, &[1])],
+        )
+        .twin(lowered),
+        next(
+            "trusted--members-of-others",
+            "What TUF lets others add, signed with the rest.",
+            |signed| {
+                signed["x-other"] = json!("value");
+                signed["roles"]["root"]["x-other"] = json!({ "a": 1, "b": 2 });
+            },
+        ),
+        next(
+            "trusted--online-role-that-nobody-can-fill",
+            "A threshold that is not ours to meet.",
+            |signed| signed["roles"]["snapshot"]["threshold"] = json!(6),
+        ),
+        {
+            let versionless = edited(&first(), |signed| {
+                signed.as_object_mut().unwrap().remove("version");
+            });
+            story(
+                "refused--pinned-without-a-version",
+                "The pinned root lacks a member.",
+                vec![signed_value(&versionless, &[ALICE, BOB])],
+            )
+            .twin(PINNED)
+        },
+    ]
+}
+
+/// Versions, each with its root keys, its threshold, and who signed it.
+fn rotation(name: &str, about: &str, versions: &[(&[u8], usize, &[u8])]) -> Story {
+    let mut files: Vec<Vec<u8>> = Vec::new();
+    for (keys, threshold, signers) in versions {
+        let mut draft = files.last().map_or_else(first, |previous| after(previous));
+        let before = draft.contents(&Limits::TABLE).unwrap();
+        let before = &before.root_role().key_ids;
+        let wanted: Vec<String> = keys.iter().map(|key| id(*key)).collect();
+        for (number, _) in keys
+            .iter()
+            .zip(&wanted)
+            .filter(|(_, id)| !before.contains(id))
+        {
+            draft.add_root_key(&new_key(*number, "a person")).unwrap();
+        }
+        for gone in before.iter().filter(|id| !wanted.contains(id)) {
+            draft.remove_root_key(gone).unwrap();
+        }
+        draft.set_root_threshold(NonZeroUsize::new(*threshold).unwrap());
+        files.push(signed(&draft, signers));
+    }
+    story(name, about, files)
 }
