@@ -7,6 +7,7 @@ mod clients;
 mod cosign;
 mod docker_registry;
 mod libraries;
+mod python_tuf;
 
 use std::{env, path::PathBuf, process::Command};
 
