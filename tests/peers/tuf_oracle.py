@@ -4,7 +4,8 @@
     tuf_oracle.py write FOLDER RSA_KEY      a chain of three versions, with members of ours
     tuf_oracle.py next PREVIOUS NEXT KEY…   the version after PREVIOUS, signed by the keys in these files (PEM)
 
-Each prints JSON. Nothing is fetched, and no clock decides: what expired counts as good.
+Each prints JSON. The chains are followed by python-tuf's public client. Nothing is fetched, and no clock decides: what
+expired counts as good.
 """
 
 import json

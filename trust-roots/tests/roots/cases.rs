@@ -823,8 +823,9 @@ fn conformance() -> Vec<Story> {
             "trusted--members-of-others",
             "What TUF lets others add, signed with the rest.",
             |signed| {
-                signed["x-other"] = json!("value");
-                signed["roles"]["root"]["x-other"] = json!({ "a": 1, "b": 2 });
+                // These two change places where the order is that of UTF-16.
+                signed["x-other"] = json!({ "\u{1f5dd}": u64::MAX, "\u{ff5e}": i64::MIN });
+                signed["roles"]["root"]["x-other"] = json!({ "": "\0\u{7f}\u{2028}\\\"/\n" });
             },
         ),
         next(
