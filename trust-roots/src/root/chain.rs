@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, ops::Deref};
 
-use countersign_common::{Digest, KeyId, Limits, Signature, Timestamp};
+use countersign_common::{Algorithm, Digest, KeyId, Limits, PublicKey, Signature, Timestamp};
 use sigstore_tuf::{Metadata, Root, TrustedMetadataSet};
 
 use super::{Contents, Refusal, fault::Fault};
@@ -147,7 +147,7 @@ impl Candidate {
 
     /// Whether enough of those who may sign roots by `judge` have signed this one, counted by key material.
     fn signed_by(&self, judge: &Contents) -> Result<(), Refusal> {
-        let signers = signers(&self.metadata, judge)?;
+        let signers = signers(&self.metadata, judge);
         let threshold = judge.root_role().threshold;
         if signers.len() >= threshold {
             Ok(())
@@ -171,29 +171,19 @@ impl Candidate {
                 found,
                 threshold,
             },
-            sigstore_tuf::Error::DuplicateSignature { key_id, .. } => {
-                Refusal::SignedTwice { key: key_id }
-            }
             other => Fault::Tuf(other).into(),
         }
     }
 }
 
 /// The key material of those who may sign roots by `judge` and have signed this one.
-pub(super) fn signers(
-    metadata: &Metadata<Root>,
-    judge: &Contents,
-) -> Result<BTreeSet<KeyId>, Refusal> {
-    let mut seen = BTreeSet::new();
+pub(super) fn signers(metadata: &Metadata<Root>, judge: &Contents) -> BTreeSet<KeyId> {
     let mut signers = BTreeSet::new();
     for signature in metadata.signatures() {
         let id = &signature.keyid;
         // TUF has a place held for those who have not signed yet.
         if signature.sig.is_empty() || !judge.root_role().key_ids.contains(id) {
             continue;
-        }
-        if !seen.insert(id) {
-            return Err(Refusal::SignedTwice { key: id.clone() });
         }
         let declared = judge
             .keys
@@ -202,10 +192,21 @@ pub(super) fn signers(
         let (Some(key), Ok(bytes)) = (declared, hex::decode(&signature.sig)) else {
             continue;
         };
-        let signature = Signature::from(bytes);
-        if key.verify(metadata.signed_canonical(), &signature).is_ok() {
+        let is_signed = || {
+            key.verify(metadata.signed_canonical(), &Signature::from(bytes))
+                .is_ok()
+        };
+        if may_sign_roots(key) && is_signed() {
             signers.insert(key.id().clone());
         }
     }
-    Ok(signers)
+    signers
+}
+
+/// Whether TUF clients know how the key signs: RSA they know with PSS alone.
+pub(super) fn may_sign_roots(key: &PublicKey) -> bool {
+    !matches!(
+        key.algorithm(),
+        Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512
+    )
 }

@@ -13,6 +13,7 @@ use sigstore_tuf::Key;
 
 use super::{
     Draft, EditRefused, Fault, Statements,
+    chain::may_sign_roots,
     contents::{SCHEMES, online},
     document::{
         AuthorityDocument, CertChainDocument, CertificateDocument, ReasonDocument, RevokedDocument,
@@ -70,6 +71,11 @@ impl Draft {
 
     /// Lets a key sign roots. Its id.
     pub fn add_root_key(&mut self, key: &NewKey) -> Result<String, EditRefused> {
+        if !may_sign_roots(&key.public) {
+            return Err(EditRefused::RootAlgorithm {
+                algorithm: key.public.algorithm(),
+            });
+        }
         let id = self.declare(key)?;
         let mut ids = self.root_key_ids();
         if ids.contains(&id) {

@@ -56,6 +56,12 @@ pub enum EditRefused {
     /// Signatures of something else.
     #[error("the other draft is not a copy of this one: what is signed differs")]
     OtherDraft,
+    /// Other TUF clients would not count its signatures.
+    #[error("no root key can sign with `{algorithm}`: TUF knows RSA with PSS alone")]
+    RootAlgorithm {
+        /// How it signs.
+        algorithm: Algorithm,
+    },
     /// Patterns of several scopes.
     #[error("the patterns belong to several scopes")]
     SeveralScopes,
@@ -96,7 +102,7 @@ impl EditRefused {
 impl Explain for EditRefused {
     fn code(&self) -> Code {
         Code::new(match self {
-            Self::Algorithm { .. } => "algorithm-not-allowed",
+            Self::Algorithm { .. } | Self::RootAlgorithm { .. } => "algorithm-not-allowed",
             Self::Fault(fault) => return fault.code(),
             Self::Key(_) => "key-file-invalid",
             Self::KeyListed { .. } => "key-listed",
@@ -129,6 +135,9 @@ impl Explain for EditRefused {
             }
             Self::OtherDraft => {
                 "let everybody sign the same draft: send out this one again".to_owned()
+            }
+            Self::RootAlgorithm { .. } => {
+                "use an ECDSA key; or sign with the same key by `rsa-pss-sha256`".to_owned()
             }
             Self::SeveralScopes => "change one scope after the other".to_owned(),
             Self::SignatureInvalid { .. } => {

@@ -34,6 +34,9 @@ pub enum Fault {
     /// A TUF root of something else.
     #[error("it has no member `x-countersign`, so it says nothing about images")]
     ExtensionMissing,
+    /// A time that other clients read otherwise, or not at all.
+    #[error("its `expires` is not written as `YYYY-MM-DDTHH:MM:SSZ`")]
+    Expires,
     /// Something that this version does not know.
     #[error("it asks for what this version does not know: {}", Escaped(what))]
     Feature {
@@ -118,6 +121,15 @@ pub enum Fault {
         /// Which, from 1.
         number: usize,
     },
+    /// One signer counted twice.
+    #[error("key {} has signed it twice", Escaped(id))]
+    SignedTwice {
+        /// The key.
+        id: String,
+    },
+    /// Another TUF.
+    #[error("its `spec_version` is not 1 and one or two more numbers")]
+    Specification,
     /// Anybody would do.
     #[error("the threshold of role {} is 0", Escaped(role))]
     Threshold {

@@ -78,12 +78,6 @@ pub enum Refusal {
         /// The patterns that it has.
         scopes: Vec<Pattern>,
     },
-    /// One signer counted twice.
-    #[error("key {} has signed the root twice", Escaped(key))]
-    SignedTwice {
-        /// Its id.
-        key: String,
-    },
     /// Too few signers.
     #[error(
         "{found} of {threshold} required distinct root keys of version {by} signed root version {version}"
@@ -165,6 +159,8 @@ impl Explain for Fault {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Feature { .. } | Self::Schema { .. } => "root-schema-unsupported",
+            // One person is not two.
+            Self::SignedTwice { .. } => "threshold-not-met",
             Self::TooLarge { .. } | Self::TooMany { .. } => "too-large",
             _ => "malformed",
         })
@@ -177,6 +173,9 @@ impl Explain for Fault {
             }
             Self::TooLarge { .. } | Self::TooMany { .. } => {
                 "suspect the source of the root; a root is far smaller".to_owned()
+            }
+            Self::SignedTwice { .. } => {
+                "have the root signed anew, by each key once: `countersign trust sign`".to_owned()
             }
             _ => "get the root from its maintainers anew; make roots with `countersign trust`"
                 .to_owned(),
@@ -195,7 +194,7 @@ impl Explain for Refusal {
             Self::Renamed { .. } => "malformed",
             Self::ScopeAmbiguous { .. } => "scope-ambiguous",
             Self::ScopeNotGranted { .. } => "scope-not-granted",
-            Self::SignedTwice { .. } | Self::ThresholdNotMet { .. } => "threshold-not-met",
+            Self::ThresholdNotMet { .. } => "threshold-not-met",
             Self::TooMany { .. } => "root-too-many",
             Self::Unsafe { .. } => "root-lint",
             Self::VersionGap { .. } => "root-version-gap",
@@ -219,9 +218,6 @@ impl Explain for Refusal {
             }
             Self::ScopeNotGranted { .. } => {
                 "grant it in the root: `countersign trust set-scope --repository PATTERN`; or correct the policy".to_owned()
-            }
-            Self::SignedTwice { .. } => {
-                "have the root signed anew, by each key once: `countersign trust sign`".to_owned()
             }
             Self::ThresholdNotMet { by, .. } => format!(
                 "have more of the root keys of version {by} sign it: `countersign trust sign`"

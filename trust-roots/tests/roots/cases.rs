@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Story> {
         scopes(),
         times(),
         conformance(),
+        exactness(),
     ]
     .concat()
 }
@@ -844,6 +845,74 @@ fn conformance() -> Vec<Story> {
             )
             .twin(PINNED)
         },
+    ]
+}
+
+/// What TUF says exactly, and a lenient reader would take otherwise than other clients do.
+fn exactness() -> Vec<Story> {
+    let expires = |name: &str, about: &str, text: &'static str| {
+        next(name, about, |signed| signed["expires"] = json!(text))
+    };
+    let specification = |name: &str, about: &str, text: &'static str| {
+        next(name, about, |signed| signed["spec_version"] = json!(text))
+    };
+    let signed_twice = |name: &str, about: &str, by: u8, signatures: &[&str]| {
+        let file = signatures
+            .iter()
+            .fold(signed(&second(), &[ALICE, BOB]), |file, signature| {
+                with_signature(&file, by, signature)
+            });
+        story(name, about, vec![pinned(), file]).twin(ROTATED)
+    };
+    vec![
+        expires(
+            "refused--end-in-another-zone",
+            "The same moment in another zone.",
+            "2027-11-23T01:00:00+01:00",
+        ),
+        expires(
+            "refused--end-within-a-second",
+            "Half a second more.",
+            "2027-11-23T00:00:00.5Z",
+        ),
+        expires(
+            "refused--end-without-seconds",
+            "A time without seconds.",
+            "2027-11-23T00:00Z",
+        ),
+        expires(
+            "refused--end-with-more-behind",
+            "The name of a zone behind the time.",
+            "2027-11-23T00:00:00Z[UTC]",
+        ),
+        specification(
+            "refused--specification-of-one-number",
+            "A version of one number.",
+            "1",
+        ),
+        specification(
+            "refused--specification-with-text",
+            "A version with a letter.",
+            "1.0.x",
+        ),
+        signed_twice(
+            "refused--stranger-twice",
+            "One id twice, and it is a stranger's.",
+            REVIEW,
+            &["00", "01"],
+        ),
+        signed_twice(
+            "refused--place-held-and-signed",
+            "A place held for one who has signed.",
+            ALICE,
+            &[""],
+        ),
+        signed_twice(
+            "refused--place-held-twice",
+            "A place held twice.",
+            DAVE,
+            &["", ""],
+        ),
     ]
 }
 

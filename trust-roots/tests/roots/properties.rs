@@ -55,8 +55,8 @@ fn a_file_that_is_longer_than_any_is_refused_and_one_as_long_is_read() {
         file.resize(length, b' ');
         file
     };
-    assert!(Contents::read(&padded(512 << 10), &Limits::TABLE).is_ok());
-    let fault = Contents::read(&padded((512 << 10) + 1), &Limits::TABLE).unwrap_err();
+    assert!(Contents::read(&padded(512_000), &Limits::TABLE).is_ok());
+    let fault = Contents::read(&padded(512_001), &Limits::TABLE).unwrap_err();
     assert_eq!(fault.code(), Code::new("too-large"));
 }
 
