@@ -196,3 +196,58 @@ impl fmt::Display for Shown<'_> {
         write!(f, "{}", Escaped(&self.0.display().to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_trust_roots::State;
+
+    use super::*;
+
+    const HOSTILE: &str = "/state/\u{1b}[2J\r\nverified\u{202e}";
+
+    #[test]
+    fn every_error_is_a_sentence_with_a_remedy_and_shows_no_hostile_text() {
+        let path = PathBuf::from(HOSTILE);
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let mut errors = vec![
+            StateError::Corrupt {
+                path: path.clone(),
+                source: State::parse(b"{\"\\u001b[2J\":1}").unwrap_err(),
+            },
+            StateError::Homeless,
+            StateError::Locked {
+                path: path.clone(),
+                patience: Duration::from_secs(30),
+            },
+            StateError::unreadable(&path, denied()),
+            StateError::unwritable(&path, denied()),
+        ];
+        let distrust = [
+            Distrust::Foreign { owner: 1 },
+            Distrust::Link,
+            Distrust::Names { names: 2 },
+            Distrust::NoFile,
+            Distrust::NoFolder,
+            Distrust::Writable { mode: 0o777 },
+        ];
+        errors.extend(distrust.map(|reason| StateError::distrusted(&path, reason)));
+        for error in errors {
+            for text in [error.to_string(), error.remedy()] {
+                assert!(text.len() > 20 && !text.ends_with('.'), "{text}");
+                assert_eq!(text, Escaped(&text).to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_first_use_and_no_reason_to_try_again() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = StateError::unreadable(Path::new("/state/state.json"), denied);
+        assert_eq!(error.code(), Code::new("state-corrupt"));
+        assert_eq!(error.exit(), Exit::Refused);
+        assert_eq!(
+            error.to_string(),
+            "the state cannot be read: /state/state.json: permission denied"
+        );
+    }
+}

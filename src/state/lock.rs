@@ -21,7 +21,11 @@ const UNFINISHED: (&str, &str) = (".countersign-", ".tmp");
 
 /// The right to write in a folder, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "open is locked")] File);
+pub(super) struct Lock {
+    folder: PathBuf,
+    /// Locked as long as it is open.
+    _file: File,
+}
 
 impl Lock {
     /// Waits until no other process writes in this folder, which is made if it is not there.
@@ -35,7 +39,7 @@ impl Lock {
         let begin = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => break,
                 Err(TryLockError::WouldBlock) if begin.elapsed() < patience => thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => return Err(StateError::Locked { path, patience }),
                 Err(TryLockError::Error(source)) => {
@@ -43,21 +47,26 @@ impl Lock {
                 }
             }
         }
+        Ok(Self {
+            folder: folder.to_owned(),
+            _file: file,
+        })
     }
 
-    /// Replaces a file below the folder. Whenever this ends, by a power cut too, the file is the old or the new one.
-    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-        let folder = path.parent().unwrap_or(path);
+    /// Replaces a file of the folder. Whenever this ends, by a power cut too, the file is the old or the new one.
+    pub(super) fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), StateError> {
+        let path = self.folder.join(file);
+        let folder = path.parent().unwrap_or(&self.folder);
         let (begin, end) = UNFINISHED;
         let unfinished = folder.join(format!("{begin}{}{end}", process::id()));
         let replaced = remove_unfinished(folder)
             .and_then(|()| write_new(&unfinished, bytes))
-            .and_then(|()| fs::rename(&unfinished, path))
+            .and_then(|()| fs::rename(&unfinished, &path))
             .and_then(|()| sync_folder(folder));
         replaced.map_err(|source| {
             // On a full disk each run would leave one.
             let _ = fs::remove_file(&unfinished);
-            StateError::unwritable(path, source)
+            StateError::unwritable(&path, source)
         })
     }
 }

@@ -29,6 +29,12 @@ use crate::output::Stop;
 /// How long a writer waits for the others. Each takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The state's place in the folder.
+const STATE: &str = "state.json";
+
+/// The place of the roots in the folder.
+const ROOTS: &str = "roots";
+
 /// Bytes of the longest root.
 const ROOT_LIMIT: usize = 512 << 10;
 
@@ -67,17 +73,17 @@ impl Store {
         // Another writer may have been here in between.
         if let Some(next) = self.next(advance, system_now)? {
             let bytes = next.to_json();
-            let file = self.file();
             // What could not be read again would lock every later run out.
-            State::parse(&bytes).map_err(|corrupt| StateError::unwritable(&file, corrupt))?;
-            lock.replace(&file, &bytes)?;
+            State::parse(&bytes)
+                .map_err(|corrupt| StateError::unwritable(&self.file(), corrupt))?;
+            lock.replace(Path::new(STATE), &bytes)?;
         }
         Ok(())
     }
 
     /// The folder of a root's versions, each as `<version>.root.json`.
     pub(crate) fn root_folder(&self, name: &RootName) -> PathBuf {
-        self.folder.join("roots").join(name.as_str())
+        self.folder.join(ROOTS).join(name.as_str())
     }
 
     /// Keeps a verified root, so that the next run need not fetch it.
@@ -92,10 +98,10 @@ impl Store {
             return Ok(());
         }
         let lock = Lock::take(&self.folder, self.patience)?;
-        for folder in [self.folder.join("roots"), self.root_folder(name)] {
+        for folder in [self.folder.join(ROOTS), self.root_folder(name)] {
             owned::create_folder(&folder)?;
         }
-        Ok(lock.replace(&self.root_file(name, version), bytes)?)
+        Ok(lock.replace(&root_file(name, version), bytes)?)
     }
 
     /// A root that was kept, or may have been: whoever reads it verifies it as if it came from a stranger.
@@ -104,20 +110,16 @@ impl Store {
         name: &RootName,
         version: NonZeroU64,
     ) -> Result<Option<Vec<u8>>, Stop> {
-        let roots = self.folder.join("roots");
+        let roots = self.folder.join(ROOTS);
         for folder in [&self.folder, &roots, &self.root_folder(name)] {
             owned::check_folder(folder)?;
         }
-        let bytes = owned::read(&self.root_file(name, version), ROOT_LIMIT)?;
+        let bytes = owned::read(&self.folder.join(root_file(name, version)), ROOT_LIMIT)?;
         Ok(bytes.filter(|bytes| bytes.len() <= ROOT_LIMIT))
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.join("state.json")
-    }
-
-    fn root_file(&self, name: &RootName, version: NonZeroU64) -> PathBuf {
-        self.root_folder(name).join(format!("{version}.root.json"))
+        self.folder.join(STATE)
     }
 
     fn load(&self) -> Result<Option<State>, StateError> {
@@ -146,6 +148,12 @@ impl Store {
         let next = state.advanced(advance, system_now);
         Ok(Some(next).filter(|next| kept.as_ref() != Some(next)))
     }
+}
+
+/// A root's place in the folder.
+fn root_file(name: &RootName, version: NonZeroU64) -> PathBuf {
+    let folder = Path::new(ROOTS).join(name.as_str());
+    folder.join(format!("{version}.root.json"))
 }
 
 /// Where the user's programs keep what they remember, by the XDG base directory specification.

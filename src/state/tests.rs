@@ -331,7 +331,11 @@ fn a_damaged_root_is_replaced_and_a_long_one_is_none() {
     let longest = vec![b' '; ROOT_LIMIT];
     store.keep_root(&acme, seven, &longest).unwrap();
     assert_eq!(store.kept_root(&acme, seven).unwrap(), Some(longest));
-    fs::write(store.root_file(&acme, seven), vec![b' '; ROOT_LIMIT + 1]).unwrap();
+    fs::write(
+        store.folder.join(root_file(&acme, seven)),
+        vec![b' '; ROOT_LIMIT + 1],
+    )
+    .unwrap();
     assert_eq!(store.kept_root(&acme, seven).unwrap(), None);
     store.keep_root(&acme, seven, b"seven").unwrap();
     let kept = store.kept_root(&acme, seven).unwrap();

@@ -93,7 +93,9 @@ fn again(test: &str) -> Command {
 
 /// How many commits a process has made when it has ended, by itself or by a kill somewhere after one of them.
 fn watch(writer: u64, mut process: Child) -> u64 {
-    let mut kill_after = is_killed(writer).then(|| random(writer) % 5);
+    // Early in the crowd, where most wait for the lock, or late, where few are left and most hold it.
+    let last = if writer.is_multiple_of(8) { 5 } else { 50 };
+    let mut kill_after = is_killed(writer).then(|| random(writer) % last);
     let mut commits = 0;
     let lines = BufReader::new(process.stdout.take().unwrap()).lines();
     for line in lines {
@@ -185,15 +187,18 @@ fn fifty_processes_and_a_dozen_kills_leave_it_whole() {
             .spawn()
             .unwrap()
     };
+    let processes: Vec<_> = (0..WRITERS).map(|writer| (writer, start(writer))).collect();
     let ended = AtomicBool::new(false);
     let (commits, rises) = thread::scope(|scope| {
         let reader = scope.spawn(|| read_until(&ended, &store));
-        let processes: Vec<_> = (0..WRITERS).map(|writer| (writer, start(writer))).collect();
         let watchers: Vec<_> = processes
             .into_iter()
             .map(|(writer, process)| scope.spawn(move || watch(writer, process)))
             .collect();
-        let commits: Vec<_> = watchers.into_iter().map(|watcher| watcher.join()).collect();
+        let commits: Vec<_> = watchers
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
         ended.store(true, Ordering::Relaxed);
         let commits: Vec<_> = commits.into_iter().map(Result::unwrap).collect();
         (commits, reader.join().unwrap())
