@@ -7,7 +7,7 @@
 mod error;
 mod lock;
 mod owned;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::{

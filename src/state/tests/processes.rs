@@ -240,6 +240,21 @@ fn write_nothing(folder: &Path) {
     writeln!(io::stdout(), "\nsaid so").unwrap();
 }
 
+/// A test in a process whose files cannot grow by a byte.
+fn limited(prepare: &str, test: &str, store: &Store) -> std::process::Output {
+    let test = again(test);
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "{prepare}; ulimit -c 0; ulimit -f 0; exec \"$0\" \"$@\""
+        ))
+        .arg(test.get_program())
+        .args(test.get_args())
+        .env(FOLDER, &store.folder)
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was() {
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -247,19 +262,43 @@ fn a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was() {
     }
     let (_around, store) = fresh();
     store.commit(&floor(1_000), at(1_000)).unwrap();
-    let test = again("a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was");
     // Without the trap the limit would end the process, which a full disk does not.
-    let limited = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
-        .arg(test.get_program())
-        .args(test.get_args())
-        .env(FOLDER, &store.folder)
-        .output()
-        .unwrap();
+    let limited = limited(
+        "trap '' XFSZ",
+        "a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was",
+        &store,
+    );
     let said = String::from_utf8_lossy(&limited.stdout);
     assert!(limited.status.success(), "{said}");
     assert!(said.contains("said so"), "{said}");
     store.commit(&floor(2_000), at(2_000)).unwrap();
     let state = store.read().unwrap().unwrap();
     assert_eq!(state.time_floor(), Some(at(2_000)));
+}
+
+#[test]
+fn a_writer_that_is_killed_while_it_writes_leaves_the_old_state_and_a_free_lock() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return store(Path::new(&folder))
+            .commit(&floor(2_000), at(2_000))
+            .unwrap();
+    }
+    let (_around, mut store) = fresh();
+    store.patience = Duration::ZERO;
+    store.commit(&floor(1_000), at(1_000)).unwrap();
+    // The limit's signal comes with the first byte, when the lock is held and the new file is there.
+    let killed = limited(
+        ":",
+        "a_writer_that_is_killed_while_it_writes_leaves_the_old_state_and_a_free_lock",
+        &store,
+    );
+    assert!(killed.status.signal().is_some(), "{killed:?}");
+    let left = names(&store.folder);
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(left[0].starts_with(".countersign-"), "{left:?}");
+    let floor_of = |store: &Store| store.read().unwrap().unwrap().time_floor();
+    assert_eq!(floor_of(&store), Some(at(1_000)));
+    store.commit(&floor(2_000), at(2_000)).unwrap();
+    assert_eq!(floor_of(&store), Some(at(2_000)));
+    assert_eq!(names(&store.folder), ["state.json", "state.lock"]);
 }
