@@ -7,7 +7,8 @@
 mod error;
 mod lock;
 mod owned;
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;
 
 use std::{

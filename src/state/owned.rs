@@ -125,7 +125,8 @@ fn distrust(owner: u32, user: u32, mode: u32, names: u64) -> Option<Distrust> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
