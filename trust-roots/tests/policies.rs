@@ -20,7 +20,10 @@ use std::{
 
 use countersign_common::{Age, Code, Escaped, Explain, ImageRef, KeyId, Repository};
 use countersign_trust_roots::policy::{self, Policy, Position, Reason, Rule, exception};
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, RngSeed},
+};
 use serde::Deserialize;
 
 /// What is asked of a policy, beside what it says.
@@ -442,9 +445,6 @@ fn values_are_not_shown() {
         assert!(!said.contains("hunter2"), "{said}");
     }
     // Words and names are shown, to be found: but not for long, and not as they are.
-    let long = format!("\u{1b}]0;{}", "x".repeat(5_000));
-    let error = Policy::parse(&policy(&format!("\"{}\" = 1", long.escape_unicode())));
-    assert!(error.is_err());
     for line in [
         format!("\"\\u001b{}\" = 1", "x".repeat(5_000)),
         format!("superseded = \"\\u001b{}\"", "x".repeat(5_000)),
@@ -534,7 +534,19 @@ fn patterns() -> impl Strategy<Value = BTreeSet<String>> {
     prop::collection::btree_set(pattern, 1..8)
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 1_024,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(1_204),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn any_text_is_answered(text in nearly()) {
         match Policy::parse(&text) {

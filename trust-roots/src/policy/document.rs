@@ -108,7 +108,7 @@ pub(super) struct SignersDocument {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table", rename_all = "kebab-case")]
 pub(super) struct ExceptionDocument {
-    /// The image, with its digest.
+    /// The image, with its digest, by a name that `match` stands for.
     pub(super) image: Located<String>,
     /// The codes of the refusals that do not count.
     #[schemars(schema_with = "codes")]

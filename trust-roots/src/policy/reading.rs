@@ -36,26 +36,26 @@ const ATTESTATIONS: usize = 64;
 const REASON_BYTES: usize = 1_024;
 
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyInvalid> {
-    let source = Source(text);
+    let file = File(text);
     if text.len() > BYTES {
-        return Err(source.wrong(0..0, too_long("policy.toml", BYTES)));
+        return Err(file.wrong(0..0, too_long("policy.toml", BYTES)));
     }
-    let table = DeTable::parse(text).map_err(|error| source.refused(&error))?;
-    source.version(table.get_ref())?;
+    let table = DeTable::parse(text).map_err(|error| file.refused(&error))?;
+    file.version(table.get_ref())?;
     let document = PolicyDocument::deserialize(toml::Deserializer::from(table))
-        .map_err(|error| source.refused(&error))?;
-    let roots = source.roots(&document.roots)?;
-    let rules = source.rules(&document.policy, &roots)?;
+        .map_err(|error| file.refused(&error))?;
+    let roots = file.roots(&document.roots)?;
+    let rules = file.rules(&document.policy, &roots)?;
     Ok(Policy { roots, rules })
 }
 
 type Roots = BTreeMap<RootName, Arc<PinnedRoot>>;
 
-/// The text, in which every fault has a place.
+/// The file's text, in which every fault has a place.
 #[derive(Clone, Copy)]
-struct Source<'a>(&'a str);
+struct File<'a>(&'a str);
 
-impl Source<'_> {
+impl File<'_> {
     fn wrong(self, span: Range<usize>, reason: Reason) -> PolicyInvalid {
         PolicyInvalid {
             at: Position::of(self.0, span.start),
@@ -413,12 +413,12 @@ impl<T> Located<T> {
         self.0.get_ref()
     }
 
-    fn at(&self, source: Source<'_>) -> Position {
-        Position::of(source.0, self.0.span().start)
+    fn at(&self, file: File<'_>) -> Position {
+        Position::of(file.0, self.0.span().start)
     }
 
-    fn wrong(&self, source: Source<'_>, reason: Reason) -> PolicyInvalid {
-        source.wrong(self.0.span(), reason)
+    fn wrong(&self, file: File<'_>, reason: Reason) -> PolicyInvalid {
+        file.wrong(self.0.span(), reason)
     }
 }
 
