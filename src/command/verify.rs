@@ -9,7 +9,7 @@ use countersign_trust_roots::{
 };
 use countersign_verify::{
     DateDemand, Deadline, Demand, Level, Naming, Outcome, Signers, Verdict, Verifier,
-    verdict::{Finding, document::VerdictDocument, render},
+    verdict::{Basis, Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
 
@@ -105,6 +105,7 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
         time,
         demand,
         limits: Limits::TABLE,
+        basis: Basis::Keys,
     })
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, ImageRef, KeyId, Limits, Registry, Repository, Timestamp, manifest::Platform,
-    predicate::PredicateType, registry::Failure,
+    Descriptor, ImageRef, KeyId, Limits, PinnedImage, Registry, Repository, Timestamp,
+    manifest::Platform, predicate::PredicateType, registry::Failure,
 };
 use countersign_trust_roots::{
     Authorities, TimeRules,
@@ -18,6 +18,7 @@ use crate::{
     Artifact, Deadline, Evidence, Excepted, Level, Verdict,
     check::{self, freshness::DateDemand},
     collect::collect,
+    verdict::Basis,
 };
 
 /// Judges images: trusted keys, trusted time-stamp authorities, and what is demanded of an image.
@@ -35,6 +36,8 @@ pub struct Verifier {
     pub demand: Demand,
     /// Bounds on evidence.
     pub limits: Limits,
+    /// Where all of this comes from, for the verdict.
+    pub basis: Basis,
 }
 
 /// Which repository a document must be for.
@@ -117,16 +120,25 @@ impl Verifier {
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
-        let pinned = match deadline.within(registry.resolve(image)).await {
-            Some(Ok(pinned)) => pinned,
-            Some(Err(Failure::Error(error))) => return Verdict::undecided(image, now, &error),
-            Some(Err(Failure::Refusal(refusal))) => {
-                return Verdict::refused(image, now, &refusal.into());
-            }
-            None => return Verdict::undecided(image, now, &deadline.missed(image.repository())),
+        let unresolved = match deadline.within(registry.resolve(image)).await {
+            Some(Ok(pinned)) => return self.judge(pinned, registry, now, deadline).await,
+            Some(Err(Failure::Error(error))) => Verdict::undecided(image, now, &error),
+            Some(Err(Failure::Refusal(refusal))) => Verdict::refused(image, now, &refusal.into()),
+            None => Verdict::undecided(image, now, &deadline.missed(image.repository())),
         };
+        unresolved.based_on(self.basis.clone())
+    }
+
+    async fn judge(
+        &self,
+        pinned: PinnedImage,
+        registry: &dyn Registry,
+        now: Timestamp,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
+        let repository = pinned.repository().clone();
         let enough = |subjects: &[Descriptor], artifacts: &[Artifact]| {
-            check::is_enough(self, image.repository(), subjects, artifacts)
+            check::is_enough(self, &repository, subjects, artifacts)
         };
         let limits = Limits {
             bundle: self.blob_limit(),
@@ -146,7 +158,7 @@ impl Verifier {
 
     /// Judges what was collected. Total, deterministic, without I/O.
     pub fn check(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
-        check::check(self, evidence, now)
+        check::check(self, evidence, now).based_on(self.basis.clone())
     }
 
     /// How long a blob may be that vouches for an image.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Authenticity, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Occasion,
-    Outcome, Published, SignatureOrigin, Verdict,
+    Authenticity, Basis, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Mode,
+    Occasion, Outcome, PolicyBasis, Published, SignatureOrigin, Verdict,
 };
 use crate::Level;
 
@@ -35,6 +35,9 @@ pub struct VerdictDocument {
     /// How much is proven. Present only if the verdict is `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<LevelName>,
+    /// The rule of a policy that it was judged by; absent if it was judged by keys that were named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyDocument>,
     /// Whether the bytes are what their names say.
     integrity: IntegrityDocument,
     /// Whether enough of those who may sign have signed.
@@ -62,6 +65,29 @@ enum VerdictName {
 enum LevelName {
     Signed,
     Dated,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PolicyDocument {
+    /// The pattern of the rule.
+    #[serde(rename = "match")]
+    rule: String,
+    /// What the policy calls the trust root.
+    root: String,
+    /// The version of the trust root.
+    root_version: u64,
+    /// The pattern of the scope of the trust root.
+    scope: String,
+    /// Whether a refusal lets nothing run, or is only said.
+    mode: ModeName,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum ModeName {
+    Enforce,
+    Report,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -220,6 +246,10 @@ impl From<&Verdict> for VerdictDocument {
             as_of: verdict.occasion() == Occasion::AsOf,
             verdict: name,
             level,
+            policy: match verdict.basis() {
+                Basis::Keys => None,
+                Basis::Policy(policy) => Some(policy.as_ref().into()),
+            },
             integrity: verdict.integrity().into(),
             authenticity: verdict.authenticity().into(),
             freshness: FreshnessDocument::of(verdict),
@@ -230,6 +260,21 @@ impl From<&Verdict> for VerdictDocument {
                 .iter()
                 .map(FindingDocument::from)
                 .collect(),
+        }
+    }
+}
+
+impl From<&PolicyBasis> for PolicyDocument {
+    fn from(policy: &PolicyBasis) -> Self {
+        Self {
+            rule: Escaped(&policy.rule).to_string(),
+            root: Escaped(&policy.root).to_string(),
+            root_version: policy.root_version,
+            scope: Escaped(&policy.scope).to_string(),
+            mode: match policy.mode {
+                Mode::Enforce => ModeName::Enforce,
+                Mode::Report => ModeName::Report,
+            },
         }
     }
 }

@@ -39,9 +39,16 @@ impl Finding {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reason(Finding);
 
+impl Reason {
+    /// Of a policy or a trust root, which have refusals of their own.
+    pub(super) fn of(refusal: &dyn Explain) -> Self {
+        Self(Finding::of(refusal))
+    }
+}
+
 impl From<&Refusal> for Reason {
     fn from(refusal: &Refusal) -> Self {
-        Self(Finding::of(refusal))
+        Self::of(refusal)
     }
 }
 

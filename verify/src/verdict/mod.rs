@@ -4,17 +4,21 @@
 //! decided here that was not decided before.
 
 mod authenticity;
+mod basis;
 pub mod document;
 mod findings;
 mod freshness;
 pub mod render;
 
-use countersign_common::{Descriptor, Digest, ImageRef, Timestamp, manifest::Body, registry};
-use countersign_trust_roots::{TimeRules, document::Kind};
+use countersign_common::{
+    Descriptor, Digest, Explain, ImageRef, Timestamp, manifest::Body, registry,
+};
+use countersign_trust_roots::{TimeRules, document::Kind, time::Interval};
 
 pub(crate) use self::findings::{Findings, distinct};
 pub use self::{
     authenticity::{Authenticity, CountedAttestation, CountedSignature, SignatureOrigin},
+    basis::{Basis, Mode, PolicyBasis},
     findings::{Fault, Finding, Reason},
     freshness::{Freshness, Published},
 };
@@ -31,6 +35,7 @@ pub struct Verdict {
     digest: Option<Digest>,
     judged_at: Timestamp,
     occasion: Occasion,
+    basis: Basis,
     outcome: Outcome,
     integrity: Integrity,
     authenticity: Authenticity,
@@ -134,6 +139,7 @@ impl Verdict {
             digest: Some(trusted.whole().manifest().digest().clone()),
             judged_at,
             occasion: Occasion::Now,
+            basis: Basis::Keys,
             outcome: Outcome::Verified(trusted.fresh().level()),
             integrity: Integrity::of(evidence),
             authenticity,
@@ -160,6 +166,7 @@ impl Verdict {
             digest: Some(first.unwrap_or_else(|| evidence.image.digest().clone())),
             judged_at,
             occasion: Occasion::Now,
+            basis: Basis::Keys,
             outcome,
             integrity: parts.integrity,
             authenticity: parts.authenticity,
@@ -191,6 +198,17 @@ impl Verdict {
         )
     }
 
+    /// The verdict on an image about which nothing was asked: whom to trust, or what to demand of it, is refused.
+    pub fn unjudged<'r>(
+        image: &ImageRef,
+        judged_at: Timestamp,
+        reasons: impl IntoIterator<Item = &'r dyn Explain>,
+    ) -> Self {
+        let reasons = distinct(reasons.into_iter().map(Reason::of));
+        let outcome = Outcome::Refused(reasons);
+        Self::without_evidence(image, judged_at, outcome, Integrity::NotJudged)
+    }
+
     fn without_evidence(
         image: &ImageRef,
         judged_at: Timestamp,
@@ -202,6 +220,7 @@ impl Verdict {
             digest: image.digest().cloned(),
             judged_at,
             occasion: Occasion::Now,
+            basis: Basis::Keys,
             outcome,
             integrity,
             authenticity: Authenticity::NotJudged,
@@ -218,6 +237,17 @@ impl Verdict {
             occasion: Occasion::AsOf,
             ..self
         }
+    }
+
+    /// Says what it rests on, if not on keys that were named by hand.
+    #[must_use]
+    pub fn based_on(self, basis: Basis) -> Self {
+        Self { basis, ..self }
+    }
+
+    /// What it rests on.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     /// What the time of the judgement was.
@@ -268,6 +298,27 @@ impl Verdict {
     /// When it was judged.
     pub fn judged_at(&self) -> Timestamp {
         self.judged_at
+    }
+
+    /// The latest moment of which stamps prove that it is past, if the verdict is positive and of now. No clock that is true
+    /// is before it.
+    pub fn proven_not_before(&self) -> Option<Timestamp> {
+        let (Outcome::Verified(_), Occasion::Now) = (&self.outcome, self.occasion) else {
+            return None;
+        };
+        let attested = match &self.authenticity {
+            Authenticity::Signed { attestations, .. } => attestations.as_slice(),
+            _ => &[],
+        };
+        let attested = attested
+            .iter()
+            .filter_map(|attestation| attestation.interval);
+        let published = self
+            .freshness
+            .published()
+            .map(|published| published.interval);
+        let proven = attested.chain(published);
+        proven.map(Interval::not_before).max()
     }
 
     /// The one reference that may be used after a positive verdict: by digest, so that nothing moves in between. A verdict as

@@ -10,8 +10,8 @@ use std::{
 use countersign_common::{Age, Escaped, Timestamp};
 
 use super::{
-    Authenticity, CountedAttestation, CountedSignature, Fault, Finding, Freshness, Integrity,
-    Occasion, Outcome, Published, Reason, SignatureOrigin, Verdict,
+    Authenticity, Basis, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
+    Integrity, Mode, Occasion, Outcome, Published, Reason, SignatureOrigin, Verdict,
 };
 
 /// Findings shown; a registry full of junk must not flood a log.
@@ -42,13 +42,19 @@ impl Verdict {
             Outcome::Verified(level) => {
                 format!("verified: {image} (level `{}`){as_of}", level.name())
             }
-            Outcome::Refused(_) => format!("refused: {image}{as_of}"),
+            Outcome::Refused(_) => {
+                let only = match self.basis().mode() {
+                    Mode::Enforce => "",
+                    Mode::Report => ", reported only",
+                };
+                format!("refused{only}: {image}{as_of}")
+            }
             Outcome::Undecided(_) => format!("undecided: {image}{as_of}"),
         }
     }
 }
 
-/// The three lines, and what may be run.
+/// The three lines, what they rest on, and what may be run.
 pub fn lines(verdict: &Verdict) -> String {
     let mut lines = format!(
         "  integrity     {}\n  authenticity  {}\n  freshness     {}\n",
@@ -56,6 +62,16 @@ pub fn lines(verdict: &Verdict) -> String {
         authenticity(verdict),
         freshness(verdict),
     );
+    if let Basis::Policy(policy) = verdict.basis() {
+        let _ = writeln!(
+            lines,
+            "  policy        {} (root {} version {}, scope {})",
+            Escaped(&policy.rule),
+            Escaped(&policy.root),
+            policy.root_version,
+            Escaped(&policy.scope)
+        );
+    }
     if let Some(claim) = verdict.builder_claims() {
         let _ = writeln!(
             lines,

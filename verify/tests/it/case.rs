@@ -15,7 +15,10 @@ use countersign_trust_roots::{
     Authority, Revocation, Role, Term, TimeAuthority, TimeRules,
     time::{Standing, Window},
 };
-use countersign_verify::{DateDemand, Exceptable, Excepted};
+use countersign_verify::{
+    DateDemand, Exceptable, Excepted,
+    verdict::{Basis, Mode, PolicyBasis},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::world::Fault;
@@ -31,6 +34,9 @@ pub(crate) struct CaseDocument {
     /// The repository that documents must name, if it is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) signed_repository: Option<String>,
+    /// The rule that it is judged by, if it is one of a policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<PolicyDocument>,
     /// What each tag names, by the file of its manifest.
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) now: String,
@@ -103,6 +109,39 @@ impl CaseDocument {
             .map_or(TimeRules::MAX_INTERVAL, Duration::from_secs);
         let threshold = self.time_threshold.unwrap_or(NonZeroUsize::MIN);
         TimeRules::new(authorities, threshold, max_interval).unwrap()
+    }
+}
+
+/// What the verdict says of the policy.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct PolicyDocument {
+    pub(crate) rule: String,
+    pub(crate) root: String,
+    pub(crate) root_version: u64,
+    pub(crate) scope: String,
+    pub(crate) mode: ModeName,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ModeName {
+    Enforce,
+    Report,
+}
+
+impl PolicyDocument {
+    pub(crate) fn basis(&self) -> Basis {
+        Basis::Policy(Box::new(PolicyBasis {
+            rule: self.rule.clone(),
+            root: self.root.clone(),
+            root_version: self.root_version,
+            scope: self.scope.clone(),
+            mode: match self.mode {
+                ModeName::Enforce => Mode::Enforce,
+                ModeName::Report => Mode::Report,
+            },
+        }))
     }
 }
 

@@ -29,4 +29,5 @@ mod signing;
 mod stamping;
 mod story;
 mod terms;
+mod verdicts;
 mod world;

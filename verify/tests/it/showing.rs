@@ -4,6 +4,7 @@ use countersign_verify::verdict::render;
 use serde_json::Value;
 
 use crate::{
+    case::{ModeName, PolicyDocument},
     fixtures::{all, document},
     signing::{Key, Signing},
     story::Story,
@@ -75,7 +76,17 @@ fn no_text_from_outside_moves_a_cursor_or_forges_a_line() {
     let threshold = hostile()
         .trusting(Key::Review)
         .with(|case| case.demand.threshold = 2.try_into().unwrap());
-    for story in [hostile(), demanding, threshold].into_iter().chain(all()) {
+    let policed = hostile().with(|case| {
+        case.policy = Some(PolicyDocument {
+            rule: HOSTILE.to_owned(),
+            root: HOSTILE.to_owned(),
+            root_version: 1,
+            scope: HOSTILE.to_owned(),
+            mode: ModeName::Report,
+        });
+    });
+    let hostile = [hostile(), demanding, threshold, policed];
+    for story in hostile.into_iter().chain(all()) {
         let verdict = story.verify();
         let text = verdict.to_string();
         assert_harmless(&text);
@@ -118,7 +129,7 @@ fn only_what_was_verified_may_be_run() {
 }
 
 #[test]
-fn the_lines_for_people_are_four_or_five_and_say_all_three_judgements() {
+fn the_lines_for_people_are_few_and_say_all_three_judgements() {
     for story in all() {
         let verdict = story.verify();
         let lines = render::lines(&verdict);
@@ -132,7 +143,7 @@ fn the_lines_for_people_are_four_or_five_and_say_all_three_judgements() {
         }
         assert_eq!(
             lines.lines().count(),
-            3 + usize::from(verdict.pinned().is_some())
+            3 + usize::from(verdict.pinned().is_some()) + usize::from(story.case.policy.is_some())
         );
     }
 }

@@ -12,13 +12,15 @@ use countersign_trust_roots::{
     Authorities,
     document::{StandIn, Unbound},
 };
-use countersign_verify::{Deadline, Demand, Level, Naming, Signers, Verdict, Verifier};
+use countersign_verify::{
+    Deadline, Demand, Level, Naming, Signers, Verdict, Verifier, verdict::Basis,
+};
 use serde_json::{Value, json};
 
 use crate::{
     case::{
-        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, RoleName, TermDocument,
-        TimeAuthorityDocument,
+        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, PolicyDocument,
+        RoleName, TermDocument, TimeAuthorityDocument,
     },
     signing::{Key, REPOSITORY, Signing, pretty},
     stamping::Tsa,
@@ -44,6 +46,7 @@ impl Story {
             about: about.to_owned(),
             image: IMAGE.to_owned(),
             signed_repository: None,
+            policy: None,
             tags: BTreeMap::from([(IMAGE.to_owned(), "image.manifest.json".to_owned())]),
             now: "2026-11-24T10:00:00Z".to_owned(),
             trusted: Vec::new(),
@@ -316,6 +319,7 @@ impl Story {
                 },
             },
             limits: self.limits(),
+            basis: (self.case.policy.as_ref()).map_or(Basis::Keys, PolicyDocument::basis),
         }
     }
 

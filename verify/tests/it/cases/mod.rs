@@ -70,6 +70,7 @@ pub(crate) fn all() -> Vec<Story> {
         keys::misused(),
         keys::attested(),
         keys::several(),
+        policies::modes(),
         policies::mirrors(),
         policies::signers(),
         policies::exceptions(),

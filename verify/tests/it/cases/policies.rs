@@ -2,7 +2,11 @@
 
 use super::{dated, publication, refused, release};
 use crate::{
-    case::{CaseDocument, ExceptionDocument},
+    case::{
+        CaseDocument, ExceptionDocument,
+        ModeName::{Enforce, Report},
+        PolicyDocument,
+    },
     signing::{Key, REPOSITORY, Signing},
     story::Story,
     world::Fault,
@@ -329,6 +333,58 @@ pub(super) fn mirrors() -> Vec<Story> {
         .signed(&Signing {
             repository: None,
             ..release()
+        }),
+    ]
+}
+
+/// What the verdict rests on is said, whatever it is.
+pub(super) fn modes() -> Vec<Story> {
+    let by_policy = |story: Story, mode| {
+        story.with(|case| {
+            case.policy = Some(PolicyDocument {
+                rule: "registry.example/shop/**".to_owned(),
+                root: "acme".to_owned(),
+                root_version: 7,
+                scope: "registry.example/**".to_owned(),
+                mode,
+            });
+        })
+    };
+    let verified = "verified--by-a-policy";
+    let unknown = |story: Story| story.with(|case| case.tags.clear());
+    vec![
+        by_policy(
+            Story::new(verified, "It is as the policy demands."),
+            Enforce,
+        )
+        .signed(&release()),
+        by_policy(refused("by-a-policy", "Nobody signed.", verified), Enforce),
+        by_policy(
+            refused("by-a-policy-that-only-reports", "Nobody signed.", verified),
+            Report,
+        ),
+        by_policy(
+            Story::new(
+                "verified--by-a-policy-that-only-reports",
+                "It is as the policy demands.",
+            ),
+            Report,
+        )
+        .signed(&release()),
+        unknown(by_policy(
+            refused("no-such-tag-by-a-policy", "Nothing has the name.", verified),
+            Enforce,
+        )),
+        by_policy(
+            Story::new(
+                "undecided--by-a-policy-that-only-reports",
+                "Nothing was found out.",
+            )
+            .twin(verified),
+            Report,
+        )
+        .with(|case| {
+            case.faults.insert("resolve".to_owned(), Fault::Throttled);
         }),
     ]
 }
