@@ -73,11 +73,90 @@ pub(crate) enum Command {
     Attest(Attest),
     Verify(Verify),
     #[command(subcommand)]
+    Policy(Policy),
+    #[command(subcommand)]
     Key(Key),
     Demo(Demo),
     StandIn(StandIn),
     Completions(Completions),
     Man(Man),
+}
+
+/// By which policy images are judged, and what is remembered of that.
+#[derive(Args, Debug)]
+pub(crate) struct Governed {
+    /// Judge by this policy; else by `policy.toml` beside the configuration file, if it is there
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Folder of what is remembered: newest roots, and the time; else `countersign` in `$XDG_STATE_HOME` (or `~/.local/state`)
+    #[arg(long, value_name = "FOLDER", env = "COUNTERSIGN_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Check policies, and see what they would do
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    Check(PolicyCheck),
+    Test(PolicyTest),
+    Explain(PolicyExplain),
+}
+
+/// Check a policy: that it is understood, and that its trust roots can be followed and grant what it counts on
+#[derive(Args, Debug)]
+pub(crate) struct PolicyCheck {
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Look at the file alone, and at no trust root
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The most time to spend on one trust root, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Say what a policy would do with images, without effect: nothing is remembered, and the exit code is that of `verify`
+#[derive(Args, Debug)]
+pub(crate) struct PolicyTest {
+    /// Images: host/path:tag or host/path@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Judge as of this time instead of now
+    #[arg(long, value_name = "TIME", value_parser = time::moment)]
+    pub(crate) at: Option<Timestamp>,
+    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
+    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
+    pub(crate) accept_stand_in: bool,
+    /// The most time to spend on one image, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Say step by step which rule, which trust root, which scope and which keys decide about an image. The image is not fetched
+#[derive(Args, Debug)]
+pub(crate) struct PolicyExplain {
+    /// The image: host/path, with a tag or a digest if you like
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Explain as of this time instead of now
+    #[arg(long, value_name = "TIME", value_parser = time::moment)]
+    pub(crate) at: Option<Timestamp>,
+    /// The most time to spend on its trust root, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 /// How registries are reached.
@@ -203,23 +282,33 @@ pub(crate) struct Attest {
 
 /// Verify images: integrity, authenticity, and how much of freshness is proven
 ///
-/// Only signatures of the image count, by the keys given here; an attestation is no signature. What cannot be found out
-/// is an error (exit 3), never "unsigned" and never "fine".
+/// Who may sign is for a policy and its trust root to say; `--key` names keys by hand, for a quick look. Only signatures of
+/// the image count; an attestation is no signature. What else is demanded here is demanded besides. What cannot be found
+/// out is an error (exit 3), never "unsigned" and never "fine".
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 verified · 1 refused · 2 usage or configuration · 3 could not decide · 70 \
 internal. With several images the worst wins: 70, 1, 3, 0"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that can be typed"
+)]
 pub(crate) struct Verify {
     /// Images: host/path:tag or host/path@sha256:…
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// Trusted key: a public key file (PEM), or a KMS key as in `sign`; repeatable
+    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable
     #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
     pub(crate) keys: Vec<String>,
     /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
     pub(crate) algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Begin to remember: make the state, where there is none
+    #[arg(long, conflicts_with = "at")]
+    pub(crate) init_state: bool,
     /// How many distinct keys must have signed the image; 1 unless it is given
     #[arg(long, value_name = "N", env = "COUNTERSIGN_THRESHOLD")]
     pub(crate) threshold: Option<NonZeroUsize>,

@@ -18,6 +18,8 @@ use url::Url;
 
 use crate::{arguments::Require, exit::Exit, files, output::Stop, time};
 
+/// The policy, beside it.
+const POLICY: &str = "policy.toml";
 /// Where it is below a folder of configurations.
 const PLACE: &str = "countersign/config.toml";
 
@@ -29,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) network: NetworkConfig,
     pub(crate) authorities: Vec<TsaConfig>,
     folder: PathBuf,
+    /// The file, if there is one.
+    file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -142,7 +146,20 @@ impl Config {
             network: document.network,
             authorities: document.tsa,
             folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+            file: Some(path.to_owned()),
         })
+    }
+
+    /// The policy beside the file, or in the places of the user and the machine if there is no file.
+    pub(crate) fn policy_path(&self) -> Option<PathBuf> {
+        let beside = |place: &Path| place.parent().map(|folder| folder.join(POLICY));
+        let places = match &self.file {
+            Some(file) => vec![file.clone()],
+            None => places(),
+        };
+        let mut policies = places.iter().filter_map(|place| beside(place));
+        // What cannot be looked at is there, and reading it says why.
+        policies.find(|path| !matches!(path.try_exists(), Ok(false)))
     }
 
     /// A path of the file, from the file's own folder.

@@ -10,16 +10,14 @@ mod command;
 mod config;
 mod exit;
 mod files;
+mod judge;
 mod keys;
 mod log;
 mod network;
 mod output;
 mod progress;
+mod roots;
 mod stamps;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no command remembers anything yet")
-)]
 mod state;
 mod time;
 
@@ -75,6 +73,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
         Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
         Command::Attest(attest) => network::block_on(command::attest::run(attest, common, now)),
         Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
+        Command::Policy(policy) => network::block_on(command::policy::run(policy, common, now)),
         Command::Key(key) => command::key::run(key, common),
         Command::Demo(_) => network::block_on(command::demo::run(common)),
         Command::StandIn(stand_in) => command::stand_in::run(stand_in, common),

@@ -4,6 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read},
+    num::NonZeroU64,
     path::PathBuf,
     time::Duration,
 };
@@ -14,7 +15,7 @@ use countersign_common::{
 };
 use countersign_registry::Client;
 use countersign_trust_roots::{
-    TrustRoot,
+    RootName, TrustRoot,
     policy::{self, PinnedRoot},
     root::{ArtifactSource, FollowError, Followed, Refusal, follow},
     state::{RootMemory, RootRegression, State},
@@ -93,19 +94,17 @@ pub(crate) async fn open(
     means: &Means<'_>,
     (system, now): (Timestamp, Timestamp),
 ) -> Result<Opened, RootError> {
-    let name = pinned.name.as_str();
-    let remembered = means
-        .memory
-        .and_then(|(_, state)| state.roots().get(name).cloned());
-    let is_due = remembered
-        .as_ref()
-        .is_none_or(|memory| system.since(memory.probed) >= PROBED_FOR || memory.probed > system);
+    let name = &pinned.name;
+    let remembered = means.memory.and_then(|(_, state)| state.root(name));
+    let is_due = remembered.is_none_or(|memory| {
+        system.since(memory.probed()) >= PROBED_FOR || memory.probed() > system
+    });
     let mut followed = fetch(pinned, means, is_due).await;
     // Without the network only the kept files may be too old, or gone.
     let is_behind = |followed: &Result<Followed, FollowError>| match followed {
-        Ok(followed) => remembered
-            .as_ref()
-            .is_some_and(|memory| followed.chain.newest().version() < memory.version),
+        Ok(followed) => {
+            remembered.is_some_and(|memory| followed.chain.newest().number() < memory.version())
+        }
         Err(_) => true,
     };
     let mut was_probed = is_due;
@@ -114,22 +113,18 @@ pub(crate) async fn open(
         was_probed = true;
     }
     let followed = followed.map_err(RootError::Follow)?;
-    let (version, sha256) = (followed.chain.newest().version(), followed.chain.sha256().clone());
+    let version = followed.chain.newest().number();
     if let Some((store, state)) = means.memory {
         state
-            .check_root(name, version, &sha256)
+            .check_root(name, version, followed.chain.sha256())
             .map_err(RootError::Regression)?;
         keep(store, name, &followed);
     }
-    let probed = match &remembered {
-        Some(memory) if !was_probed => memory.probed,
+    let probed = match remembered {
+        Some(memory) if !was_probed => memory.probed(),
         _ => system,
     };
-    let memory = RootMemory {
-        version,
-        sha256,
-        probed,
-    };
+    let memory = RootMemory::new(version, followed.chain.bytes(), probed);
     Ok(Opened {
         root: followed.chain.in_force(now).map_err(RootError::Refused)?,
         memory,
@@ -138,9 +133,10 @@ pub(crate) async fn open(
 }
 
 /// A cache that cannot be written costs requests, and nothing else.
-fn keep(store: &Store, name: &str, followed: &Followed) {
+fn keep(store: &Store, name: &RootName, followed: &Followed) {
     for (version, file) in &followed.files {
-        if let Err(stop) = store.keep_root(name, *version, file) {
+        let kept = NonZeroU64::new(*version).map(|version| store.keep_root(name, version, file));
+        if let Some(Err(stop)) = kept {
             tracing::debug!(?stop, "a version of the root {name} is not kept");
             return;
         }
@@ -154,7 +150,7 @@ async fn fetch(
 ) -> Result<Followed, FollowError> {
     let kept = means
         .memory
-        .map(|(store, _)| Folder(store.root_folder(pinned.name.as_str())));
+        .map(|(store, _)| Folder(store.root_folder(&pinned.name)));
     let sources: Vec<Box<dyn RootSource + '_>> = pinned
         .sources
         .iter()
@@ -169,9 +165,11 @@ async fn fetch(
 fn adapter<'a>(source: &policy::RootSource, means: &Means<'a>) -> Box<dyn RootSource + 'a> {
     match source {
         policy::RootSource::Folder(path) => Box::new(Folder(path.clone())),
-        policy::RootSource::Https(url) => {
-            Box::new(means.client.root_files(url.clone(), means.timeout.min(TIMEOUT)))
-        }
+        policy::RootSource::Https(url) => Box::new(
+            means
+                .client
+                .root_files(url.clone(), means.timeout.min(TIMEOUT)),
+        ),
         policy::RootSource::Oci(repository) => Box::new(ArtifactSource {
             repository: repository.clone(),
             registry: means.client,

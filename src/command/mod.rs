@@ -3,6 +3,7 @@
 pub(crate) mod attest;
 pub(crate) mod demo;
 pub(crate) mod key;
+pub(crate) mod policy;
 pub(crate) mod shell;
 pub(crate) mod sign;
 mod signing;

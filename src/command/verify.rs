@@ -3,13 +3,15 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp};
+use countersign_registry::Client;
 use countersign_trust_roots::{
     Authorities,
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    DateDemand, Deadline, Demand, Level, Naming, Outcome, Signers, Verdict, Verifier,
-    verdict::{Basis, Finding, document::VerdictDocument, render},
+    Asked, Basis, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Signers, Verdict,
+    Verifier,
+    verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
 
@@ -17,6 +19,7 @@ use crate::{
     arguments::{Common, Output, Require, Verify},
     config::Config,
     exit::Exit,
+    judge::{self, Begin, Court, Judge, Needed, Summons, When},
     keys, network,
     output::{self, Stop},
     progress::Progress,
@@ -29,31 +32,103 @@ const PARALLEL: usize = 8;
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
     let config = Config::read(common.config.as_deref())?;
-    let verifier = verifier(arguments, &config).await?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
-    let progress = Progress::of(images.len(), common);
-    let judge = async |image: &ImageRef| {
-        let elapsed = tokio::time::sleep(Duration::from_secs(arguments.timeout));
-        let deadline = Deadline::new(Box::pin(elapsed), arguments.timeout);
-        let when = arguments.dates.at.unwrap_or(now);
-        let verdict = verifier.verify(image, &registry, when, &deadline).await;
-        progress.step();
-        match arguments.dates.at {
-            Some(_) => verdict.as_of(),
-            None => verdict,
-        }
+    let judge = judge(arguments, &images, &config, (&registry, now)).await?;
+    let when = arguments.dates.at.map_or(When::Now, When::AsOf);
+    let bounds = (arguments.timeout, common);
+    let verdicts = judged(&judge, &images, (&registry, bounds), (when, now)).await;
+    let remembered = match when {
+        When::Now => judge.remember(&verdicts),
+        When::AsOf(_) => Ok(()),
     };
-    let verdicts: Vec<Verdict> = stream::iter(&images)
-        .map(judge)
-        .buffered(PARALLEL)
-        .collect()
-        .await;
-    drop(progress);
-    show(&verdicts, arguments, common)?;
-    Ok(verdicts.iter().map(exit).max().unwrap_or(Exit::Internal))
+    if arguments.pin {
+        // What was seen and could not be kept may be rolled back the next time.
+        remembered?;
+        return pinned(&verdicts);
+    }
+    show(&verdicts, common)?;
+    remembered.map(|()| worst(&verdicts))
 }
 
-async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop> {
+/// Each image, a few at a time, each within its time.
+pub(super) async fn judged(
+    judge: &Judge,
+    images: &[ImageRef],
+    (registry, (timeout, common)): (&Client, (u64, &Common)),
+    (when, now): (When, Timestamp),
+) -> Vec<Verdict> {
+    let progress = Progress::of(images.len(), common);
+    let one = async |image: &ImageRef| {
+        let elapsed = tokio::time::sleep(Duration::from_secs(timeout));
+        let deadline = Deadline::new(Box::pin(elapsed), timeout);
+        let time = match when {
+            When::AsOf(time) => time,
+            When::Now => now,
+        };
+        let verdict = judge.verify(image, registry, time, &deadline).await;
+        progress.step();
+        match when {
+            When::AsOf(_) => verdict.as_of(),
+            When::Now => verdict,
+        }
+    };
+    stream::iter(images)
+        .map(one)
+        .buffered(PARALLEL)
+        .collect()
+        .await
+}
+
+/// Who judges: keys that are named here, or else a policy, or else the keys of the configuration.
+async fn judge(
+    arguments: &Verify,
+    images: &[ImageRef],
+    config: &Config,
+    (client, system): (&Client, Timestamp),
+) -> Result<Judge, Stop> {
+    let policy = judge::policy(&arguments.governed, config)?;
+    let asked = asked(arguments, config)?;
+    match policy {
+        Some(file) if arguments.keys.is_empty() => {
+            if !arguments.dates.tsa_chains.is_empty() || arguments.algorithm.is_some() {
+                tracing::warn!(
+                    "whom to believe about time, and how keys sign, is for the trust root to say: `--tsa-chain` and `--algorithm` are not used"
+                );
+            }
+            let summons = Summons {
+                client,
+                timeout: arguments.timeout,
+                state_dir: arguments.governed.state_dir.as_deref(),
+                begin: if arguments.init_state {
+                    Begin::Now
+                } else {
+                    Begin::Not
+                },
+                when: arguments.dates.at.map_or(When::Now, When::AsOf),
+                system,
+            };
+            let court = Court::convene(file.policy, Needed::For(images), asked, summons).await?;
+            return Ok(Judge::Policy(Box::new(court)));
+        }
+        Some(_) if arguments.governed.policy.is_some() => {
+            return Err(Stop::new(Exit::Usage, &Contradiction::KeyAndPolicy));
+        }
+        Some(file) => tracing::warn!(
+            "keys are named by hand: the policy {} is not asked",
+            file.path.display()
+        ),
+        None => {}
+    }
+    if arguments.init_state {
+        return Err(Stop::new(Exit::Usage, &Contradiction::NothingToRemember));
+    }
+    verifier(arguments, config, asked)
+        .await
+        .map(|verifier| Judge::Keys(Box::new(verifier)))
+}
+
+/// What is demanded here, whoever judges.
+fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
     let configured = &config.verify;
     let threshold = arguments.threshold.or(configured.threshold);
     let demand = Demand {
@@ -81,7 +156,20 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
             StandIn::Refused
         },
     };
-    let time_threshold = arguments.dates.time_threshold.or(configured.time_threshold);
+    Ok(Asked {
+        demand,
+        time_threshold: arguments.dates.time_threshold.or(configured.time_threshold),
+        limits: Limits::TABLE,
+    })
+}
+
+/// Judges by keys that are named, and by the authorities of time beside them.
+async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<Verifier, Stop> {
+    let Asked {
+        demand,
+        time_threshold,
+        limits,
+    } = asked;
     let time = stamps::rules(
         &arguments.dates.tsa_chains,
         time_threshold.unwrap_or(NonZeroUsize::MIN),
@@ -101,10 +189,10 @@ async fn verifier(arguments: &Verify, config: &Config) -> Result<Verifier, Stop>
     }
     Ok(Verifier {
         authorities,
-        naming: Naming::Asked,
         time,
         demand,
-        limits: Limits::TABLE,
+        limits,
+        naming: Naming::Asked,
         basis: Basis::Keys,
     })
 }
@@ -151,10 +239,19 @@ fn exit(verdict: &Verdict) -> Exit {
     }
 }
 
-fn show(verdicts: &[Verdict], arguments: &Verify, common: &Common) -> Result<(), Stop> {
-    if arguments.pin {
-        return pin(verdicts);
-    }
+/// How a command ends that only says what it found. A rule that only reports refuses nothing; what could not be found out
+/// is no less unknown.
+pub(super) fn worst(verdicts: &[Verdict]) -> Exit {
+    let exits = verdicts
+        .iter()
+        .map(|verdict| match (exit(verdict), verdict.mode()) {
+            (Exit::Refused, Mode::Report) => Exit::Done,
+            (exit, _) => exit,
+        });
+    exits.max().unwrap_or(Exit::Internal)
+}
+
+pub(super) fn show(verdicts: &[Verdict], common: &Common) -> Result<(), Stop> {
     match common.output {
         Output::Json => verdicts
             .iter()
@@ -168,19 +265,21 @@ fn show(verdicts: &[Verdict], arguments: &Verify, common: &Common) -> Result<(),
     }
 }
 
-/// Nothing at all unless everything passed, so that `run $(countersign verify --pin …)` runs nothing unverified.
-fn pin(verdicts: &[Verdict]) -> Result<(), Stop> {
+/// Nothing at all unless everything passed, so that `run $(countersign verify --pin …)` runs nothing unverified, whatever
+/// the mode of its rule.
+fn pinned(verdicts: &[Verdict]) -> Result<Exit, Stop> {
     let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
     if let Some(pinned) = pinned {
-        return output::print(&format!("{}\n", pinned.join("\n")));
+        output::print(&format!("{}\n", pinned.join("\n")))?;
+    } else {
+        for verdict in verdicts
+            .iter()
+            .filter(|verdict| exit(verdict) != Exit::Done)
+        {
+            output::note(text(verdict).trim_end());
+        }
     }
-    for verdict in verdicts
-        .iter()
-        .filter(|verdict| exit(verdict) != Exit::Done)
-    {
-        output::note(text(verdict).trim_end());
-    }
-    Ok(())
+    Ok(verdicts.iter().map(exit).max().unwrap_or(Exit::Internal))
 }
 
 fn text(verdict: &Verdict) -> String {
@@ -197,6 +296,40 @@ fn text(verdict: &Verdict) -> String {
         "{}\n{lines}{findings}{more}",
         output::coloured(&headline, exit(verdict))
     )
+}
+
+/// Flags that cannot be used together.
+#[derive(Debug)]
+enum Contradiction {
+    KeyAndPolicy,
+    NothingToRemember,
+}
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::KeyAndPolicy => "both `--key` and `--policy` are given",
+            Self::NothingToRemember => {
+                "`--init-state` is given, and without a policy nothing is remembered"
+            }
+        })
+    }
+}
+
+impl Explain for Contradiction {
+    fn code(&self) -> Code {
+        Code::new("policy-contradicted")
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::KeyAndPolicy => {
+                "give one of them; `COUNTERSIGN_KEY` counts as `--key`, and `COUNTERSIGN_POLICY` as `--policy`"
+            }
+            Self::NothingToRemember => "name a policy with `--policy`, or leave it out",
+        }
+        .to_owned()
+    }
 }
 
 /// More signers are demanded than are trusted: nothing could ever pass.

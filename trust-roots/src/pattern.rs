@@ -274,7 +274,7 @@ pub enum PatternError {
     #[error("it is longer than 512 bytes")]
     TooLong,
     /// `**` inside a part, or too many `*`.
-    #[error("`{}` has `**` inside, or more than two `*`; `**` can only be the whole last segment", countersign_common::Escaped(.0))]
+    #[error("`{}` is no part of one: it has more than two `*`, or `**`, which can only be the whole last segment", countersign_common::Escaped(.0))]
     Wild(String),
 }
 

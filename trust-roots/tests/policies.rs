@@ -178,10 +178,10 @@ fn described(rule: &Rule) -> String {
             write!(text, "\n  {name} {}", Age(length)).unwrap();
         }
     }
-    let (superseded, deprecated, end) = (rule.superseded, rule.deprecated, rule.end_of_life);
+    let (superseded, deprecated) = (rule.superseded, rule.deprecated);
     write!(
         text,
-        "\n  superseded {superseded:?}, deprecated {deprecated:?}, end of life {end:?}"
+        "\n  superseded {superseded:?}, deprecated {deprecated:?}"
     )
     .unwrap();
     if let Some(threshold) = rule.time_threshold {
@@ -429,7 +429,6 @@ fn values_are_not_shown() {
     let secret = "hunter2, expected `grace`";
     for line in [
         "grace = 'SECRET'",
-        "supported = 'SECRET'",
         "signers = 'SECRET'",
         "exception = 'SECRET'",
         "time-threshold = 'SECRET'",

@@ -8,6 +8,7 @@ mod collect;
 mod deadline;
 mod evidence;
 mod exception;
+mod governed;
 mod refusal;
 pub mod verdict;
 mod verifier;
@@ -17,7 +18,8 @@ pub use self::{
     deadline::Deadline,
     evidence::{Artifact, Content, Evidence},
     exception::{Exceptable, Excepted},
+    governed::{Asked, Class, Ungoverned},
     refusal::{CODES, DateLimit, Refusal},
-    verdict::{Level, Occasion, Outcome, Verdict},
+    verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, Verdict},
     verifier::{Demand, Naming, Signers, Verifier},
 };

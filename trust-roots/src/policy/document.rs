@@ -60,7 +60,7 @@ pub(super) struct RuleDocument {
     pub(super) root: Located<String>,
     /// What becomes of an image that does not show what is demanded.
     pub(super) mode: Located<Mode>,
-    /// How much must be proven.
+    /// How much must be proven. From `dated` on, what its publisher no longer supports is refused too.
     pub(super) require: Located<Require>,
     /// How long ago the signers may last have called the tag table the latest, such as `72h`. The root may demand less.
     /// Needed where `require` is `fresh` or `proven-fresh`.
@@ -78,9 +78,6 @@ pub(super) struct RuleDocument {
     pub(super) superseded: Option<Located<Reaction>>,
     /// What becomes of an image that its publisher advises against. Without it: report.
     pub(super) deprecated: Option<Located<Reaction>>,
-    /// Refuse what its publisher no longer supports. Without it: false.
-    #[serde(default)]
-    pub(super) supported: bool,
     /// How long a gate still admits what it admitted before, while it cannot decide or what it knows is stale, such as
     /// `7d`. Without it, not at all.
     pub(super) grace: Option<Located<String>>,
@@ -100,7 +97,8 @@ pub(super) struct SignersDocument {
     /// How many of them.
     #[schemars(range(min = 1, max = 64))]
     pub(super) at_least: Located<i64>,
-    /// Their identifiers: the SHA-256 of each public key, as `countersign key public` shows it. The root must list them.
+    /// Their ids, as `countersign trust show` says them; or the SHA-256 of their public keys, as verdicts do. The root must
+    /// list them.
     pub(super) of: Located<Vec<Located<String>>>,
 }
 

@@ -26,6 +26,6 @@ pub struct Exception {
     pub codes: BTreeSet<Code>,
     /// Why; never empty.
     pub reason: String,
-    /// The first moment at which it no longer holds.
+    /// The last moment at which it holds.
     pub until: Timestamp,
 }

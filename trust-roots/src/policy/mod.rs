@@ -107,8 +107,6 @@ pub struct Rule {
     pub superseded: Reaction,
     /// What becomes of an image that its publisher advises against.
     pub deprecated: Reaction,
-    /// What becomes of an image that its publisher no longer supports.
-    pub end_of_life: Reaction,
     /// How long a gate still admits what it admitted before.
     pub grace: Duration,
     /// Who must have signed, if not any key of the root.

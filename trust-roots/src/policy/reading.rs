@@ -17,8 +17,8 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reaction, Reason, Require, RootSource,
-    Rule, Signers, Unknown,
+    Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reason, Require, RootSource, Rule,
+    Signers, Unknown,
     document::{
         ExceptionDocument, Located, PolicyDocument, RootDocument, RuleDocument, SignersDocument,
     },
@@ -162,11 +162,6 @@ impl File<'_> {
                 .transpose()?,
             superseded: self.optional_word(document.superseded.as_ref())?,
             deprecated: self.optional_word(document.deprecated.as_ref())?,
-            end_of_life: if document.supported {
-                Reaction::Deny
-            } else {
-                Reaction::Report
-            },
             grace: self
                 .duration(document.grace.as_ref())?
                 .unwrap_or(Duration::ZERO),

@@ -56,9 +56,16 @@ impl From<&Refusal> for Reason {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault(Finding);
 
+impl Fault {
+    /// Of a trust root, whose sources have errors of their own.
+    pub(super) fn of(error: &dyn Explain) -> Self {
+        Self(Finding::of(error))
+    }
+}
+
 impl From<&registry::Error> for Fault {
     fn from(error: &registry::Error) -> Self {
-        Self(Finding::of(error))
+        Self::of(error)
     }
 }
 

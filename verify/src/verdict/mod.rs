@@ -239,10 +239,21 @@ impl Verdict {
         }
     }
 
+    /// The verdict on an image about which nothing was asked: whom to trust could not be found out.
+    pub fn unknown(image: &ImageRef, judged_at: Timestamp, error: &dyn Explain) -> Self {
+        let outcome = Outcome::Undecided(vec![Fault::of(error)]);
+        Self::without_evidence(image, judged_at, outcome, Integrity::NotJudged)
+    }
+
     /// Says what it rests on, if not on keys that were named by hand.
     #[must_use]
     pub fn based_on(self, basis: Basis) -> Self {
         Self { basis, ..self }
+    }
+
+    /// What becomes of the image if it is refused.
+    pub fn mode(&self) -> Mode {
+        self.basis.mode()
     }
 
     /// What it rests on.

@@ -1,0 +1,431 @@
+//! Who judges each image: keys that were named by hand, or a policy and the trust roots that it pins.
+//!
+//! Made once for a command, before anything of an image is fetched: what is wrong with a policy, or cannot be met by its
+//! roots, ends the command and judges nothing.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use countersign_common::{
+    Code, Escaped, Explain, ImageRef, Registry, Repository, Timestamp, root_source::Unavailable,
+};
+use countersign_registry::Client;
+use countersign_trust_roots::{
+    RootName, TrustRoot,
+    policy::{Matched, NoRule, PinnedRoot, Policy, StateUse},
+    state::{Advance, State},
+};
+use countersign_verify::{Asked, Class, Deadline, Outcome, Ungoverned, Verdict, Verifier};
+use futures_util::future;
+
+use crate::{
+    arguments::Governed,
+    config::Config,
+    exit::Exit,
+    files,
+    output::Stop,
+    roots::{self, Means, Opened, RootError},
+    state::Store,
+};
+
+/// Whose word decides.
+pub(crate) enum Judge {
+    /// That of keys named by hand.
+    Keys(Box<Verifier>),
+    /// That of a policy and its roots.
+    Policy(Box<Court>),
+}
+
+/// A policy with its roots opened, and what is remembered.
+pub(crate) struct Court {
+    policy: Policy,
+    roots: BTreeMap<RootName, Result<Opened, RootError>>,
+    asked: Asked,
+    memory: Memory,
+    system: Timestamp,
+    now: Timestamp,
+}
+
+/// What was remembered before, and whether there is anything to remember it by.
+struct Memory {
+    store: Store,
+    state: Option<State>,
+    begin: Begin,
+}
+
+/// Whether a memory is begun where there is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Begin {
+    /// It is.
+    Now,
+    /// It is not.
+    Not,
+}
+
+/// What the time of a judgement is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// Another time than now: nothing is remembered.
+    AsOf(Timestamp),
+    /// Now.
+    Now,
+}
+
+/// A policy as it lies in a file.
+pub(crate) struct PolicyFile {
+    pub(crate) path: PathBuf,
+    pub(crate) policy: Policy,
+}
+
+/// The policy that was named, or the one beside the configuration; `None` if there is neither.
+pub(crate) fn policy(governed: &Governed, config: &Config) -> Result<Option<PolicyFile>, Stop> {
+    let path = governed.policy.clone().or_else(|| config.policy_path());
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(files::read(&path)?).map_err(|_| {
+        Stop::new(
+            Exit::Usage,
+            &PolicyError {
+                path: path.clone(),
+                source: None,
+            },
+        )
+    })?;
+    let policy = Policy::parse(&text).map_err(|source| {
+        Stop::new(
+            Exit::Usage,
+            &PolicyError {
+                path: path.clone(),
+                source: Some(source),
+            },
+        )
+    })?;
+    Ok(Some(PolicyFile { path, policy }))
+}
+
+/// Which roots are needed.
+#[derive(Clone, Copy)]
+pub(crate) enum Needed<'a> {
+    /// All that the policy pins.
+    All,
+    /// Those that decide about these images.
+    For(&'a [ImageRef]),
+}
+
+impl Needed<'_> {
+    fn roots(self, policy: &Policy) -> Result<BTreeMap<RootName, PinnedRoot>, Stop> {
+        let mut roots = BTreeMap::new();
+        let images = match self {
+            Self::All => {
+                let all = policy.roots();
+                return Ok(all.map(|root| (root.name.clone(), root.clone())).collect());
+            }
+            Self::For(images) => images,
+        };
+        for image in images {
+            match policy.rule_for(image.repository()) {
+                Ok(Matched { rule, .. }) => {
+                    roots.insert(rule.root.name.clone(), PinnedRoot::clone(&rule.root));
+                }
+                Err(ambiguous @ NoRule::Ambiguous { .. }) => {
+                    return Err(Stop::new(Exit::Usage, &ambiguous));
+                }
+                // Said of the image, beside the others.
+                Err(_) => {}
+            }
+        }
+        Ok(roots)
+    }
+}
+
+/// How a court is convened.
+pub(crate) struct Summons<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) timeout: u64,
+    pub(crate) state_dir: Option<&'a Path>,
+    pub(crate) begin: Begin,
+    pub(crate) when: When,
+    /// The time of this machine's clock.
+    pub(crate) system: Timestamp,
+}
+
+impl Court {
+    /// Opens the roots that the images need, all at once.
+    pub(crate) async fn convene(
+        policy: Policy,
+        needed: Needed<'_>,
+        asked: Asked,
+        summons: Summons<'_>,
+    ) -> Result<Self, Stop> {
+        let roots = needed.roots(&policy)?;
+        let store = Store::open(summons.state_dir)?;
+        let state = store.read()?;
+        let now = match (summons.when, &state) {
+            (When::AsOf(time), _) => time,
+            (When::Now, Some(state)) => state.now(summons.system),
+            (When::Now, None) => summons.system,
+        };
+        let nothing = State::default();
+        let memory = match (&state, summons.begin) {
+            (Some(state), _) => Some((&store, state)),
+            (None, Begin::Now) => Some((&store, &nothing)),
+            (None, Begin::Not) => None,
+        };
+        let means = Means {
+            client: summons.client,
+            timeout: Duration::from_secs(summons.timeout),
+            memory,
+        };
+        let opened = future::join_all(
+            roots
+                .values()
+                .map(|root| roots::open(root, &means, (summons.system, now))),
+        )
+        .await;
+        let names = roots.into_keys();
+        let court = Self {
+            policy,
+            roots: names.zip(opened).collect(),
+            asked,
+            memory: Memory {
+                store,
+                state,
+                begin: summons.begin,
+            },
+            system: summons.system,
+            now,
+        };
+        for failure in court.unavailable() {
+            tracing::warn!("{failure}");
+        }
+        if let Needed::For(images) = needed {
+            court.check_configuration(images)?;
+        }
+        Ok(court)
+    }
+
+    /// What a policy demands and no root can give is its own fault, and not an image's.
+    fn check_configuration(&self, images: &[ImageRef]) -> Result<(), Stop> {
+        for image in images {
+            if let Err(Obstacle::Ungoverned(ungoverned)) = self.verifier(image)
+                && ungoverned.class() == Class::Configuration
+            {
+                return Err(Stop::new(Exit::Usage, &ungoverned));
+            }
+        }
+        Ok(())
+    }
+
+    fn unavailable(&self) -> impl Iterator<Item = &Unavailable> {
+        let opened = self.roots.values().filter_map(|root| root.as_ref().ok());
+        opened.flat_map(|opened| &opened.unavailable)
+    }
+
+    /// The time that is judged by.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The policy.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// A root that was opened.
+    pub(crate) fn root(&self, name: &RootName) -> Option<&Result<Opened, RootError>> {
+        self.roots.get(name)
+    }
+
+    /// The judge of an image, or why there is none.
+    fn verifier(&self, image: &ImageRef) -> Result<Verifier, Obstacle<'_>> {
+        let place = image.repository();
+        let matched = self.policy.rule_for(place).map_err(Obstacle::NoRule)?;
+        if matched.rule.state == StateUse::Required && self.memory.state.is_none() {
+            return Err(Obstacle::StateMissing(StateMissing {
+                rule: matched.rule.matches.to_string(),
+            }));
+        }
+        let opened = match self.roots.get(&matched.rule.root.name) {
+            Some(Ok(opened)) => opened,
+            Some(Err(error)) => return Err(Obstacle::Root(error)),
+            None => return Err(Obstacle::NotOpened(NotOpened)),
+        };
+        self.governed(&matched, &opened.root, place)
+            .map_err(Obstacle::Ungoverned)
+    }
+
+    /// The judge by a rule and its root.
+    pub(crate) fn governed(
+        &self,
+        matched: &Matched<'_>,
+        root: &TrustRoot,
+        place: &Repository,
+    ) -> Result<Verifier, Ungoverned> {
+        Verifier::governed(matched, root, place, &self.asked)
+    }
+
+    async fn verify(
+        &self,
+        image: &ImageRef,
+        registry: &dyn Registry,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
+        match self.verifier(image) {
+            Ok(verifier) => verifier.verify(image, registry, self.now, deadline).await,
+            Err(obstacle) => obstacle.verdict(image, self.now),
+        }
+    }
+
+    /// Remembers what was learned: each root, and of the verified images the greatest moment that is proven to have passed.
+    pub(crate) fn remember(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
+        if self.memory.state.is_none() && self.memory.begin == Begin::Not {
+            return Ok(());
+        }
+        let verified = verdicts
+            .iter()
+            .filter(|verdict| matches!(verdict.outcome(), Outcome::Verified(_)));
+        let roots = self.roots.iter();
+        let advance = Advance {
+            floor: verified.filter_map(Verdict::proven_not_before).max(),
+            roots: roots
+                .filter_map(|(name, root)| Some((name.clone(), root.as_ref().ok()?.memory.clone())))
+                .collect(),
+        };
+        self.memory.store.commit(&advance, self.system)
+    }
+}
+
+/// Why nobody can judge an image.
+enum Obstacle<'a> {
+    NoRule(NoRule),
+    Root(&'a RootError),
+    StateMissing(StateMissing),
+    Ungoverned(Ungoverned),
+    NotOpened(NotOpened),
+}
+
+impl Obstacle<'_> {
+    fn verdict(&self, image: &ImageRef, now: Timestamp) -> Verdict {
+        let explained: &dyn Explain = match self {
+            Self::NoRule(no_rule) => no_rule,
+            Self::Root(error) if error.is_undecided() => {
+                return Verdict::unknown(image, now, *error);
+            }
+            Self::Root(error) => *error,
+            Self::StateMissing(missing) => missing,
+            Self::Ungoverned(ungoverned) => ungoverned,
+            Self::NotOpened(fault) => fault,
+        };
+        Verdict::unjudged(image, now, [explained])
+    }
+}
+
+impl Judge {
+    /// Judges one image.
+    pub(crate) async fn verify(
+        &self,
+        image: &ImageRef,
+        registry: &dyn Registry,
+        now: Timestamp,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
+        match self {
+            Self::Keys(verifier) => verifier.verify(image, registry, now, deadline).await,
+            Self::Policy(court) => court.verify(image, registry, deadline).await,
+        }
+    }
+
+    /// Remembers what was learned, where there is a memory.
+    pub(crate) fn remember(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
+        match self {
+            Self::Keys(_) => Ok(()),
+            Self::Policy(court) => court.remember(verdicts),
+        }
+    }
+}
+
+/// A policy that is not understood.
+#[derive(Debug)]
+struct PolicyError {
+    path: PathBuf,
+    /// `None` if it is no text at all.
+    source: Option<countersign_trust_roots::policy::PolicyInvalid>,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display().to_string();
+        let path = Escaped(&path);
+        match &self.source {
+            Some(source) => write!(f, "the policy {path} is not understood: {source}"),
+            None => write!(
+                f,
+                "the policy {path} is not understood: it is no text in UTF-8"
+            ),
+        }
+    }
+}
+
+impl Explain for PolicyError {
+    fn code(&self) -> Code {
+        Code::new("policy-invalid")
+    }
+
+    fn remedy(&self) -> String {
+        match &self.source {
+            Some(source) => source.remedy(),
+            None => "save the file in UTF-8".to_owned(),
+        }
+    }
+}
+
+/// A rule demands a memory, and there is none.
+#[derive(Debug)]
+struct StateMissing {
+    rule: String,
+}
+
+impl fmt::Display for StateMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the policy for `{}` demands a state, and nothing was remembered here yet",
+            self.rule
+        )
+    }
+}
+
+impl Explain for StateMissing {
+    fn code(&self) -> Code {
+        Code::new("state-missing")
+    }
+
+    fn remedy(&self) -> String {
+        "make it once, where it will stay: `countersign verify --init-state …`".to_owned()
+    }
+}
+
+/// An image that its command did not announce: a fault of this program, and no reason to let it run.
+#[derive(Debug)]
+struct NotOpened;
+
+impl fmt::Display for NotOpened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the trust root of this image was not opened")
+    }
+}
+
+impl Explain for NotOpened {
+    fn code(&self) -> Code {
+        Code::new("internal")
+    }
+
+    fn remedy(&self) -> String {
+        "please report it, with the command that you ran".to_owned()
+    }
+}

@@ -1,0 +1,258 @@
+//! From a rule of a policy and the trust root that it names to a judge of images: what both allow, and never more.
+//!
+//! Called for each image before anything of it is fetched. Nothing here comes from evidence.
+
+use std::{collections::BTreeSet, num::NonZeroUsize};
+
+use countersign_common::{Code, Explain, KeyId, Limits, Repository};
+use countersign_trust_roots::{
+    Role, TrustRoot,
+    document::Unbound,
+    policy::{Matched, Mode as RuleMode, PolicyInvalid, Require, Rule},
+    root::{self, Contents, Grant},
+};
+
+use crate::{
+    Basis, DateDemand, Demand, Exceptable, Excepted, Level, Mode, Naming, PolicyBasis, Signers,
+    Verifier,
+};
+
+/// A rule and its root allow no judgement.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ungoverned {
+    /// A level that this version does not prove.
+    #[error("the policy for `{rule}` demands the level `{}`, which this version does not prove yet", level(*require))]
+    LevelNotYet {
+        /// The rule's pattern.
+        rule: String,
+        /// What it demands.
+        require: Require,
+    },
+    /// Nobody may sign there.
+    #[error("root version {version} has no key that may sign in the scope of {repository}")]
+    Nobody {
+        /// The root's version.
+        version: u64,
+        /// The repository.
+        repository: Repository,
+    },
+    /// The policy asks for more than the root has.
+    #[error(transparent)]
+    Policy(#[from] PolicyInvalid),
+    /// The root does not grant it.
+    #[error(transparent)]
+    Root(#[from] root::Refusal),
+}
+
+fn level(require: Require) -> &'static str {
+    match require {
+        Require::Signed => "signed",
+        Require::Dated => "dated",
+        Require::Fresh => "fresh",
+        Require::ProvenFresh => "proven-fresh",
+    }
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// The policy's, before any judgement.
+    Configuration,
+    /// Nobody's: found out, and the answer is no.
+    Refusal,
+}
+
+impl Ungoverned {
+    /// Every code that is neither a policy's nor a root's.
+    pub const CODES: &'static [Code] = &[Code::new("level-not-yet")];
+
+    /// What is wrong with a rule wherever it is applied, as far as that can be told of a pattern.
+    pub fn of_rule(rule: &Rule, root: &Contents) -> Result<(), Self> {
+        level_of(rule)?;
+        let granted = rule.mirrors.as_ref().unwrap_or(&rule.matches);
+        let scopes = root.scopes().iter().filter(|scope| {
+            let mut patterns = scope.repositories.iter();
+            patterns.any(|pattern| pattern.overlaps(granted))
+        });
+        if let Some(wanted) = &rule.signers {
+            let ids = scopes.flat_map(|scope| scope.key_ids(Role::Sign));
+            let names = ids.flat_map(|id| names(root, id)).collect();
+            wanted.check_listed(&names)?;
+        }
+        Ok(())
+    }
+
+    /// Whose fault it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::LevelNotYet { .. } | Self::Policy(_) => Class::Configuration,
+            Self::Nobody { .. } | Self::Root(_) => Class::Refusal,
+        }
+    }
+}
+
+impl Explain for Ungoverned {
+    fn code(&self) -> Code {
+        match self {
+            Self::LevelNotYet { .. } => Code::new("level-not-yet"),
+            Self::Nobody { .. } => Code::new("scope-not-granted"),
+            Self::Policy(invalid) => invalid.code(),
+            Self::Root(refusal) => refusal.code(),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::LevelNotYet { .. } => {
+                "demand `dated` until then: `require = \"dated\"`".to_owned()
+            }
+            Self::Nobody { .. } => {
+                "add a key to the scope: `countersign trust add-key --role sign`".to_owned()
+            }
+            Self::Policy(invalid) => invalid.remedy(),
+            Self::Root(refusal) => refusal.remedy(),
+        }
+    }
+}
+
+impl Verifier {
+    /// Judges by a rule and its root. What is asked for besides is demanded besides: a person at a command may want more than
+    /// a policy, and never less.
+    pub fn governed(
+        matched: &Matched<'_>,
+        root: &TrustRoot,
+        place: &Repository,
+        asked: &Asked,
+    ) -> Result<Self, Ungoverned> {
+        let rule = matched.rule;
+        let level = level_of(rule)?;
+        let grant = root.grant(&matched.signed)?;
+        let authorities = grant.authorities().map_err(|_| Ungoverned::Nobody {
+            version: root.version(),
+            repository: matched.signed.clone(),
+        })?;
+        let time_threshold = rule.time_threshold.max(asked.time_threshold);
+        let (threshold, signers) = signers(rule, &grant)?;
+        Ok(Self {
+            authorities,
+            time: root.time_rules(time_threshold)?,
+            demand: Demand {
+                threshold: threshold.max(asked.demand.threshold),
+                signers,
+                annotations: asked.demand.annotations.clone(),
+                attestations: rule
+                    .attestations
+                    .union(&asked.demand.attestations)
+                    .cloned()
+                    .collect(),
+                level: level.max(asked.demand.level),
+                dates: dates(rule, level)
+                    .chain(asked.demand.dates.iter().copied())
+                    .collect(),
+                exceptions: exceptions(rule, place),
+                platform: asked.demand.platform.clone(),
+                // Of several teams below one root, a signature without a name could be any one's.
+                unbound: Unbound::Refused,
+                stand_in: asked.demand.stand_in,
+            },
+            limits: asked.limits,
+            naming: if matched.signed == *place {
+                Naming::Asked
+            } else {
+                Naming::As(matched.signed.clone())
+            },
+            basis: Basis::Policy(Box::new(basis(rule, &grant))),
+        })
+    }
+}
+
+/// What is demanded besides a policy.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The demands; whose signatures count, what is excepted and what becomes of unbound ones is for the policy to say.
+    pub demand: Demand,
+    /// How many operators of time-stamp authorities must agree.
+    pub time_threshold: Option<NonZeroUsize>,
+    /// Bounds on evidence.
+    pub limits: Limits,
+}
+
+fn level_of(rule: &Rule) -> Result<Level, Ungoverned> {
+    match rule.require {
+        Require::Signed => Ok(Level::Signed),
+        Require::Dated => Ok(Level::Dated),
+        Require::Fresh | Require::ProvenFresh => Err(Ungoverned::LevelNotYet {
+            rule: rule.matches.to_string(),
+            require: rule.require,
+        }),
+    }
+}
+
+/// What a key of a root may be called in a policy: its id there, or the hash of its material.
+fn names(root: &Contents, id: &str) -> impl Iterator<Item = KeyId> {
+    let material = root
+        .keys()
+        .get(id)
+        .and_then(|declared| declared.key.as_ref());
+    let material = material.map(|key| key.id().clone());
+    material.into_iter().chain(KeyId::parse(id))
+}
+
+/// Which keys must have signed, and how many. A key is named by its id in the root, or by the hash of its material.
+fn signers(rule: &Rule, grant: &Grant<'_>) -> Result<(NonZeroUsize, Signers), Ungoverned> {
+    let Some(wanted) = &rule.signers else {
+        return Ok((NonZeroUsize::MIN, Signers::Anybody));
+    };
+    let root = grant.root().contents();
+    let ids = grant.scope().key_ids(Role::Sign).iter();
+    wanted.check_listed(&ids.clone().flat_map(|id| names(root, id)).collect())?;
+    let keys = ids
+        .filter(|id| names(root, id).any(|name| wanted.of.contains(&name)))
+        .filter_map(|id| grant.key(Role::Sign, id).cloned())
+        .collect();
+    Ok((wanted.at_least, Signers::Only(keys)))
+}
+
+/// From `dated` on, what its publisher no longer supports is refused.
+fn dates(rule: &Rule, level: Level) -> impl Iterator<Item = DateDemand> {
+    let supported = level >= Level::Dated;
+    [
+        rule.max_age.map(DateDemand::MaxAge),
+        rule.min_age.map(DateDemand::MinAge),
+        supported.then_some(DateDemand::Supported),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Those for images of this place.
+fn exceptions(rule: &Rule, place: &Repository) -> Vec<Excepted> {
+    let excepted = rule.exceptions.iter().filter_map(|exception| {
+        let digest = exception.image.digest()?.clone();
+        let codes: BTreeSet<Exceptable> = Exceptable::ALL
+            .into_iter()
+            .filter(|kind| exception.codes.contains(&kind.code()))
+            .collect();
+        (exception.image.repository() == place).then(|| Excepted {
+            digest,
+            codes,
+            until: exception.until,
+            reason: exception.reason.clone(),
+        })
+    });
+    excepted.collect()
+}
+
+fn basis(rule: &Rule, grant: &Grant<'_>) -> PolicyBasis {
+    PolicyBasis {
+        rule: rule.matches.to_string(),
+        root: rule.root.name.to_string(),
+        root_version: grant.root().version(),
+        scope: grant.pattern().to_string(),
+        mode: match rule.mode {
+            RuleMode::Enforce => Mode::Enforce,
+            RuleMode::Report => Mode::Report,
+        },
+    }
+}
