@@ -374,16 +374,12 @@ impl Explain for Refusal {
             Self::DateUnproven { .. } => {
                 "publish it with a proven date: `countersign sign --tsa URL …` instead of `--no-tsa`".to_owned()
             }
-            Self::DescriptorMismatch { .. } => {
-                "publish it again: `countersign sign --key … --tsa URL …`; and find out who wrote this publication".to_owned()
-            }
+            Self::DescriptorMismatch { .. } => "publish it again: `countersign sign --key … --tsa URL …`; and find out who wrote this publication".to_owned(),
             Self::KeyCompromised { .. } => {
-                "find out who signed it; if it is what it should be, sign it again with a new key: `countersign sign --key …`"
-                    .to_owned()
+                "find out who signed it; then sign with a new key: `countersign sign --key …`".to_owned()
             }
             Self::KeyOutsideValidity { .. } => {
-                "sign it again with a key that is in use: `countersign sign --key …`; or correct the key's `keyStatus` in the trust root"
-                    .to_owned()
+                "sign with a key that is in use; or correct the key's `keyStatus` in the trust root".to_owned()
             }
             Self::KeyUnknown { .. } => {
                 "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, verify with its `--key`"

@@ -1,12 +1,15 @@
 //! Keys whose signatures count for a time, beside a crowd that hides when something was signed.
 
+use countersign_verify::verdict::Authenticity;
+
 use crate::{
     case::TermDocument,
     date_crowds::{Place, assert_outcome, demanded, honest, junk, limited, placed},
-    fixtures::decisive_codes,
+    fixtures::{decisive_codes, outcome},
     signing::{Key, Signing},
     stamping::{Stamping, Tsa},
     story::Story,
+    world::Request,
 };
 
 const BEFORE: &str = "2026-11-24T08:00:00Z";
@@ -73,4 +76,37 @@ fn what_was_proven_for_a_term_is_shown() {
             .iter()
             .any(|remark| remark.code.as_str() == "tsa-untrusted")
     );
+}
+
+/// A signature of after its key's time is none that lets the others be left unread.
+#[test]
+fn a_lapsed_signature_is_not_enough_to_stop_looking() {
+    const GOOD: &str = "the-last-of-all-as-it-has-the-longest-manifest";
+    let lapsed = Signing::by(Key::Release).stamped([], [Tsa::One.at("2026-11-24T08:05:00Z")]);
+    let mut story = Story::new("", "")
+        .timed_by(Tsa::One)
+        .trusting(Key::Review)
+        .signed(&lapsed.named("a"))
+        .signed(&Signing::by(Key::Review).named(GOOD));
+    let stranger = Signing::by(Key::Stranger).named("stranger");
+    let sealed = stranger.seal(&story.descriptor("image.manifest.json"));
+    let text = std::str::from_utf8(&sealed.manifest).unwrap();
+    story.put("stranger.blob.json", sealed.blob);
+    for number in 0..150 {
+        let manifest = text.replace("\"stranger\"", &format!("\"stranger-{number}\""));
+        story.put(&format!("stranger-{number}.manifest.json"), manifest);
+    }
+    let fetched = Request::Blob(story.digest(&format!("{GOOD}.blob.json")));
+    let world = story.world();
+    assert_eq!(outcome(&story.verify_in(&world)), "verified");
+    assert!(!world.requests().contains(&fetched));
+    let story = story.for_term(Key::Release, retired());
+    let world = story.world();
+    let verdict = story.verify_in(&world);
+    assert_eq!(outcome(&verdict), "verified", "{verdict}");
+    assert!(world.requests().contains(&fetched));
+    let Authenticity::Signed { signatures, .. } = verdict.authenticity() else {
+        panic!("{verdict}")
+    };
+    assert_eq!(signatures[0].signer, "review.pub");
 }
