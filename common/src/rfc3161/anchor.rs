@@ -19,6 +19,11 @@ impl Anchor {
     /// Reads a chain in PEM, in any order. Its root is the one certificate that names itself as its issuer, or the last one
     /// if none does.
     pub fn from_pem(pem: &[u8], limits: &Limits) -> Result<Self, AnchorError> {
+        Self::from_certificates(Self::certificates(pem, limits)?, limits)
+    }
+
+    /// The certificates of a file in PEM, each in DER: what a trust root lists of an authority.
+    pub fn certificates(pem: &[u8], limits: &Limits) -> Result<Vec<Vec<u8>>, AnchorError> {
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             if certificates.len() == limits.certificates {
@@ -26,9 +31,9 @@ impl Anchor {
                     limit: limits.certificates,
                 });
             }
-            certificates.push(certificate.map_err(|_| AnchorError::Pem)?);
+            certificates.push(certificate.map_err(|_| AnchorError::Pem)?.to_vec());
         }
-        Self::from_chain(certificates, limits)
+        Ok(certificates)
     }
 
     /// The same from certificates in DER.

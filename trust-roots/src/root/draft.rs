@@ -167,18 +167,36 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes over the signatures of a copy of this draft that others have signed.
+    /// Takes over the signatures of a copy of this draft that others have signed. How many of them are new.
     ///
-    /// Those that do not verify are left out when they are counted.
-    pub fn join(&mut self, copy: &Self) -> Result<usize, EditRefused> {
-        if copy.message()? != self.message()? {
+    /// One that does not fit is refused and takes nobody's place: the copy came from elsewhere.
+    pub fn join(
+        &mut self,
+        copy: &Self,
+        previous: Option<&Contents>,
+        limits: &Limits,
+    ) -> Result<usize, EditRefused> {
+        let message = self.message()?;
+        if copy.message()? != message {
             return Err(EditRefused::OtherDraft);
+        }
+        let own = self.contents(limits)?;
+        let fits = |id: &String, signature: &String| {
+            let mut keys = [Some(&own), previous]
+                .into_iter()
+                .flatten()
+                .filter(|judge| judge.root_role().key_ids.contains(id))
+                .filter_map(|judge| judge.keys().get(id)?.key.as_ref());
+            let signature = hex::decode(signature).map(Signature::from);
+            signature
+                .is_ok_and(|signature| keys.any(|key| key.verify(&message, &signature).is_ok()))
+        };
+        if let Some((id, _)) = copy.signatures.iter().find(|(id, text)| !fits(id, text)) {
+            return Err(EditRefused::SignatureInvalid { id: id.clone() });
         }
         let before = self.signatures.len();
         for (id, signature) in &copy.signatures {
-            if self.signatures.iter().all(|(known, _)| known != id) {
-                self.add_signature(id.clone(), signature.clone());
-            }
+            self.add_signature(id.clone(), signature.clone());
         }
         Ok(self.signatures.len() - before)
     }

@@ -144,6 +144,31 @@ impl Draft {
         Ok(id)
     }
 
+    /// Takes a key out of every scope, as if it had never been there.
+    ///
+    /// For one that no complete version lists: what a key has signed counts only while its scope lists it.
+    pub fn take_out_key(&mut self, id: &str) -> Result<(), EditRefused> {
+        let mut found = false;
+        for scope in &mut self.extension.scopes {
+            for list in [
+                &mut scope.heartbeat.keyids,
+                &mut scope.publish.keyids,
+                &mut scope.sign.keyids,
+            ] {
+                let before = list.len();
+                list.retain(|listed| listed != id);
+                found |= list.len() < before;
+            }
+        }
+        if !found {
+            return Err(EditRefused::KeyNotListed { id: id.to_owned() });
+        }
+        self.changed();
+        self.extension.key_status.remove(id);
+        self.refresh_tuf_roles();
+        Ok(())
+    }
+
     /// Sets when a key's signatures count.
     pub fn set_term(&mut self, id: &str, term: &Term) -> Result<(), EditRefused> {
         let listed = self.extension.scopes.iter().any(|scope| {

@@ -51,8 +51,19 @@ fn three_people_sign_on_three_machines() {
         [(1, 1), (2, 1)]
     );
     assert_eq!(progress[0].signed, [id(ALICE)]);
-    assert_eq!(collected.join(&by(CAROL)).unwrap(), 1);
-    assert_eq!(collected.join(&by(CAROL)).unwrap(), 0, "once is enough");
+    assert_eq!(
+        collected
+            .join(&by(CAROL), Some(&previous), &Limits::TABLE)
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        collected
+            .join(&by(CAROL), Some(&previous), &Limits::TABLE)
+            .unwrap(),
+        0,
+        "once is enough"
+    );
     let progress = collected.progress(Some(&previous), &Limits::TABLE).unwrap();
     assert!(progress.iter().all(|one| one.wanted() == 0));
     let mut chain = Chain::pin(&pinned(), &fingerprint(&pinned()), &Limits::TABLE).unwrap();
@@ -111,9 +122,69 @@ fn a_signature_of_another_draft_is_not_taken_over() {
             &Limits::TABLE,
         )
         .unwrap();
-    let refused = one.join(&other).unwrap_err();
+    let refused = one.join(&other, None, &Limits::TABLE).unwrap_err();
     assert!(matches!(refused, EditRefused::OtherDraft));
     assert_eq!(one.signature_count(), 0);
+}
+
+#[test]
+fn a_copy_whose_signature_does_not_fit_takes_nobodys_place() {
+    let previous = contents(&pinned());
+    let mut draft = after(&pinned());
+    let good = |number: u8| {
+        let mut copy = after(&pinned());
+        copy.sign(
+            &public(number),
+            &signature(number, &copy),
+            Some(&previous),
+            &Limits::TABLE,
+        )
+        .unwrap();
+        copy
+    };
+    let forged = |of: u8, by: u8| {
+        let text = String::from_utf8(good(by).to_json().unwrap()).unwrap();
+        let file = text.replacen(&id(by), &id(of), 1);
+        Draft::read(file.as_bytes(), &Limits::TABLE).unwrap()
+    };
+    for (copy, of) in [(forged(BOB, ALICE), BOB), (forged(DAVE, ALICE), DAVE)] {
+        let refused = draft.join(&copy, Some(&previous), &Limits::TABLE);
+        assert!(
+            matches!(refused, Err(EditRefused::SignatureInvalid { id: ref found }) if *found == id(of)),
+            "{refused:?}"
+        );
+        assert_eq!(draft.signature_count(), 0);
+    }
+    assert_eq!(
+        draft
+            .join(&good(BOB), Some(&previous), &Limits::TABLE)
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn a_key_that_no_version_lists_yet_is_taken_out_again() {
+    let mut draft = after(&pinned());
+    let before = draft.message().unwrap();
+    let shop = pattern(SHOP);
+    for role in [Role::Sign, Role::Publish] {
+        draft
+            .add_key(&new_key(REVIEW, "review"), role, &shop)
+            .unwrap();
+    }
+    let term = Term {
+        valid: Window {
+            start: Some(time(EXPIRES)),
+            end: None,
+        },
+        revoked: None,
+    };
+    draft.set_term(&id(REVIEW), &term).unwrap();
+    draft.take_out_key(&id(REVIEW)).unwrap();
+    assert_eq!(draft.message().unwrap(), before);
+    let again = draft.take_out_key(&id(REVIEW));
+    assert!(matches!(again, Err(EditRefused::KeyNotListed { .. })));
 }
 
 type Edit = fn(&mut Draft);
