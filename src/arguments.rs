@@ -2,6 +2,8 @@
 //!
 //! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
 
+pub(crate) mod trust;
+
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +12,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
+use self::trust::Trust;
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -76,6 +79,8 @@ pub(crate) enum Command {
     Policy(Policy),
     #[command(subcommand)]
     Key(Key),
+    #[command(subcommand)]
+    Trust(Trust),
     Demo(Demo),
     StandIn(StandIn),
     Completions(Completions),

@@ -2,9 +2,11 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     path::Path,
 };
+
+use tempfile::NamedTempFile;
 
 use crate::{
     exit::Exit,
@@ -94,6 +96,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(), 
         })
 }
 
+/// Makes a folder, if it is not there.
+pub(crate) fn make_folder(path: &Path) -> Result<(), Stop> {
+    std::fs::create_dir_all(path).map_err(|source| unwritable(path, source))
+}
+
 /// Adds to the end of a file that a build system keeps.
 pub(crate) fn append(path: &Path, text: &str) -> Result<(), Stop> {
     let written = OpenOptions::new()
@@ -113,4 +120,63 @@ pub(crate) fn append(path: &Path, text: &str) -> Result<(), Stop> {
             },
         )
     })
+}
+
+/// Replaces a file, or makes it: whoever reads it finds the old one or the new one, whole.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+    beside(path, bytes)
+        .and_then(|file| Ok(file.persist(path)?))
+        .and_then(|_| settle(path))
+        .map_err(|source| unwritable(path, source))
+}
+
+/// Writes a new file, whole from its first moment; one that is there is never overwritten.
+pub(crate) fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+    beside(path, bytes)
+        .and_then(|file| Ok(file.persist_noclobber(path)?))
+        .and_then(|_| settle(path))
+        .map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => Stop::new(
+                Exit::Usage,
+                &FileError::Exists {
+                    path: path.display().to_string(),
+                },
+            ),
+            _ => unwritable(path, source),
+        })
+}
+
+/// A file beside another, whole and on the disk, that goes away unless it is given a name.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".countersign-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// A new name is on the disk only when its folder is.
+fn settle(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder(path))?.sync_all()?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn unwritable(path: &Path, source: io::Error) -> Stop {
+    Stop::new(
+        Exit::Undecided,
+        &FileError::Write {
+            path: path.display().to_string(),
+            source,
+        },
+    )
 }

@@ -72,10 +72,7 @@ pub(crate) async fn trusted(
         authorities.push(authority);
     }
     match unused {
-        Some(algorithm) => Err(Stop::new(
-            Exit::Usage,
-            &KeyFileError::AlgorithmUnused { algorithm },
-        )),
+        Some(algorithm) => Err(algorithm_unused(algorithm)),
         None => {
             Authorities::new(authorities).map_err(|_| Stop::new(Exit::Usage, &KeyFileError::NoKey))
         }
@@ -153,7 +150,15 @@ pub(crate) async fn signer(
         Some(_) => arguments.algorithm,
         None => arguments.algorithm.or(config.sign.algorithm),
     };
-    match KeySource::parse(&name)? {
+    named_signer(&name, algorithm).await
+}
+
+/// The same by its name alone.
+pub(crate) async fn named_signer(
+    name: &str,
+    algorithm: Option<Algorithm>,
+) -> Result<Box<dyn Signer>, Stop> {
+    match KeySource::parse(name)? {
         KeySource::Kms(uri) => {
             let signer = open(&uri, algorithm)
                 .await
@@ -164,14 +169,30 @@ pub(crate) async fn signer(
     }
 }
 
+/// The public half of any key, and the ARN of one that lives in KMS.
+pub(crate) async fn public_half(
+    source: &KeySource,
+    algorithm: Option<Algorithm>,
+) -> Result<(PublicKey, Option<String>), Stop> {
+    let (key, kms) = match source {
+        KeySource::File(path) if read_pem(path)?.contains("PRIVATE KEY") => {
+            (read_private(path, None)?.key().public_key.clone(), None)
+        }
+        _ => {
+            let Authority {
+                name, key, origin, ..
+            } = authority(source).await?;
+            (key, (origin != KeyOrigin::File).then_some(name))
+        }
+    };
+    // Of several keys, an algorithm is for those that can use it.
+    let asked = algorithm.and_then(|algorithm| key.clone().with_algorithm(algorithm).ok());
+    Ok((asked.unwrap_or(key), kms))
+}
+
 /// The public half of any key, as PEM.
 pub(crate) async fn public_pem(source: &KeySource) -> Result<String, Stop> {
-    let key = match source {
-        KeySource::File(path) if read_pem(path)?.contains("PRIVATE KEY") => {
-            read_private(path, None)?.key().public_key.clone()
-        }
-        _ => authority(source).await?.key,
-    };
+    let (key, _) = public_half(source, None).await?;
     key.to_pem().map_err(|source| {
         Stop::new(
             Exit::Internal,
@@ -210,7 +231,7 @@ fn password(path: &str) -> io::Result<Zeroizing<String>> {
 }
 
 /// What a person can mend in the request itself is usage; what KMS says of the key's state is a refusal.
-fn signer_stop(failure: &signer::Failure) -> Stop {
+pub(crate) fn signer_stop(failure: &signer::Failure) -> Stop {
     let exit = match failure {
         signer::Failure::Error(_) => Exit::Undecided,
         signer::Failure::Refusal(
@@ -221,6 +242,11 @@ fn signer_stop(failure: &signer::Failure) -> Stop {
         signer::Failure::Refusal(_) => Exit::Refused,
     };
     Stop::new(exit, failure)
+}
+
+/// No key can be used with the algorithm that was asked for.
+pub(crate) fn algorithm_unused(algorithm: Algorithm) -> Stop {
+    Stop::new(Exit::Usage, &KeyFileError::AlgorithmUnused { algorithm })
 }
 
 /// A key that cannot be used as it was named.

@@ -67,9 +67,9 @@ impl Stop {
 /// An error or a refusal in JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorDocument<'a> {
-    code: Code,
-    message: &'a str,
-    remedy: &'a str,
+    pub(crate) code: Code,
+    pub(crate) message: &'a str,
+    pub(crate) remedy: &'a str,
 }
 
 /// Two lines: what is wrong, and what to do about it.
@@ -96,6 +96,11 @@ pub(crate) fn print_json<T: Serialize>(document: &T) -> Result<(), Stop> {
 /// Says what happens, on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Says an explanation, which ends its own lines, on standard error.
+pub(crate) fn say(explanation: &str) {
+    let _ = write!(anstream::stderr().lock(), "{explanation}");
 }
 
 /// Colours the first word of a verdict's headline.

@@ -138,15 +138,18 @@ pub(crate) fn rules(
 
 fn anchor(path: &Path) -> Result<Anchor, Stop> {
     let pem = files::read(path)?;
-    Anchor::from_pem(&pem, &Limits::TABLE).map_err(|source| {
-        Stop::new(
-            Exit::Usage,
-            &StampsError::Chain {
-                path: path.display().to_string(),
-                source,
-            },
-        )
-    })
+    Anchor::from_pem(&pem, &Limits::TABLE).map_err(|source| no_chain(path, source))
+}
+
+/// The file is no chain of an authority.
+pub(crate) fn no_chain(path: &Path, source: AnchorError) -> Stop {
+    Stop::new(
+        Exit::Usage,
+        &StampsError::Chain {
+            path: path.display().to_string(),
+            source,
+        },
+    )
 }
 
 /// A proven date is demanded, and nobody is believed about time.

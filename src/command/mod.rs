@@ -8,4 +8,5 @@ pub(crate) mod shell;
 pub(crate) mod sign;
 mod signing;
 pub(crate) mod stand_in;
+pub(crate) mod trust;
 pub(crate) mod verify;

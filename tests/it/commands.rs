@@ -24,13 +24,25 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["sign"],
     &["verify"],
     &["key"],
     &["key", "generate"],
     &["key", "public"],
+    &["trust"],
+    &["trust", "init"],
+    &["trust", "add-key"],
+    &["trust", "remove-key"],
+    &["trust", "rotate"],
+    &["trust", "revoke"],
+    &["trust", "add-tsa"],
+    &["trust", "set-scope"],
+    &["trust", "sign"],
+    &["trust", "show"],
+    &["trust", "doctor"],
+    &["trust", "publish"],
     &["demo"],
     &["stand-in"],
     &["completions"],

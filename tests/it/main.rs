@@ -17,5 +17,6 @@ mod ecr;
 mod network;
 mod peers;
 mod sign;
+mod trust;
 mod verify;
 mod world;

@@ -1,0 +1,336 @@
+//! What one version of a root says otherwise than another, sentence by sentence: for whoever changes it, and for whoever
+//! is to sign what somebody else changed.
+
+use std::collections::BTreeSet;
+
+use countersign_common::Escaped;
+use countersign_trust_roots::{
+    Pattern, Role, Term,
+    root::{Contents, Counts, Scope, TimeEntry},
+    time::{Standing, Window},
+};
+
+use super::wording;
+
+/// Everything that differs; of a first version, everything.
+pub(super) fn changes(before: Option<&Contents>, after: &Contents) -> Vec<String> {
+    let mut said = Vec::new();
+    root(before, after, &mut said);
+    scopes(before, after, &mut said);
+    terms(before, after, &mut said);
+    owners(before, after, &mut said);
+    authorities(before, after, &mut said);
+    counts(before, after, &mut said);
+    said
+}
+
+fn root(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    let (had, has) = (before.map(Contents::root_role), after.root_role());
+    let had_ids = had.map(|role| role.key_ids.as_slice()).unwrap_or_default();
+    for id in has.key_ids.iter().filter(|id| !had_ids.contains(id)) {
+        said.push(format!("{} becomes a root key", wording::key(after, id)));
+    }
+    for id in had_ids.iter().filter(|id| !has.key_ids.contains(id)) {
+        let name = before.map(|before| wording::key(before, id));
+        said.push(format!(
+            "{} is a root key no longer",
+            name.unwrap_or_default()
+        ));
+    }
+    if had.map(|role| role.threshold) != Some(has.threshold) {
+        let was = had.map(|role| format!(", and not {}", role.threshold));
+        said.push(format!(
+            "{} root keys must sign{}",
+            has.threshold,
+            was.unwrap_or_default()
+        ));
+    }
+    if before.map(Contents::expires) != Some(after.expires()) {
+        let was = before.map(|before| format!(", and not at {}", before.expires()));
+        said.push(format!(
+            "it expires at {}{}",
+            after.expires(),
+            was.unwrap_or_default()
+        ));
+    }
+}
+
+/// The scope that a scope was made from: one that has a pattern of it.
+fn ancestor<'b>(before: Option<&'b Contents>, scope: &Scope) -> Option<&'b Scope> {
+    before?.scopes().iter().find(|old| {
+        old.repositories
+            .iter()
+            .any(|pattern| scope.repositories.contains(pattern))
+    })
+}
+
+fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    for scope in after.scopes() {
+        let old = ancestor(before, scope);
+        let name = Escaped(&scope.name()).to_string();
+        if old.is_none() {
+            said.push(format!("a scope for {name}"));
+        }
+        patterns(old, scope, said);
+        key_roles((before, old), (after, scope), &name, said);
+        settings(old, scope, &name, said);
+    }
+    let gone = before
+        .into_iter()
+        .flat_map(Contents::scopes)
+        .filter(|old| ancestor(Some(after), old).is_none());
+    for old in gone {
+        said.push(format!("no scope for {} any more", Escaped(&old.name())));
+    }
+}
+
+fn key_roles(
+    (before, old): (Option<&Contents>, Option<&Scope>),
+    (after, scope): (&Contents, &Scope),
+    name: &str,
+    said: &mut Vec<String>,
+) {
+    let roles = |scope: Option<&Scope>, id: &String| -> BTreeSet<&'static str> {
+        let listed = |role: &Role| scope.is_some_and(|scope| scope.key_ids(*role).contains(id));
+        let roles = Role::ALL.into_iter().filter(listed);
+        roles.map(Role::name).collect()
+    };
+    for id in key_ids(old, scope) {
+        let (had, has) = (roles(old, id), roles(Some(scope), id));
+        let named = if after.keys().contains_key(id) {
+            Some(after)
+        } else {
+            before
+        };
+        let key = named.map(|root| wording::key(root, id)).unwrap_or_default();
+        for (verb, gained) in [
+            ("gets", has.difference(&had)),
+            ("loses", had.difference(&has)),
+        ] {
+            let gained: Vec<_> = gained.map(ToString::to_string).collect();
+            if !gained.is_empty() {
+                let plural = if gained.len() == 1 { "" } else { "s" };
+                let gained = wording::listing(&gained);
+                said.push(format!("{key} {verb} the role{plural} {gained} of {name}"));
+            }
+        }
+    }
+}
+
+/// The keys of either, each once, in the order of the file.
+fn key_ids<'s>(old: Option<&'s Scope>, scope: &'s Scope) -> Vec<&'s String> {
+    let mut ids: Vec<&String> = Vec::new();
+    for scope in [Some(scope), old].into_iter().flatten() {
+        for role in Role::ALL.into_iter().rev() {
+            for id in scope.key_ids(role) {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+    }
+    ids
+}
+
+fn patterns(old: Option<&Scope>, scope: &Scope, said: &mut Vec<String>) {
+    let Some(old) = old else { return };
+    let texts =
+        |scope: &Scope| -> BTreeSet<Pattern> { scope.repositories.iter().cloned().collect() };
+    let (had, has) = (texts(old), texts(scope));
+    for pattern in has.difference(&had) {
+        said.push(format!("the scope for {} is for {pattern} too", old.name()));
+    }
+    for pattern in had.difference(&has) {
+        said.push(format!(
+            "the scope for {} is not for {pattern}",
+            scope.name()
+        ));
+    }
+}
+
+fn settings(old: Option<&Scope>, scope: &Scope, name: &str, said: &mut Vec<String>) {
+    let described = |scope: &Scope| {
+        [
+            format!("epoch {}", scope.epoch),
+            format!(
+                "tables of tags may be {} old",
+                wording::length(scope.tag_table_max_seconds)
+            ),
+            format!(
+                "heartbeats may be {} old",
+                wording::length(scope.heartbeat_max_seconds)
+            ),
+            format!(
+                "statements lie in {}",
+                wording::statements(scope.statements)
+            ),
+        ]
+    };
+    let had = old.map(described);
+    for (position, now) in described(scope).into_iter().enumerate() {
+        let was = had.as_ref().and_then(|had| had.get(position));
+        match was {
+            Some(was) if *was == now => {}
+            Some(was) => said.push(format!("{name}: {now}; it was: {was}")),
+            None => said.push(format!("{name}: {now}")),
+        }
+    }
+    let old_epochs = old.map(|old| &old.epochs);
+    for (repository, epoch) in &scope.epochs {
+        if old_epochs.and_then(|epochs| epochs.get(repository)) != Some(epoch) {
+            said.push(format!("{}: epoch {epoch}", Escaped(repository)));
+        }
+    }
+    for repository in old_epochs.into_iter().flat_map(|epochs| epochs.keys()) {
+        if !scope.epochs.contains_key(repository) {
+            said.push(format!("{}: the epoch of its scope", Escaped(repository)));
+        }
+    }
+}
+
+fn terms(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    for id in after.keys().keys() {
+        let had = before.map(|before| before.term(id)).unwrap_or_default();
+        let has = after.term(id);
+        if had != has {
+            let key = wording::key(after, id);
+            said.push(format!("{key} counts {}", when(&has)));
+        }
+    }
+}
+
+fn when(term: &Term) -> String {
+    let text = wording::term(term);
+    if text.is_empty() {
+        "always".to_owned()
+    } else {
+        text
+    }
+}
+
+/// People recognize keys by them, so nobody should change them unseen.
+fn owners(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    for (id, key) in after.keys() {
+        let old = before.and_then(|before| before.keys().get(id));
+        let Some(old) = old else { continue };
+        if (&old.owner, &old.kms) != (&key.owner, &key.kms) {
+            let was = before.map(|before| wording::key(before, id));
+            let text = |text: &Option<String>| {
+                text.as_ref()
+                    .map_or_else(|| "nothing".to_owned(), |text| Escaped(text).to_string())
+            };
+            said.push(format!(
+                "{} is labelled: owner {}, KMS key {}",
+                was.unwrap_or_default(),
+                text(&key.owner),
+                text(&key.kms)
+            ));
+        }
+    }
+}
+
+fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    let is_same = |one: &TimeEntry, other: &TimeEntry| {
+        (one.anchor.id(), &one.uri, &one.operator)
+            == (other.anchor.id(), &other.uri, &other.operator)
+    };
+    let old = before.map(|before| before.time().authorities.as_slice());
+    let old = old.unwrap_or_default();
+    for entry in &after.time().authorities {
+        let name = authority(entry);
+        match old.iter().find(|old| is_same(old, entry)) {
+            None => said.push(format!(
+                "{name} is believed about time{}",
+                stretch(entry.valid)
+            )),
+            Some(old) => {
+                if old.valid != entry.valid {
+                    said.push(format!("{name} is believed{}", stretch(entry.valid)));
+                }
+                if old.default_accuracy_seconds != entry.default_accuracy_seconds {
+                    let seconds = entry.default_accuracy_seconds.unwrap_or_default();
+                    let accuracy = wording::length(seconds);
+                    said.push(format!(
+                        "{name} is exact to {accuracy} where it does not say"
+                    ));
+                }
+                if old.anchor != entry.anchor {
+                    said.push(format!(
+                        "{name} has other certificates, of the same root key"
+                    ));
+                }
+            }
+        }
+        let was = old.iter().find(|old| is_same(old, entry));
+        let was = was.map_or(Standing::Good, |old| old.standing);
+        match (was, entry.standing) {
+            (Standing::Good, Standing::Compromised) => {
+                said.push(format!("{name} is compromised: all its stamps are void"));
+            }
+            (Standing::Compromised, Standing::Good) => {
+                said.push(format!("{name} is compromised no longer"));
+            }
+            (Standing::Good, Standing::Good) | (Standing::Compromised, Standing::Compromised) => {}
+        }
+    }
+    for gone in old {
+        if !after
+            .time()
+            .authorities
+            .iter()
+            .any(|entry| is_same(gone, entry))
+        {
+            said.push(format!("{} is not listed any more", authority(gone)));
+        }
+    }
+}
+
+/// Who it is, and enough of its root key to tell it from another.
+fn authority(entry: &TimeEntry) -> String {
+    let operator = if entry.operator.is_empty() {
+        "nobody"
+    } else {
+        &entry.operator
+    };
+    let root: String = entry.anchor.id().hex().chars().take(12).collect();
+    format!(
+        "the time-stamp authority {} of {} (root key {root}…)",
+        Escaped(&entry.uri),
+        Escaped(operator)
+    )
+}
+
+fn stretch(window: Window) -> String {
+    match wording::window(window) {
+        text if text.is_empty() => " always".to_owned(),
+        text => format!(" {text}"),
+    }
+}
+
+fn counts(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    let all = |contents: &Contents| {
+        let time = contents.time();
+        [
+            ("publication", time.publication),
+            ("table of tags", time.tag_table),
+            ("heartbeat", time.heartbeat),
+        ]
+    };
+    let had = before.map(all);
+    for (position, (document, now)) in all(after).into_iter().enumerate() {
+        let was = had.and_then(|had| had.get(position).map(|(_, counts)| *counts));
+        let Counts { collect, threshold } = now;
+        if was != Some(now) {
+            said.push(format!(
+                "a {document} is stamped by {collect} operators, of whom {threshold} must count"
+            ));
+        }
+    }
+    let interval = after.time().max_interval_seconds;
+    if before.map(|before| before.time().max_interval_seconds) != Some(interval) {
+        said.push(format!(
+            "a date is proven to within {}",
+            wording::length(interval)
+        ));
+    }
+}

@@ -1,0 +1,46 @@
+//! `countersign trust`: makes, changes, signs, shows and checks trust roots, in folders and files.
+//!
+//! What a root may be and who vouches for it is decided by the library; nothing here is trusted by a verifier.
+
+mod ask;
+mod changes;
+mod doctor;
+mod edit;
+mod error;
+mod folder;
+mod init;
+mod keys;
+mod named;
+mod progress;
+mod publish;
+mod revoke;
+mod scope;
+mod show;
+mod sign;
+mod table;
+mod tsa;
+mod wording;
+
+use countersign_common::Timestamp;
+
+use crate::{
+    arguments::{Common, trust::Trust},
+    exit::Exit,
+    output::Stop,
+};
+
+pub(crate) async fn run(arguments: &Trust, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
+    match arguments {
+        Trust::Init(arguments) => init::run(arguments, common, now).await,
+        Trust::AddKey(arguments) => keys::add(arguments, common, now).await,
+        Trust::RemoveKey(arguments) => keys::remove(arguments, common, now).await,
+        Trust::Rotate(arguments) => keys::rotate(arguments, common, now).await,
+        Trust::Revoke(arguments) => revoke::run(arguments, common, now).await,
+        Trust::AddTsa(arguments) => tsa::add(arguments, common, now),
+        Trust::SetScope(arguments) => scope::set(arguments, common, now),
+        Trust::Sign(arguments) => sign::run(arguments, common, now).await,
+        Trust::Show(arguments) => show::run(arguments, common, now),
+        Trust::Doctor(arguments) => doctor::run(arguments, common, now),
+        Trust::Publish(arguments) => publish::run(arguments, common),
+    }
+}

@@ -1,0 +1,46 @@
+//! `countersign trust set-scope`: repositories, and what holds for all of them.
+
+use std::num::NonZeroU64;
+
+use countersign_common::Timestamp;
+use countersign_trust_roots::{
+    Pattern,
+    root::{ScopeEdit, Statements},
+};
+
+use super::{ask, edit::Edit, error::TrustError};
+use crate::{
+    arguments::{
+        Common,
+        trust::{TrustSetScope, TrustStatements},
+    },
+    exit::Exit,
+    output::Stop,
+};
+
+pub(super) fn set(
+    arguments: &TrustSetScope,
+    common: &Common,
+    now: Timestamp,
+) -> Result<Exit, Stop> {
+    let mut edit = Edit::open(&arguments.change, now)?;
+    let repositories = ask::several(
+        &arguments.repositories,
+        "--repository",
+        "Repositories, such as registry.example/shop/**",
+        |answer| Pattern::parse(answer).ok(),
+    )?;
+    let scope = ScopeEdit {
+        tag_table_max: arguments.tag_table_max,
+        heartbeat_max: arguments.heartbeat_max,
+        statements: arguments.statements.map(|statements| match statements {
+            TrustStatements::Same => Statements::Same,
+            TrustStatements::Sibling => Statements::Sibling,
+        }),
+        epoch: arguments.epoch.map(NonZeroU64::get),
+    };
+    edit.draft
+        .set_scope(&repositories, &scope)
+        .map_err(TrustError::from)?;
+    edit.finish(common)
+}

@@ -1,0 +1,135 @@
+//! Root keys in KMS, through the stand-in.
+
+use countersign_stand_in::{Fault, KeySpec, KeyState, Lie};
+
+use super::SHOP;
+use crate::world::World;
+
+/// A world with three keys in KMS, and a draft of a root that they sign.
+fn world() -> World {
+    let world = World::with_people();
+    for alias in ["root-a", "root-b", "release"] {
+        world
+            .stand_in
+            .create_key(KeySpec::ECC_NIST_P256, &format!("alias/{alias}"))
+            .unwrap();
+    }
+    world
+        .line("init --dir acme --name acme --root-key alice=awskms:///alias/root-a --root-key bob=awskms:///alias/root-b --root-key carol=carol.pub --repository registry.example/shop/** --release-key release=alias/release")
+        .ends(0);
+    world
+}
+
+#[test]
+fn keys_in_kms_are_listed_by_their_own_arn_and_sign() {
+    let world = world();
+    let shown = world.line_json("show --dir acme");
+    for key in ["rootKeys", "scopes"] {
+        let keys = &shown["draft"][key];
+        let keys = if key == "scopes" {
+            &keys[0]["keys"]
+        } else {
+            keys
+        };
+        let arn = keys[0]["kms"].as_str().unwrap();
+        assert!(
+            arn.starts_with("arn:aws:kms:") && arn.contains(":key/"),
+            "{arn}"
+        );
+    }
+    assert_eq!(world.kms_calls("Sign").len(), 0);
+    for key in ["awskms:///alias/root-a", "awskms:///alias/root-b"] {
+        world
+            .trust(&["sign", "--dir", "acme", "--key", key])
+            .ends(0);
+    }
+    assert_eq!(world.names_in("acme"), ["1.root.json"]);
+    assert_eq!(world.kms_calls("Sign").len(), 2);
+    world
+        .line("doctor --dir acme")
+        .ends(0)
+        .says("warning[stand-in-key]");
+    // An alias that is moved is another key.
+    world
+        .stand_in
+        .move_alias("alias/release", "alias/root-a")
+        .unwrap();
+    world
+        .line("remove-key --dir acme --key alias/release")
+        .ends(0)
+        .says("alice (")
+        .says("root key no longer");
+}
+
+#[test]
+fn a_large_root_is_signed_though_kms_takes_no_large_message() {
+    let world = world();
+    let patterns: Vec<String> = (0..1_000)
+        .map(|number| format!("registry.example/{}/{number}/**", "x".repeat(220)))
+        .collect();
+    let mut arguments = vec!["set-scope", "--dir", "acme", "--repository", SHOP];
+    for pattern in &patterns {
+        arguments.extend(["--repository", pattern]);
+    }
+    world
+        .trust(&[&arguments[..], &["--quiet"]].concat())
+        .ends(0);
+    let length = std::fs::metadata(world.path("acme/draft.root.json"))
+        .unwrap()
+        .len();
+    assert!((230_000..512 * 1024).contains(&length), "{length}");
+    for key in ["awskms:///alias/root-a", "awskms:///alias/root-b"] {
+        world
+            .trust(&["sign", "--dir", "acme", "--key", key, "--quiet"])
+            .ends(0);
+    }
+    assert_eq!(world.names_in("acme"), ["1.root.json"]);
+}
+
+#[test]
+fn a_key_service_that_is_out_of_reach_is_no_refusal() {
+    let world = world();
+    let sign = ["sign", "--dir", "acme", "--key", "awskms:///alias/root-a"];
+    world.stand_in.faults().push(Fault::on(
+        "TrentService.Sign",
+        Lie::Instead {
+            status: 500,
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+        },
+    ));
+    world.trust(&sign).ends(3);
+    world.stand_in.faults().clear();
+    world
+        .stand_in
+        .set_key_state("alias/root-a", KeyState::Disabled)
+        .unwrap();
+    world.trust(&sign).ends(1);
+    world
+        .stand_in
+        .set_key_state("alias/root-a", KeyState::Enabled)
+        .unwrap();
+    world.trust(&sign).ends(0);
+    world
+        .line("add-key --dir acme --role sign --key alias/none")
+        .ends(2)
+        .says("error[key-not-found]");
+}
+
+#[test]
+fn no_key_is_used_for_an_unsafe_root_or_by_somebody_else() {
+    let world = world();
+    world
+        .line("sign --dir acme --key alias/release")
+        .ends(1)
+        .says("error[key-unknown]");
+    world
+        .line("add-key --dir acme --role root --key alias/release")
+        .ends(0)
+        .says("remark[root-lint]");
+    world
+        .line("sign --dir acme --key awskms:///alias/root-a")
+        .ends(1)
+        .says("refused[root-lint]");
+    assert_eq!(world.kms_calls("Sign").len(), 0);
+}
