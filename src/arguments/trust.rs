@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use countersign_common::{Algorithm, Timestamp};
+use countersign_common::{Algorithm, Timestamp, age};
 use countersign_trust_roots::Pattern;
 
 use crate::time;
@@ -46,7 +46,7 @@ pub(crate) struct TrustChange {
     #[command(flatten)]
     pub(crate) folder: TrustFolder,
     /// When the version expires, from now; 365d where one is begun
-    #[arg(long, value_name = "TIME", value_parser = time::duration, env = "COUNTERSIGN_TRUST_VALID_FOR")]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration, env = "COUNTERSIGN_TRUST_VALID_FOR")]
     pub(crate) valid_for: Option<Duration>,
 }
 
@@ -243,7 +243,7 @@ pub(crate) struct TrustAddTsa {
     #[arg(long, value_name = "NAME")]
     pub(crate) operator: Option<String>,
     /// How exact its stamps are where they do not say so; 1s for a new one
-    #[arg(long, value_name = "TIME", value_parser = time::duration)]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration)]
     pub(crate) accuracy: Option<Duration>,
     /// The first moment whose stamps count
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
@@ -269,10 +269,10 @@ pub(crate) struct TrustSetScope {
     #[arg(long, value_name = "N")]
     pub(crate) epoch: Option<NonZeroU64>,
     /// How old a table of tags may become
-    #[arg(long, value_name = "TIME", value_parser = time::duration)]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration)]
     pub(crate) tag_table_max: Option<Duration>,
     /// How old a heartbeat may become
-    #[arg(long, value_name = "TIME", value_parser = time::duration)]
+    #[arg(long, value_name = "TIME", value_parser = age::parse_duration)]
     pub(crate) heartbeat_max: Option<Duration>,
     /// Where the statements about its repositories lie
     #[arg(long, value_enum, value_name = "WHERE")]

@@ -232,8 +232,8 @@ pub(super) fn follows(draft: &Contents, newest: Option<&Contents>) -> Result<(),
     }
     match newest {
         Some(newest) if newest.name() != draft.name() => Err(Refusal::Renamed {
-            trusted: newest.name().to_owned(),
-            found: draft.name().to_owned(),
+            trusted: newest.name().to_string(),
+            found: draft.name().to_string(),
         }),
         _ => Ok(()),
     }

@@ -129,7 +129,7 @@ mod tests {
         ] {
             assert_eq!(length(seconds), text);
             assert_eq!(
-                crate::time::duration(text),
+                countersign_common::age::parse_duration(text),
                 Ok(Duration::from_secs(seconds)),
                 "{text}"
             );
