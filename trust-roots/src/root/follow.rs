@@ -81,8 +81,14 @@ async fn pinned(
     sources: &[&dyn RootSource],
     unavailable: &mut Vec<Unavailable>,
 ) -> Result<Bytes, FollowError> {
+    if let Some(kept) = kept
+        // Nothing was kept yet, or it is gone.
+        && let Ok(Some(file)) = kept.pinned(fingerprint).await
+    {
+        return Ok(file);
+    }
     let mut failure = None;
-    for source in kept.into_iter().chain(sources.iter().copied()) {
+    for source in sources {
         match source.pinned(fingerprint).await {
             Ok(Some(file)) => {
                 unavailable.extend(failure);
