@@ -105,6 +105,15 @@ impl Finding {
         }
     }
 
+    fn explained(weight: Weight, what: &impl Explain) -> Self {
+        Self {
+            weight,
+            code: what.code(),
+            message: what.to_string(),
+            remedy: what.remedy(),
+        }
+    }
+
     fn of(stop: &Stop) -> Self {
         let document = stop.document();
         Self {
@@ -140,7 +149,9 @@ fn examine(folder: &Folder, now: Timestamp) -> Result<Vec<Finding>, Stop> {
                 "have it signed: `countersign trust sign`; or remove it",
             ));
         }
-        Pending::Stale { version } => found.push(stale(*version, &folder.draft_path())),
+        Pending::Stale { version } => {
+            found.push(Finding::explained(Weight::Warning, &folder.stale(*version)));
+        }
         Pending::Nothing => {}
     }
     Ok(found)
@@ -152,17 +163,6 @@ fn read(folder: &Folder, version: u64) -> Result<Contents, Stop> {
     Ok(contents.map_err(|fault| folder::root(Path::new(&name), fault))?)
 }
 
-fn stale(version: u64, path: &Path) -> Finding {
-    Finding::warning(
-        "draft-stale",
-        format!(
-            "{} is a draft of version {version}, which is complete already and says something else",
-            Escaped(&path.display().to_string())
-        ),
-        "move it away, and make the change again on top of the newest version",
-    )
-}
-
 fn unsafe_things(
     root: &Contents,
     previous: Option<&Contents>,
@@ -172,10 +172,8 @@ fn unsafe_things(
     let version = root.version();
     for lint in lints(root, previous, now) {
         found.push(Finding {
-            weight: Weight::Fatal,
-            code: lint.code(),
             message: format!("version {version}: {lint}"),
-            remedy: lint.remedy(),
+            ..Finding::explained(Weight::Fatal, &lint)
         });
     }
 }

@@ -12,6 +12,7 @@ use super::{
     changes::changes,
     error::TrustError,
     folder::{self, Folder, Lock},
+    folder_error::FolderError,
 };
 use crate::{
     arguments::{
@@ -85,7 +86,7 @@ impl Edit {
     }
 
     fn going_on(folder: &Folder) -> Result<(Draft, Contents), TrustError> {
-        let draft = folder.draft()?.ok_or_else(|| TrustError::RootMissing {
+        let draft = folder.draft()?.ok_or_else(|| FolderError::RootMissing {
             folder: folder.name(),
         })?;
         let before = folder::contents(draft)?;
@@ -102,7 +103,7 @@ impl Edit {
         let lock = Lock::take(path)?;
         let folder = Folder::open(path)?;
         if !folder.is_empty() {
-            return Err(TrustError::RootExists {
+            return Err(FolderError::RootExists {
                 folder: folder.name(),
             }
             .into());

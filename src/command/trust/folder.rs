@@ -15,7 +15,7 @@ use countersign_trust_roots::{
     root::{Contents, Draft, Fault, Refusal},
 };
 
-use super::error::TrustError;
+use super::{error::TrustError, folder_error::FolderError};
 use crate::{
     exit::Exit,
     files,
@@ -57,7 +57,7 @@ impl Lock {
         let folder = File::open(path).map_err(|source| unreadable(path, source))?;
         match folder.try_lock() {
             Ok(()) => Ok(Self { _folder: folder }),
-            Err(TryLockError::WouldBlock) => Err(TrustError::Busy {
+            Err(TryLockError::WouldBlock) => Err(FolderError::Busy {
                 folder: path.display().to_string(),
             }
             .into()),
@@ -80,7 +80,7 @@ impl Folder {
             followed.map_err(|source| root(file, source))?;
             let found = chain.as_ref().map(|chain| chain.newest().version());
             if let Some(found) = found.filter(|found| found != version) {
-                return Err(TrustError::Misnamed {
+                return Err(FolderError::Misnamed {
                     path: file.display().to_string(),
                     version: found,
                 }
@@ -100,7 +100,7 @@ impl Folder {
     pub(super) fn with_root(path: &Path) -> Result<Self, Stop> {
         let folder = Self::open(path)?;
         if folder.is_empty() {
-            return Err(TrustError::RootMissing {
+            return Err(FolderError::RootMissing {
                 folder: folder.name(),
             }
             .into());
@@ -136,7 +136,7 @@ impl Folder {
     /// The file of a complete version.
     pub(super) fn version(&self, version: u64) -> Result<Vec<u8>, Stop> {
         if !self.versions.contains(&version) {
-            return Err(TrustError::VersionMissing {
+            return Err(FolderError::VersionMissing {
                 version,
                 newest: self.versions.last().copied().unwrap_or_default(),
             }
@@ -151,14 +151,19 @@ impl Folder {
     }
 
     /// The draft, if it can be worked on.
-    pub(super) fn draft(&self) -> Result<Option<&Draft>, TrustError> {
+    pub(super) fn draft(&self) -> Result<Option<&Draft>, FolderError> {
         match &self.pending {
             Pending::Draft(draft) => Ok(Some(draft)),
             Pending::Nothing => Ok(None),
-            Pending::Stale { version } => Err(TrustError::DraftStale {
-                path: self.draft_path().display().to_string(),
-                version: *version,
-            }),
+            Pending::Stale { version } => Err(self.stale(*version)),
+        }
+    }
+
+    /// What is wrong with a draft that was overtaken.
+    pub(super) fn stale(&self, version: u64) -> FolderError {
+        FolderError::DraftStale {
+            path: self.draft_path().display().to_string(),
+            version,
         }
     }
 
@@ -208,8 +213,8 @@ pub(super) fn begin(bytes: &[u8]) -> Result<Chain, Refusal> {
 }
 
 /// What is wrong with a file.
-pub(super) fn root(path: &Path, source: impl Into<Refusal>) -> TrustError {
-    TrustError::Root {
+pub(super) fn root(path: &Path, source: impl Into<Refusal>) -> FolderError {
+    FolderError::Root {
         path: path.display().to_string(),
         source: source.into(),
     }

@@ -8,6 +8,7 @@ mod doctor;
 mod edit;
 mod error;
 mod folder;
+mod folder_error;
 mod init;
 mod keys;
 mod named;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     error::TrustError,
     folder::{self, DRAFT},
+    folder_error::FolderError,
     wording,
 };
 
@@ -25,7 +26,7 @@ impl Signatures {
         let progress =
             draft
                 .progress(previous, &Limits::TABLE)
-                .map_err(|source| TrustError::Root {
+                .map_err(|source| FolderError::Root {
                     path: DRAFT.to_owned(),
                     source,
                 })?;

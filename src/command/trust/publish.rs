@@ -9,6 +9,7 @@ use super::{
     ask, edit,
     error::TrustError,
     folder::{self, Folder, file_name},
+    folder_error::FolderError,
 };
 use crate::{
     arguments::{Common, Output, trust::TrustPublish},
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &TrustPublish, common: &Common) -> Result<Exit, Sto
     )?;
     let destination = Destination::parse(&to)?;
     let Some(chain) = folder.chain() else {
-        return Err(TrustError::DraftOnly {
+        return Err(FolderError::DraftOnly {
             folder: folder.name(),
         }
         .into());
@@ -97,7 +98,7 @@ fn missing(folder: &Folder, destination: &Destination) -> Result<Vec<u64>, Stop>
             None => missing.push(*version),
             Some(theirs) if Digest::sha256(&theirs) == ours => {}
             Some(_) => {
-                return Err(TrustError::OtherFile {
+                return Err(FolderError::OtherFile {
                     path: destination.name(*version),
                 }
                 .into());

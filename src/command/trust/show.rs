@@ -82,10 +82,7 @@ impl View {
                 previous: folder.newest().cloned(),
             }),
             Pending::Stale { version } => {
-                notes.push(format!(
-                    "{} is a draft of version {version}, which is complete already and says something else",
-                    folder.draft_path().display()
-                ));
+                notes.push(folder.stale(*version).to_string());
                 None
             }
             Pending::Draft(_) | Pending::Nothing => None,

@@ -14,12 +14,13 @@ use super::{
     edit::{self, explained},
     error::TrustError,
     folder::{self, Folder, Lock},
+    folder_error::FolderError,
     progress::Signatures,
 };
 use crate::{
     arguments::{Common, Output, trust::TrustSign},
     exit::Exit,
-    files, keys,
+    files, keys, log,
     output::{self, Stop},
 };
 
@@ -77,7 +78,7 @@ impl Sheet {
     fn of_folder(path: &Path) -> Result<Self, Stop> {
         let lock = Lock::take(path)?;
         let folder = Folder::with_root(path)?;
-        let draft = folder.draft()?.ok_or_else(|| TrustError::DraftMissing {
+        let draft = folder.draft()?.ok_or_else(|| FolderError::DraftMissing {
             folder: folder.name(),
         })?;
         Ok(Self {
@@ -125,7 +126,7 @@ impl Sheet {
         Ok(joined.map_err(TrustError::from)?)
     }
 
-    /// Signs, once it was said what is signed. The signer's id.
+    /// Signs, once it was said what is signed. The signer's name.
     async fn sign(
         &mut self,
         arguments: &TrustSign,
@@ -154,6 +155,16 @@ impl Sheet {
             .sign(&message)
             .await
             .map_err(|failure| keys::signer_stop(&failure))?;
+        // One line for each signature, which joins to the key service's own audit log.
+        tracing::info!(
+            target: log::SIGNATURE,
+            root = contents.name(),
+            version = contents.version(),
+            signed = %Digest::sha256(&message),
+            key = %signer.key().name,
+            request_id = made.request_id.as_deref().unwrap_or_default(),
+            "signed"
+        );
         let key = &signer.key().public_key;
         self.draft
             .sign(key, &made.signature, self.previous.as_ref(), &Limits::TABLE)
