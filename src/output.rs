@@ -74,7 +74,11 @@ pub(crate) struct ErrorDocument<'a> {
 
 /// Two lines: what is wrong, and what to do about it.
 pub(crate) fn explanation(kind: &str, code: Code, message: &str, remedy: &str) -> String {
-    let style = if kind == "remark" { YELLOW } else { RED };
+    let style = if ["remark", "warning"].contains(&kind) {
+        YELLOW
+    } else {
+        RED
+    };
     format!("{style}{kind}[{code}]{style:#}: {message}\n  {BOLD}remedy:{BOLD:#} {remedy}\n")
 }
 

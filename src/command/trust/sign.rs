@@ -5,7 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use countersign_common::{Digest, Escaped, Explain, Limits, Signer, Timestamp};
-use countersign_trust_roots::root::{Contents, Draft, Lint, lints};
+use countersign_trust_roots::{
+    Chain,
+    root::{Contents, Draft, Lint, lints},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,7 +34,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Stop> {
     let mut sheet = Sheet::open(arguments)?;
     let contents = folder::contents(&sheet.draft).map_err(TrustError::from)?;
-    let unsafe_for = lints(&contents, sheet.previous.as_ref(), now);
+    let unsafe_for = lints(&contents, sheet.previous(), now);
     if !unsafe_for.is_empty() {
         return refused(&unsafe_for, common);
     }
@@ -51,7 +54,7 @@ pub(super) async fn run(
 /// A draft, where it lies, and the version before it.
 struct Sheet {
     draft: Draft,
-    previous: Option<Contents>,
+    before: Option<Chain>,
     place: Place,
     _lock: Option<Lock>,
 }
@@ -83,7 +86,7 @@ impl Sheet {
         })?;
         Ok(Self {
             draft: draft.clone(),
-            previous: folder.newest().cloned(),
+            before: folder.chain().cloned(),
             place: Place::Folder(Box::new(folder)),
             _lock: Some(lock),
         })
@@ -93,11 +96,10 @@ impl Sheet {
     fn of_file(path: &Path, previous: Option<&Path>) -> Result<Self, Stop> {
         let draft = folder::read_draft(path)?;
         let contents = folder::contents(&draft).map_err(|fault| folder::root(path, fault))?;
-        let previous = match previous {
+        let before = match previous {
             Some(previous) => {
                 let chain = folder::begin(&folder::read(previous)?);
-                let chain = chain.map_err(|source| folder::root(previous, source))?;
-                Some(chain.newest().clone())
+                Some(chain.map_err(|source| folder::root(previous, source))?)
             }
             None if contents.version() == 1 => None,
             None => {
@@ -107,22 +109,25 @@ impl Sheet {
                 .into());
             }
         };
-        folder::follows(&contents, previous.as_ref())
+        folder::follows(&contents, before.as_ref().map(Chain::newest))
             .map_err(|source| folder::root(path, source))?;
         Ok(Self {
             draft,
-            previous,
+            before,
             place: Place::File(path.to_owned()),
             _lock: None,
         })
     }
 
+    fn previous(&self) -> Option<&Contents> {
+        self.before.as_ref().map(Chain::newest)
+    }
+
     /// Takes the signatures of a copy. How many are new.
     fn join(&mut self, copy: &Path) -> Result<usize, Stop> {
         let copy = folder::read_draft(copy)?;
-        let joined = self
-            .draft
-            .join(&copy, self.previous.as_ref(), &Limits::TABLE);
+        let previous = self.before.as_ref().map(Chain::newest);
+        let joined = self.draft.join(&copy, previous, &Limits::TABLE);
         Ok(joined.map_err(TrustError::from)?)
     }
 
@@ -166,8 +171,9 @@ impl Sheet {
             "signed"
         );
         let key = &signer.key().public_key;
+        let previous = self.before.as_ref().map(Chain::newest);
         self.draft
-            .sign(key, &made.signature, self.previous.as_ref(), &Limits::TABLE)
+            .sign(key, &made.signature, previous, &Limits::TABLE)
             .map_err(TrustError::from)?;
         Ok(self.name_of(key, contents))
     }
@@ -196,7 +202,7 @@ impl Sheet {
         &'c self,
         contents: &'c Contents,
     ) -> impl Iterator<Item = (String, &'c countersign_common::PublicKey)> {
-        [Some(contents), self.previous.as_ref()]
+        [Some(contents), self.previous()]
             .into_iter()
             .flatten()
             .flat_map(|root| {
@@ -214,18 +220,20 @@ impl Sheet {
 
     fn summary(&self, contents: &Contents) -> Result<String, TrustError> {
         let version = contents.version();
-        let mut text = match &self.previous {
-            Some(previous) => format!(
-                "version {version} of trust root {}, after version {}:\n",
+        // What changes is only as true as the version that it is compared with.
+        let mut text = match &self.before {
+            Some(before) => format!(
+                "version {version} of trust root {}, after version {} with the fingerprint {}:\n",
                 contents.name(),
-                previous.version()
+                before.newest().version(),
+                before.sha256()
             ),
             None => format!(
                 "version {version} of trust root {}, the first:\n",
                 contents.name()
             ),
         };
-        for change in changes(self.previous.as_ref(), contents) {
+        for change in changes(self.previous(), contents) {
             text.push_str("  ");
             text.push_str(&change);
             text.push('\n');
@@ -239,7 +247,7 @@ impl Sheet {
 
     /// Writes it back; as a version, if all have signed who must.
     fn save(&self) -> Result<Option<Complete>, Stop> {
-        let is_enough = Signatures::of(&self.draft, self.previous.as_ref())?.is_enough;
+        let is_enough = Signatures::of(&self.draft, self.previous())?.is_enough;
         match &self.place {
             Place::Folder(folder) if is_enough => {
                 let (path, fingerprint) = folder.complete(&self.draft)?;
@@ -285,7 +293,7 @@ fn report(
     done: Option<&Complete>,
     common: &Common,
 ) -> Result<Exit, Stop> {
-    let signatures = Signatures::of(&sheet.draft, sheet.previous.as_ref())?;
+    let signatures = Signatures::of(&sheet.draft, sheet.previous())?;
     match common.output {
         Output::Json => output::print_json(&json!({
             "outcome": if done.is_some() { "complete" } else { "signed" },

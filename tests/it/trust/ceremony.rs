@@ -341,3 +341,40 @@ fn an_unsafe_root_is_not_signed_whoever_asks() {
     let signatures = world.root_file("acme/draft.root.json")["signatures"].clone();
     assert_eq!(signatures, serde_json::json!([]));
 }
+
+#[test]
+fn the_key_may_be_a_variable_and_never_the_one_of_releases() {
+    let world = World::with_people();
+    world.begin("acme");
+    let sign = ["trust", "sign", "--dir", "acme"];
+    world
+        .countersign_with(&sign, &[("COUNTERSIGN_KEY", "alice.key")])
+        .ends(2)
+        .says("error[flag-missing]");
+    world
+        .countersign_with(&sign, &[("COUNTERSIGN_ROOT_KEY", "alice.key")])
+        .ends(0)
+        .says("signed by alice (");
+}
+
+#[test]
+fn an_encrypted_key_file_is_opened_with_its_password() {
+    let world = World::with_root("acme");
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/keys/cosign-p256.key");
+    let add = [
+        "trust", "add-key", "--dir", "acme", "--role", "root", "--key", key,
+    ];
+    world
+        .countersign_with(&add, &[("COSIGN_PASSWORD", "wrong horse")])
+        .ends(2);
+    world
+        .countersign_with(&add, &[("COSIGN_PASSWORD", "correct horse")])
+        .ends(0);
+    let sign = ["trust", "sign", "--dir", "acme", "--key", key];
+    world
+        .countersign_with(&sign, &[("COSIGN_PASSWORD", "correct horse")])
+        .ends(0)
+        .says("signed by");
+    let signatures = world.root_file("acme/draft.root.json")["signatures"].clone();
+    assert_eq!(signatures.as_array().unwrap().len(), 1);
+}

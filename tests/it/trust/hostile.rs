@@ -296,7 +296,10 @@ fn a_folder_that_may_only_be_read_is_shown_and_not_changed() {
     // No folder at all can be written into, whoever one is.
     world.line("publish --dir acme --to /proc").ends(3);
     world
-        .line("init --dir /proc/acme --name acme --root-key alice.pub --repository registry.example/shop/** --release-key release.pub")
+        .line(
+            "init --dir /proc/acme --name acme --root-key alice.pub \
+             --repository registry.example/shop/** --release-key release.pub",
+        )
         .ends(3)
         .says("error[file-unwritable]");
 }

@@ -302,7 +302,8 @@ fn the_doctor_looks_ahead() {
 fn the_doctor_says_what_would_be_fatal() {
     let world = World::with_people();
     world
-        .line("init --dir acme --name acme --root-key alice=alice.pub --root-key alice=bob.pub --threshold 1 --repository registry.example/shop/** --release-key release.pub")
+        .line("init --dir acme --name acme --root-key alice=alice.pub --root-key alice=bob.pub --threshold 1 \
+             --repository registry.example/shop/** --release-key release.pub")
         .ends(0)
         .says("note: 2 root keys");
     doctor(&world)
