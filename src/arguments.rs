@@ -208,7 +208,8 @@ pub(crate) struct Stamps {
 /// Writes what cosign 3 reads: in-toto statements in Sigstore bundles, as referrers of the image. The date is proven by
 /// time-stamp authorities on both sides of the signature, so that it is not the signer's word. What is there already is
 /// found and said, and the first publication stays. Everything is checked with the key's own public half before it is
-/// pushed, and the key never leaves KMS.
+/// pushed, and the key never leaves KMS. Where a policy has a rule for the image, its trust root says whether this key may
+/// sign there now, before it is used, and which authorities are asked.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
@@ -223,6 +224,8 @@ pub(crate) struct Sign {
     /// Signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
     #[command(flatten)]
     pub(crate) stamps: Stamps,
     /// Publish that the image is supported until then: a time in RFC 3339, or a date
@@ -275,6 +278,8 @@ pub(crate) struct Attest {
     /// Remove what the same key attested of this type before, once the new one is there
     #[arg(long)]
     pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
     #[command(flatten)]
     pub(crate) stamps: Stamps,
     /// The most time to spend on one image, in seconds

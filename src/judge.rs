@@ -4,22 +4,27 @@
 //! roots, ends the command and judges nothing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use countersign_common::{
-    Code, Escaped, Explain, ImageRef, Registry, Repository, Timestamp, root_source::Unavailable,
+    Code, Escaped, Explain, ImageRef, Limits, Registry, Repository, Timestamp,
+    root_source::Unavailable,
 };
 use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
+    document::{StandIn, Unbound},
     policy::{Matched, NoRule, PinnedRoot, Policy, StateUse},
     state::{Advance, State},
 };
-use countersign_verify::{Asked, Class, Deadline, Outcome, Ungoverned, Verdict, Verifier};
+use countersign_verify::{
+    Asked, Class, Deadline, Demand, Level, Outcome, Signers, Ungoverned, Verdict, Verifier,
+};
 use futures_util::future;
 
 use crate::{
@@ -52,7 +57,7 @@ pub(crate) struct Court {
 
 /// What was remembered before, and whether there is anything to remember it by.
 struct Memory {
-    store: Store,
+    store: Option<Store>,
     state: Option<State>,
     begin: Begin,
 }
@@ -106,6 +111,26 @@ pub(crate) fn policy(governed: &Governed, config: &Config) -> Result<Option<Poli
         )
     })?;
     Ok(Some(PolicyFile { path, policy }))
+}
+
+/// Demands nothing besides a policy.
+pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
+    Asked {
+        demand: Demand {
+            threshold: NonZeroUsize::MIN,
+            signers: Signers::Anybody,
+            annotations: BTreeMap::new(),
+            attestations: BTreeSet::new(),
+            level: Level::Signed,
+            dates: Vec::new(),
+            exceptions: Vec::new(),
+            platform: None,
+            unbound: Unbound::Refused,
+            stand_in,
+        },
+        time_threshold: None,
+        limits: Limits::TABLE,
+    }
 }
 
 /// Which roots are needed.
@@ -162,19 +187,45 @@ impl Court {
         asked: Asked,
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
+        let court = Self::open(policy, needed, asked, summons).await?;
+        if let Needed::For(images) = needed {
+            court.check_configuration(images)?;
+        }
+        Ok(court)
+    }
+
+    /// The same for a signer, who asks what the roots say and judges nothing.
+    pub(crate) async fn of_signer(
+        policy: Policy,
+        needed: Needed<'_>,
+        summons: Summons<'_>,
+    ) -> Result<Self, Stop> {
+        Self::open(policy, needed, nothing_besides(StandIn::Refused), summons).await
+    }
+
+    async fn open(
+        policy: Policy,
+        needed: Needed<'_>,
+        asked: Asked,
+        summons: Summons<'_>,
+    ) -> Result<Self, Stop> {
         let roots = needed.roots(&policy)?;
-        let store = Store::open(summons.state_dir)?;
-        let state = store.read()?;
+        let store = match Store::open(summons.state_dir) {
+            // Without a home nothing is remembered, as where nothing ever was.
+            Err(_) if summons.state_dir.is_none() && summons.begin == Begin::Not => None,
+            store => Some(store?),
+        };
+        let state = store.as_ref().map(Store::read).transpose()?.flatten();
         let now = match (summons.when, &state) {
             (When::AsOf(time), _) => time,
             (When::Now, Some(state)) => state.now(summons.system),
             (When::Now, None) => summons.system,
         };
         let nothing = State::default();
-        let memory = match (&state, summons.begin) {
-            (Some(state), _) => Some((&store, state)),
-            (None, Begin::Now) => Some((&store, &nothing)),
-            (None, Begin::Not) => None,
+        let memory = match (&store, &state, summons.begin) {
+            (Some(store), Some(state), _) => Some((store, state)),
+            (Some(store), None, Begin::Now) => Some((store, &nothing)),
+            _ => None,
         };
         let means = Means {
             client: summons.client,
@@ -202,9 +253,6 @@ impl Court {
         };
         for failure in court.unavailable() {
             tracing::warn!("{failure}");
-        }
-        if let Needed::For(images) = needed {
-            court.check_configuration(images)?;
         }
         Ok(court)
     }
@@ -283,9 +331,10 @@ impl Court {
 
     /// Remembers what was learned: each root, and of the verified images the greatest moment that is proven to have passed.
     pub(crate) fn remember(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
-        if self.memory.state.is_none() && self.memory.begin == Begin::Not {
+        let is_kept = self.memory.state.is_some() || self.memory.begin == Begin::Now;
+        let Some(store) = self.memory.store.as_ref().filter(|_| is_kept) else {
             return Ok(());
-        }
+        };
         let verified = verdicts
             .iter()
             .filter(|verdict| matches!(verdict.outcome(), Outcome::Verified(_)));
@@ -296,7 +345,7 @@ impl Court {
                 .filter_map(|(name, root)| Some((name.clone(), root.as_ref().ok()?.memory.clone())))
                 .collect(),
         };
-        self.memory.store.commit(&advance, self.system)
+        store.commit(&advance, self.system)
     }
 }
 

@@ -12,6 +12,7 @@ mod exit;
 mod files;
 mod judge;
 mod keys;
+mod licence;
 mod log;
 mod network;
 mod output;

@@ -14,7 +14,7 @@ use countersign_trust_roots::{
 };
 use url::Url;
 
-use crate::{arguments::Stamps, config::Config, exit::Exit, files, output::Stop};
+use crate::{arguments::Stamps, config::Config, exit::Exit, files, licence::Rooted, output::Stop};
 
 /// The longest time for one stamp.
 const TIMEOUT: u64 = 10;
@@ -55,6 +55,28 @@ pub(crate) fn stamping(
     let rules = rules(&arguments.tsa_chains, threshold, config)?;
     // No authority is built in: whose word counts about time is for the user to say.
     Stamping::new(authorities, rules, fewer)
+        .map(Some)
+        .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
+}
+
+/// Those that a trust root names: asked, and judged as its verifiers will judge them.
+pub(crate) fn rooted(
+    arguments: &Stamps,
+    rooted: Rooted,
+    (client, timeout): (&Client, u64),
+) -> Result<Option<Stamping>, Stop> {
+    let timeout = Duration::from_secs(timeout.min(TIMEOUT));
+    let authorities = client
+        .time_authorities(rooted.urls, timeout)
+        .into_iter()
+        .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
+        .collect();
+    let fewer = if arguments.allow_fewer {
+        Fewer::Accepted
+    } else {
+        Fewer::Refused
+    };
+    Stamping::new(authorities, rooted.rules, fewer)
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }

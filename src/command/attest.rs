@@ -10,13 +10,14 @@ use countersign_common::{
 };
 use countersign_sign::{Attestation, Attested, Earlier, Request, SignError, attest_image};
 
-use super::signing::{self, Workshop};
+use super::signing::{self, Order, Workshop};
 use crate::{
     arguments::{Attest, Common, Output},
     exit::Exit,
     files, network,
     output::{self, Stop},
 };
+use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
@@ -30,13 +31,15 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
             Earlier::Kept
         },
     };
-    let workshop = Workshop::open(
-        (&arguments.signer, &arguments.stamps),
-        (&arguments.network, arguments.timeout),
-        common,
-        now,
-    )
-    .await?;
+    let order = Order {
+        key: &arguments.signer,
+        stamps: &arguments.stamps,
+        governed: &arguments.governed,
+        network: &arguments.network,
+        timeout: arguments.timeout,
+        roles: &[Role::Sign],
+    };
+    let workshop = Workshop::open(&order, &images, common, now).await?;
     let results = workshop
         .each(&images, common, async |image: &ImageRef| {
             let about = (&request, &attestation);

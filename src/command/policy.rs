@@ -1,22 +1,17 @@
 //! `countersign policy check`, `test` and `explain`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-    num::NonZeroUsize,
-    path::Path,
-};
+use std::{fmt::Write, path::Path};
 
-use countersign_common::{Age, Code, Escaped, Explain, ImageRef, Limits, Timestamp};
+use countersign_common::{Age, Code, Escaped, Explain, ImageRef, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{
     Pattern, Revocation, Role, Term,
-    document::{StandIn, Unbound},
+    document::StandIn,
     policy::{Mode, NoRule, Require, Rule},
     root::{Contents, Grant},
     time::Standing,
 };
-use countersign_verify::{Asked, Class, Demand, Level, Signers, Ungoverned};
+use countersign_verify::{Asked, Class, Ungoverned};
 use serde_json::{Map, Value, json};
 
 use super::verify;
@@ -42,26 +37,6 @@ pub(crate) async fn run(arguments: &Policy, common: &Common, now: Timestamp) -> 
 
 fn found(governed: &Governed, config: &Config) -> Result<PolicyFile, Stop> {
     judge::policy(governed, config)?.ok_or_else(|| Stop::new(Exit::Usage, &NoPolicy))
-}
-
-/// What is only looked at, and demands nothing besides the policy.
-fn nothing_besides(stand_in: StandIn) -> Asked {
-    Asked {
-        demand: Demand {
-            threshold: NonZeroUsize::MIN,
-            signers: Signers::Anybody,
-            annotations: BTreeMap::new(),
-            attestations: BTreeSet::new(),
-            level: Level::Signed,
-            dates: Vec::new(),
-            exceptions: Vec::new(),
-            platform: None,
-            unbound: Unbound::Refused,
-            stand_in,
-        },
-        time_threshold: None,
-        limits: Limits::TABLE,
-    }
 }
 
 /// Convenes a court that leaves no trace.
@@ -99,7 +74,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
         file,
         &images,
         (&arguments.governed, &arguments.network, arguments.timeout),
-        (&config, nothing_besides(stand_in)),
+        (&config, judge::nothing_besides(stand_in)),
         (when, now),
     )
     .await?;
@@ -129,7 +104,7 @@ async fn check(arguments: &PolicyCheck, common: &Common, now: Timestamp) -> Resu
         let court = Court::convene(
             file.policy,
             Needed::All,
-            nothing_besides(StandIn::Refused),
+            judge::nothing_besides(StandIn::Refused),
             summons,
         )
         .await?;
@@ -251,7 +226,7 @@ async fn explain(arguments: &PolicyExplain, common: &Common, now: Timestamp) -> 
         file,
         &image,
         (&arguments.governed, &arguments.network, arguments.timeout),
-        (&config, nothing_besides(StandIn::Refused)),
+        (&config, judge::nothing_besides(StandIn::Refused)),
         (when, now),
     )
     .await?;

@@ -9,13 +9,14 @@ use countersign_sign::{
 };
 use serde::Serialize;
 
-use super::signing::{self, Workshop};
+use super::signing::{self, Order, Workshop};
 use crate::{
     arguments::{Common, Output, Sign},
     exit::Exit,
     files, network,
     output::{self, Stop},
 };
+use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let images = network::images(&arguments.images)?;
@@ -25,13 +26,15 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         Some(until) => request.supported_until(until),
         None => request,
     };
-    let workshop = Workshop::open(
-        (&arguments.signer, &arguments.stamps),
-        (&arguments.network, arguments.timeout),
-        common,
-        now,
-    )
-    .await?;
+    let order = Order {
+        key: &arguments.signer,
+        stamps: &arguments.stamps,
+        governed: &arguments.governed,
+        network: &arguments.network,
+        timeout: arguments.timeout,
+        roles: &[Role::Sign, Role::Publish],
+    };
+    let workshop = Workshop::open(&order, &images, common, now).await?;
     let results = workshop
         .each(&images, common, async |image: &ImageRef| {
             if arguments.dry_run {

@@ -7,13 +7,16 @@ use countersign_registry::Client;
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
 };
+use countersign_trust_roots::Role;
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    arguments::{Common, Network, Output, SignerKey, Stamps},
+    arguments::{Common, Governed, Network, Output, SignerKey, Stamps},
     config::Config,
     exit::Exit,
-    keys, log, network,
+    keys,
+    licence::Licence,
+    log, network,
     output::{self, Stop},
     progress::Progress,
     stamps,
@@ -31,18 +34,41 @@ pub(super) struct Workshop {
     now: Timestamp,
 }
 
+/// What a workshop is opened with, as it was typed.
+pub(super) struct Order<'a> {
+    pub(super) key: &'a SignerKey,
+    pub(super) stamps: &'a Stamps,
+    pub(super) governed: &'a Governed,
+    pub(super) network: &'a Network,
+    pub(super) timeout: u64,
+    /// What each image is signed as.
+    pub(super) roles: &'static [Role],
+}
+
 impl Workshop {
-    /// Opens the key and finds out who is asked about time, before anything is done.
+    /// Opens the key, and finds out whether it may sign these images and who is asked about time, before anything is done.
     pub(super) async fn open(
-        (key, stamps): (&SignerKey, &Stamps),
-        (network, timeout): (&Network, u64),
+        order: &Order<'_>,
+        images: &[ImageRef],
         common: &Common,
         now: Timestamp,
     ) -> Result<Self, Stop> {
         let config = Config::read(common.config.as_deref())?;
-        let registry = network::client(network, timeout, &config)?;
-        let stamping = stamps::stamping(stamps, (&registry, timeout), &config)?;
-        let signer = keys::signer(key, &config).await?;
+        let registry = network::client(order.network, order.timeout, &config)?;
+        let licence = Licence::of(
+            order.governed,
+            images,
+            &config,
+            (&registry, order.timeout, now),
+        )
+        .await?;
+        let asking = (&registry, order.timeout);
+        let stamping = match licence.time(order.stamps)? {
+            Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
+            None => stamps::stamping(order.stamps, asking, &config)?,
+        };
+        let signer = keys::signer(order.key, &config).await?;
+        licence.admit(signer.key(), order.roles)?;
         if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
             tracing::warn!(
                 "signatures by a P-384 key use SHA-384; cosign verifies them by its KMS name, not by a public key file"
@@ -52,7 +78,7 @@ impl Workshop {
             registry,
             signer,
             stamping,
-            timeout,
+            timeout: order.timeout,
             now,
         })
     }

@@ -67,6 +67,18 @@ impl Term {
         }
     }
 
+    /// Whether the key may sign now. A stolen one never may again, whatever was signed before.
+    pub fn admits(&self, now: Timestamp) -> Result<(), Lapse> {
+        match self.revoked {
+            Some(revoked @ Revocation::Compromised { .. }) => Err(Lapse::Revoked(revoked)),
+            Some(revoked @ Revocation::Misused { from, to }) if from <= now && now <= to => {
+                Err(Lapse::Revoked(revoked))
+            }
+            _ if self.valid.contains(now) => Ok(()),
+            _ => Err(Lapse::Outside(self.valid)),
+        }
+    }
+
     /// The same where only the latest moment is proven, as of a signature without a stamp inside.
     ///
     /// What was made after a misuse cannot be told from what was made before it, or during it.
@@ -189,6 +201,35 @@ mod tests {
         for (until, counts) in [(99, true), (100, false), (250, false)] {
             assert_eq!(term.covers_until(time(until)).is_ok(), counts, "{until}");
         }
+    }
+
+    #[test]
+    fn a_stolen_key_never_signs_again_and_a_misused_one_does() {
+        let term = |revoked| Term {
+            valid: window(Some(10), Some(300)),
+            revoked: Some(revoked),
+        };
+        let stolen = term(Revocation::Compromised {
+            at: Some(time(250)),
+        });
+        let misused = term(Revocation::Misused {
+            from: time(100),
+            to: time(200),
+        });
+        for (now, may) in [
+            (9, false),
+            (10, true),
+            (99, true),
+            (100, false),
+            (200, false),
+            (201, true),
+            (300, true),
+            (301, false),
+        ] {
+            assert!(stolen.admits(time(now)).is_err(), "{now}");
+            assert_eq!(misused.admits(time(now)).is_ok(), may, "{now}");
+        }
+        assert!(Term::default().admits(time(0)).is_ok());
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Sheet {
         // One line for each signature, which joins to the key service's own audit log.
         tracing::info!(
             target: log::SIGNATURE,
-            root = contents.name(),
+            root = contents.name().as_str(),
             version = contents.version(),
             signed = %Digest::sha256(&message),
             key = %signer.key().name,

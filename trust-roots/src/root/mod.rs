@@ -4,6 +4,7 @@
 //! version before, and of its own, so that whoever pinned one of them follows to the newest without asking anybody. Read
 //! and followed here; fetched elsewhere. No I/O, no clock.
 
+mod admission;
 mod artifact;
 mod chain;
 mod contents;
@@ -18,6 +19,7 @@ mod lint;
 mod refusal;
 
 pub use self::{
+    admission::NotAdmitted,
     artifact::{ArtifactSource, ROOT_MEDIA_TYPE, tag},
     chain::{Chain, TrustRoot},
     contents::{Contents, Counts, DeclaredKey, Scope, Statements, Time, TimeEntry, TufRole},

@@ -1,0 +1,164 @@
+//! What trust roots let a signer do: found out before its key is used.
+//!
+//! A signer whose images no rule of a policy is for is not held to any root. For the others a root that cannot be followed is
+//! an error: whoever keeps it from the signer must not make it sign with a key that was taken back.
+
+use std::collections::BTreeSet;
+
+use countersign_common::{Code, Explain, ImageRef, Timestamp, signer::SigningKey};
+use countersign_registry::Client;
+use countersign_trust_roots::{Role, TimeRules, TrustRoot, time::Standing};
+use url::Url;
+
+use crate::{
+    arguments::{Governed, Stamps},
+    config::Config,
+    exit::Exit,
+    judge::{self, Begin, Court, Needed, Summons, When},
+    output::Stop,
+};
+
+/// The roots that decide about what is to be signed.
+pub(crate) struct Licence {
+    /// `None` if there is no policy.
+    court: Option<Court>,
+    images: Vec<ImageRef>,
+    now: Timestamp,
+}
+
+/// Whom a root has asked about time, and how it judges what they say.
+pub(crate) struct Rooted {
+    pub(crate) urls: Vec<Url>,
+    pub(crate) rules: TimeRules,
+}
+
+impl Licence {
+    /// Opens the roots of those images that a rule is for.
+    pub(crate) async fn of(
+        governed: &Governed,
+        images: &[ImageRef],
+        config: &Config,
+        (client, timeout, now): (&Client, u64, Timestamp),
+    ) -> Result<Self, Stop> {
+        let file = judge::policy(governed, config)?;
+        let images: Vec<ImageRef> = images.to_vec();
+        let Some(file) = file else {
+            return Ok(Self {
+                court: None,
+                images,
+                now,
+            });
+        };
+        let summons = Summons {
+            client,
+            timeout,
+            state_dir: governed.state_dir.as_deref(),
+            begin: Begin::Not,
+            when: When::Now,
+            system: now,
+        };
+        let court = Court::of_signer(file.policy, Needed::For(&images), summons).await?;
+        Ok(Self {
+            court: Some(court),
+            images,
+            now,
+        })
+    }
+
+    /// Refuses a key that may not sign one of the images now.
+    pub(crate) fn admit(&self, key: &SigningKey, roles: &[Role]) -> Result<(), Stop> {
+        for (image, root) in self.governed()? {
+            let grant = root
+                .grant(&image)
+                .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
+            for role in roles {
+                grant
+                    .admits((&key.public_key, &key.name), *role, self.now)
+                    .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom to ask about time, where nobody was named: those of the root, if all images have the same.
+    pub(crate) fn time(&self, stamps: &Stamps) -> Result<Option<Rooted>, Stop> {
+        if stamps.no_tsa || !stamps.tsa.is_empty() {
+            return Ok(None);
+        }
+        let mut roots = self.governed()?.into_iter().map(|(_, root)| root);
+        let Some(root) = roots.next() else {
+            return Ok(None);
+        };
+        if roots.any(|other| other.sha256() != root.sha256()) {
+            return Err(Stop::new(Exit::Usage, &SeveralRoots));
+        }
+        let urls = asked(root, self.now);
+        if urls.is_empty() {
+            return Ok(None);
+        }
+        let rules = root
+            .time_rules(None)
+            .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
+        Ok(Some(Rooted { urls, rules }))
+    }
+
+    /// The repositories that documents must name, each with its root.
+    fn governed(&self) -> Result<Vec<(countersign_common::Repository, &TrustRoot)>, Stop> {
+        let Some(court) = &self.court else {
+            return Ok(Vec::new());
+        };
+        let mut governed = Vec::new();
+        for image in &self.images {
+            let Ok(matched) = court.policy().rule_for(image.repository()) else {
+                continue;
+            };
+            match court.root(&matched.rule.root.name) {
+                Some(Ok(opened)) => governed.push((matched.signed.clone(), &opened.root)),
+                Some(Err(error)) if error.is_undecided() => {
+                    return Err(Stop::new(Exit::Undecided, error));
+                }
+                Some(Err(error)) => return Err(Stop::new(Exit::Refused, error)),
+                None => {}
+            }
+        }
+        Ok(governed)
+    }
+}
+
+/// The first authority of each operator that is believed now, as many as the root has signers collect.
+fn asked(root: &TrustRoot, now: Timestamp) -> Vec<Url> {
+    let time = root.contents().time();
+    let mut operators = BTreeSet::new();
+    let believed = time
+        .authorities
+        .iter()
+        .filter(|entry| entry.standing == Standing::Good && entry.valid.contains(now));
+    believed
+        .filter(|entry| operators.insert(&entry.operator))
+        .filter_map(|entry| Url::parse(&entry.uri).ok())
+        .take(time.publication.collect)
+        .collect()
+}
+
+/// The images of one command have several roots, which have others to ask.
+#[derive(Debug)]
+struct SeveralRoots;
+
+impl std::fmt::Display for SeveralRoots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "the images have several trust roots, and each has its own time-stamp authorities",
+        )
+    }
+}
+
+impl Explain for SeveralRoots {
+    fn code(&self) -> Code {
+        Code::new("tsa-not-configured")
+    }
+
+    fn remedy(&self) -> String {
+        "sign the images of each root by themselves, or name the authorities with `--tsa`"
+            .to_owned()
+    }
+}
