@@ -311,8 +311,10 @@ fn report(
         Output::Text => {
             let mut lines = Vec::new();
             lines.extend(signer.map(|signer| format!("signed by {}", Escaped(&signer))));
-            if added > 0 {
-                lines.push(format!("{added} signatures of others taken over"));
+            match added {
+                0 => {}
+                1 => lines.push("1 signature of somebody else taken over".to_owned()),
+                added => lines.push(format!("{added} signatures of others taken over")),
             }
             lines.extend(signatures.sentences);
             lines.extend(what_next(sheet, contents, signatures.is_enough, done));

@@ -66,7 +66,7 @@ fn three_people_sign_on_three_machines() {
     world
         .line("sign --dir acme --add bob/draft.root.json --add carol/sent.json")
         .ends(0)
-        .says("1 signatures of others taken over")
+        .says("1 signature of somebody else taken over")
         .says("complete: ");
     assert_eq!(world.names_in("acme"), ["1.root.json", "2.root.json"]);
     // Bob's own folder takes the version as it is.
