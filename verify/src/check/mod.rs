@@ -192,18 +192,20 @@ fn elsewhere<'e>(
     for other in subjects.into_iter().filter(|other| *other != subject) {
         let expected = verifier.expected(evidence.image.repository(), other);
         judge(&expected, &verifier.authorities, |case| {
-            let mut found = Found::of((verifier, &verifier.limits), case, all, &[]);
-            let publications = (found.publications.as_slice(), found.judged);
-            let about = (verifier, evidence);
-            if let Some(dated) = dated(about, publications, now, &mut found.published) {
+            let (mut signed, mut published) = (Findings::default(), Findings::default());
+            let claims = Claims::of(case, all, &[Kind::Publication], &mut signed);
+            let rules = (&verifier.time, &verifier.limits);
+            let (publications, judged) = claims.valid(&Kind::Publication, rules, &mut published);
+            let (about, publications) = ((verifier, evidence), (publications.as_slice(), judged));
+            if let Some(dated) = dated(about, publications, now, &mut published) {
                 elsewhere.earliest = freshness::earliest(dated)
                     .map(|dated| Published::of(&dated))
                     .or(elsewhere.earliest.take());
             } else {
                 elsewhere.is_complete = false;
-                elsewhere.published.extend(found.published);
+                elsewhere.published.extend(published);
             }
-            elsewhere.open.extend_from_slice(found.signed.open());
+            elsewhere.open.extend_from_slice(signed.open());
         });
     }
     elsewhere

@@ -1,6 +1,8 @@
 //! An exception lets its own code pass for its own image, and nothing else.
 
-use countersign_verify::{CODES, Exceptable};
+use std::collections::BTreeSet;
+
+use countersign_verify::{CODES, Exceptable, verdict::Authenticity};
 
 use crate::{
     case::ExceptionDocument,
@@ -8,6 +10,7 @@ use crate::{
     signing::{Key, Signing},
     stamping::Tsa,
     story::Story,
+    terms::{LAST, beside_strangers},
 };
 
 const CODE_NAMES: [&str; 4] = [
@@ -107,6 +110,25 @@ fn what_is_excepted_is_said_where_something_else_refuses() {
         ["attestation-missing", "image-end-of-life"],
         "{verdict}"
     );
+}
+
+/// That it may be missing is no reason not to look for it.
+#[test]
+fn what_is_excepted_if_it_is_missing_is_still_looked_for() {
+    let spdx = Signing::attestation(Key::Release, "https://spdx.dev/Document").stamped([], []);
+    let story = Story::new("", "")
+        .signed(&Signing::by(Key::Release))
+        .signed(&spdx.named(LAST))
+        .with(|case| case.demand.attestations = vec!["spdx".to_owned()]);
+    let verdict = excepting_all(&beside_strangers(story)).verify();
+    let Authenticity::Signed { attestations, .. } = verdict.authenticity() else {
+        panic!("{verdict}")
+    };
+    assert_eq!(attestations.len(), 1);
+    let codes: BTreeSet<_> = (verdict.remarks().iter())
+        .map(|remark| remark.code.as_str())
+        .collect();
+    assert_eq!(codes, ["key-unknown"].into());
 }
 
 #[test]

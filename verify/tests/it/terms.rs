@@ -78,16 +78,11 @@ fn what_was_proven_for_a_term_is_shown() {
     );
 }
 
-/// A signature of after its key's time is none that lets the others be left unread.
-#[test]
-fn a_lapsed_signature_is_not_enough_to_stop_looking() {
-    const GOOD: &str = "the-last-of-all-as-it-has-the-longest-manifest";
-    let lapsed = Signing::by(Key::Release).stamped([], [Tsa::One.at("2026-11-24T08:05:00Z")]);
-    let mut story = Story::new("", "")
-        .timed_by(Tsa::One)
-        .trusting(Key::Review)
-        .signed(&lapsed.named("a"))
-        .signed(&Signing::by(Key::Review).named(GOOD));
+/// The name of what is fetched last, since it has the longest manifest.
+pub(crate) const LAST: &str = "the-last-of-all-as-it-has-the-longest-manifest";
+
+/// With more artifacts of strangers than are fetched before it is asked whether they are enough.
+pub(crate) fn beside_strangers(mut story: Story) -> Story {
     let stranger = Signing::by(Key::Stranger).named("stranger");
     let sealed = stranger.seal(&story.descriptor("image.manifest.json"));
     let text = std::str::from_utf8(&sealed.manifest).unwrap();
@@ -96,17 +91,53 @@ fn a_lapsed_signature_is_not_enough_to_stop_looking() {
         let manifest = text.replace("\"stranger\"", &format!("\"stranger-{number}\""));
         story.put(&format!("stranger-{number}.manifest.json"), manifest);
     }
-    let fetched = Request::Blob(story.digest(&format!("{GOOD}.blob.json")));
-    let world = story.world();
-    assert_eq!(outcome(&story.verify_in(&world)), "verified");
-    assert!(!world.requests().contains(&fetched));
-    let story = story.for_term(Key::Release, retired());
+    story
+}
+
+/// Whether the last of all was fetched for a verdict that is positive.
+fn asks_for_last(story: &Story) -> bool {
     let world = story.world();
     let verdict = story.verify_in(&world);
     assert_eq!(outcome(&verdict), "verified", "{verdict}");
-    assert!(world.requests().contains(&fetched));
+    let last = story.digest(&format!("{LAST}.blob.json"));
+    world.requests().contains(&Request::Blob(last))
+}
+
+/// A signature of after its key's time is none that lets the others be left unread.
+#[test]
+fn a_lapsed_signature_is_not_enough_to_stop_looking() {
+    let late = || Signing::by(Key::Release).stamped([], [Tsa::One.at("2026-11-24T08:05:00Z")]);
+    let story = || {
+        let story = Story::new("", "").timed_by(Tsa::One).trusting(Key::Review);
+        story.signed(&Signing::by(Key::Review).named(LAST))
+    };
+    let until = |story: Story, end: &str| {
+        story.for_term(
+            Key::Release,
+            TermDocument {
+                not_after: Some(end.to_owned()),
+                ..TermDocument::default()
+            },
+        )
+    };
+    let alone = beside_strangers(story().signed(&late().named("s")));
+    assert!(!asks_for_last(&alone));
+    assert!(!asks_for_last(&until(
+        alone.clone(),
+        "2026-11-24T08:10:00Z"
+    )));
+    let lapsed = until(alone, "2026-11-24T08:01:00Z");
+    assert!(asks_for_last(&lapsed));
+    let verdict = lapsed.verify();
     let Authenticity::Signed { signatures, .. } = verdict.authenticity() else {
         panic!("{verdict}")
     };
     assert_eq!(signatures[0].signer, "review.pub");
+    // A crowd of stamps is checked once, when all is there.
+    let crowd = (0..3).fold(story(), |story, copy| {
+        story.signed(&late().stamped([], junk(copy)).named(&format!("s{copy}")))
+    });
+    let crowd = beside_strangers(placed(crowd, &late(), Place::Last));
+    assert!(!asks_for_last(&crowd));
+    assert!(asks_for_last(&until(crowd, "2026-11-24T08:10:00Z")));
 }

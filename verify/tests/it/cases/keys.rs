@@ -8,7 +8,7 @@ use crate::{
         TermDocument,
     },
     signing::{Key, Signing},
-    stamping::{AFTER, Over, Tsa},
+    stamping::{AFTER, BEFORE, Over, Tsa},
     story::Story,
 };
 
@@ -405,6 +405,15 @@ pub(super) fn misused() -> Vec<Story> {
             ),
             misused_in("08:00:00", "08:30:00"),
         ),
+        signed_in(
+            refused(
+                "signed-with-a-stamp-inside-after-its-key-was-misused",
+                "Only by when it was signed counts of a signature.",
+                signed_before,
+            ),
+            misused_in("08:00:00", "08:30:00"),
+        )
+        .signed(&stamped().stamped([Tsa::One.at(BEFORE)], [Tsa::One.at(AFTER)])),
     ]
 }
 
