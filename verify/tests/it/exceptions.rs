@@ -117,7 +117,7 @@ fn what_is_excepted_is_said_where_something_else_refuses() {
 fn what_is_excepted_if_it_is_missing_is_still_looked_for() {
     let spdx = Signing::attestation(Key::Release, "https://spdx.dev/Document").stamped([], []);
     let story = Story::new("", "")
-        .signed(&Signing::by(Key::Release))
+        .signed(&Signing::by(Key::Release).named("s"))
         .signed(&spdx.named(LAST))
         .with(|case| case.demand.attestations = vec!["spdx".to_owned()]);
     let verdict = excepting_all(&beside_strangers(story)).verify();
