@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod dates;
 mod ecr;
+mod licence;
 mod network;
 mod peers;
 mod sign;

@@ -1,0 +1,267 @@
+//! What trust roots let signers do: asked before a key is used.
+
+use countersign_stand_in::{KeySpec, Service};
+
+use crate::world::{Image, Run, World};
+
+/// A world whose root lets the key `release` in KMS sign and publish in `shop`, by a policy that pins it.
+struct Team {
+    world: World,
+}
+
+const RELEASE: &str = "awskms:///alias/release";
+
+impl Team {
+    fn new() -> Self {
+        let world = World::with_people();
+        let key = world
+            .stand_in
+            .create_key(KeySpec::ECC_NIST_P256, "alias/release");
+        key.unwrap();
+        let team = Self { world };
+        let (pattern, url, chain) = (
+            team.pattern(),
+            team.world.tsa("one"),
+            team.world.chain("one"),
+        );
+        team.world
+            .trust(&[
+                "init",
+                "--dir",
+                "acme",
+                "--name",
+                "acme",
+                "--root-key",
+                "alice=alice.pub",
+                "--root-key",
+                "bob=bob.pub",
+                "--root-key",
+                "carol=carol.pub",
+                "--repository",
+                &pattern,
+                "--release-key",
+                &format!("release={RELEASE}"),
+                "--sign-key",
+                "review=review.pub",
+                "--tsa",
+                &url,
+                "--tsa-chain",
+                &chain,
+                "--tsa-operator",
+                "one.example",
+            ])
+            .ends(0);
+        team.complete();
+        let fingerprint = team.world.trust_json(&["show", "--dir", "acme"]);
+        let fingerprint = fingerprint["root"]["fingerprint"].as_str().unwrap().to_owned();
+        let policy = format!(
+            "version = 1\n[roots.acme]\nfingerprint = \"{fingerprint}\"\nsources = [\"file:{}\"]\n\
+             [[policy]]\nmatch = \"{pattern}\"\nroot = \"acme\"\nmode = \"enforce\"\nrequire = \"dated\"\n",
+            team.world.path("acme").display()
+        );
+        team.world.write("policy.toml", &policy);
+        team
+    }
+
+    fn pattern(&self) -> String {
+        format!("{}/shop/**", self.world.stand_in.registry_host())
+    }
+
+    fn complete(&self) {
+        self.world
+            .all_sign("acme", &["alice", "bob"])
+            .says("complete: ");
+    }
+
+    /// By the root's authorities, and no other.
+    fn run(&self, arguments: &[&str]) -> Run {
+        let variables = [
+            ("COUNTERSIGN_POLICY", "policy.toml"),
+            ("COUNTERSIGN_TSA", ""),
+        ];
+        self.world.countersign_with(arguments, &variables)
+    }
+
+    fn sign(&self, key: &str, image: &Image) -> Run {
+        self.run(&["sign", "--key", key, &image.pinned()])
+    }
+
+    /// Nothing was signed in KMS and nothing pushed.
+    #[track_caller]
+    fn nothing_was_done(&self) {
+        assert_eq!(self.world.kms_calls("Sign").len(), 0);
+        assert_eq!(self.world.writes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_root_names_the_authorities_of_time() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    team.sign(RELEASE, &image).ends(0).says("by time stamps");
+    let stamps = team.world.calls(|call| call.service == Service::Tsa);
+    assert!(
+        stamps.iter().all(|call| call.line.ends_with("/one")),
+        "{stamps:?}"
+    );
+    assert_eq!(stamps.len(), 3, "one inside, and one of each signature");
+    team.run(&["verify", &image.pinned()])
+        .ends(0)
+        .says("level `dated`");
+}
+
+#[test]
+fn an_alias_that_was_pointed_at_another_key_is_an_alarm() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    let other = team
+        .world
+        .stand_in
+        .create_key(KeySpec::ECC_NIST_P256, "alias/other")
+        .unwrap();
+    team.world
+        .stand_in
+        .move_alias("alias/release", &other.arn)
+        .unwrap();
+    team.sign(RELEASE, &image)
+        .ends(1)
+        .says("error[key-unknown]")
+        .says("root version 1 does not list")
+        .says("find out who pointed the alias at another key");
+    team.nothing_was_done();
+}
+
+#[test]
+fn a_key_signs_in_its_roles_alone() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    team.sign("review.key", &image)
+        .ends(1)
+        .says("error[role-not-authorized]")
+        .says("as sign, not as publish");
+    team.nothing_was_done();
+    let predicate = team.world.write("scan.json", "{}");
+    team.run(&[
+        "attest",
+        "--key",
+        "review.key",
+        "--type",
+        "vuln",
+        "--predicate",
+        &predicate,
+        &image.pinned(),
+    ])
+    .ends(0);
+    team.sign("clock.key", &image)
+        .ends(1)
+        .says("error[key-unknown]");
+}
+
+#[test]
+fn a_key_whose_time_is_over_signs_no_more() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    team.world
+        .trust(&[
+            "rotate",
+            "--dir",
+            "acme",
+            "--old",
+            RELEASE,
+            "--new",
+            "next.pub",
+            "--until",
+            "2026-01-01",
+        ])
+        .ends(0);
+    team.complete();
+    team.sign(RELEASE, &image)
+        .ends(1)
+        .says("error[key-outside-validity]")
+        .says("until 2026-01-01T00:00:00Z");
+    team.nothing_was_done();
+    team.sign("next.key", &image).ends(0);
+    team.world
+        .trust(&[
+            "revoke",
+            "--dir",
+            "acme",
+            "--key",
+            "next.pub",
+            "--compromised",
+            "--at",
+            "2030-01-01",
+        ])
+        .ends(0);
+    team.complete();
+    let second = team.world.image("shop/api", "2", "two");
+    team.sign("next.key", &second)
+        .ends(1)
+        .says("error[key-compromised]")
+        .says("it is revoked");
+}
+
+#[test]
+fn a_root_that_cannot_be_followed_lets_nobody_sign() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    std::fs::rename(team.world.path("acme"), team.world.path("away")).unwrap();
+    team.sign(RELEASE, &image)
+        .ends(3)
+        .says("error[root-unavailable]");
+    team.nothing_was_done();
+}
+
+#[test]
+fn where_no_rule_is_no_root_decides() {
+    let team = Team::new();
+    let image = team.world.image("tools/lint", "1", "one");
+    team.run(&["sign", "--key", "clock.key", &image.pinned()])
+        .ends(2)
+        .says("tsa-not-configured");
+    let tsa = team.world.tsa("one");
+    team.run(&["sign", "--key", "clock.key", "--tsa", &tsa, &image.pinned()])
+        .ends(0);
+    team.run(&["verify", &image.pinned()])
+        .ends(1)
+        .says("refused[policy-not-found]");
+}
+
+#[test]
+fn rsa_keys_sign_as_the_root_says() {
+    let team = Team::new();
+    let (private, public) = team.world.key_files("rsa", "rsa-2048");
+    team.world
+        .trust(&[
+            "add-key",
+            "--dir",
+            "acme",
+            "--key",
+            &public,
+            "--owner",
+            "rsa",
+            "--role",
+            "sign",
+            "--role",
+            "publish",
+            "--algorithm",
+            "rsa-pss-sha256",
+        ])
+        .ends(0);
+    team.complete();
+    let image = team.world.image("shop/api", "1", "one");
+    team.sign(&private, &image)
+        .ends(1)
+        .says("error[algorithm-not-allowed]")
+        .says("`--algorithm rsa-pss-sha256`");
+    team.run(&[
+        "sign",
+        "--key",
+        &private,
+        "--algorithm",
+        "rsa-pss-sha256",
+        &image.pinned(),
+    ])
+    .ends(0);
+    team.run(&["verify", &image.pinned()]).ends(0);
+}
