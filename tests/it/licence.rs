@@ -53,7 +53,10 @@ impl Team {
             .ends(0);
         team.complete();
         let fingerprint = team.world.trust_json(&["show", "--dir", "acme"]);
-        let fingerprint = fingerprint["root"]["fingerprint"].as_str().unwrap().to_owned();
+        let fingerprint = fingerprint["root"]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let policy = format!(
             "version = 1\n[roots.acme]\nfingerprint = \"{fingerprint}\"\nsources = [\"file:{}\"]\n\
              [[policy]]\nmatch = \"{pattern}\"\nroot = \"acme\"\nmode = \"enforce\"\nrequire = \"dated\"\n",

@@ -18,6 +18,7 @@ mod licence;
 mod network;
 mod peers;
 mod sign;
+mod three_years;
 mod trust;
 mod verify;
 mod world;
