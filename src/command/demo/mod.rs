@@ -4,6 +4,7 @@
 //! are what no command does.
 
 mod attack;
+mod roots;
 mod stage;
 
 use countersign_common::{Code, Explain};
@@ -29,6 +30,10 @@ const ON_AWS: &str = "\nOn AWS, with Amazon ECR, the same is:
   countersign key public --key awskms:///alias/release > release.pub
   countersign verify --key release.pub --tsa-chain tsa.pem --max-age 90d \\
     ACCOUNT.dkr.ecr.REGION.amazonaws.com/shop/api:1.4.2
+
+and with a trust root (`countersign trust init`) and a policy beside the configuration file:
+
+  countersign verify ACCOUNT.dkr.ecr.REGION.amazonaws.com/shop/api:1.4.2
 ";
 
 pub(crate) async fn run(common: &Common) -> Result<Exit, Stop> {
@@ -37,6 +42,7 @@ pub(crate) async fn run(common: &Common) -> Result<Exit, Stop> {
     sign_and_verify(&mut stage)?;
     refusals(&mut stage).await?;
     dates(&mut stage).await?;
+    roots::play(&mut stage)?;
     outside(&mut stage)?;
     stage.say(ON_AWS)?;
     stage.end()

@@ -152,6 +152,26 @@ impl<'a> Stage<'a> {
         self.stand_in.faults().clear();
     }
 
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file that is shown.
+    pub(super) fn write(&self, name: &str, content: &str) -> Result<(), Stop> {
+        self.say(&format!("   {name}:\n{}", indented(content)))?;
+        files::create(&self.path(name), content.as_bytes(), Secrecy::Public)
+    }
+
+    /// Runs the command for what it says, without showing it.
+    pub(super) fn ask(&mut self, arguments: &[&str]) -> Result<Value, Stop> {
+        let output = self.command().args(arguments).output();
+        let output =
+            output.map_err(|error| DemoError::stage("the command does not start", error))?;
+        self.surprises += usize::from(!output.status.success());
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| DemoError::stage("the command says no JSON", error))
+    }
+
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Stop> {
         files::read(&self.folder.path().join(name))
     }
