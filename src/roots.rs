@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read},
     num::NonZeroU64,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -186,7 +186,7 @@ impl Folder {
         let path = self.0.join(format!("{version}.root.json"));
         let mut bytes = Vec::new();
         let limit = Limits::TABLE.root as u64 + 1;
-        let read = File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let read = open_file(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         match read {
             Ok(_) => Ok(Some(bytes.into())),
             // A folder that is not there is no answer about what is in it.
@@ -226,6 +226,23 @@ impl Folder {
     }
 }
 
+/// A file, and no pipe in its place that would hold everything up.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no file"))
+    }
+}
+
 impl RootSource for Folder {
     fn name(&self) -> String {
         format!("file:{}", Escaped(&self.0.to_string_lossy()))
@@ -240,5 +257,62 @@ impl RootSource for Folder {
         fingerprint: &'a Digest,
     ) -> Task<'a, Result<Option<Bytes>, Unavailable>> {
         Box::pin(async move { self.find(fingerprint) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let around = tempfile::TempDir::new().unwrap();
+        let folder = Folder(around.path().join("roots"));
+        fs::create_dir(&folder.0).unwrap();
+        (around, folder)
+    }
+
+    #[test]
+    fn a_folder_has_what_lies_in_it() {
+        let (_around, folder) = folder();
+        fs::write(folder.0.join("7.root.json"), b"seven").unwrap();
+        fs::write(folder.0.join("draft.root.json"), b"draft").unwrap();
+        fs::write(folder.0.join("x.root.json"), b"x").unwrap();
+        assert_eq!(folder.read(7).unwrap().unwrap(), "seven");
+        assert!(folder.read(8).unwrap().is_none());
+        assert!(folder.find(&Digest::sha256(b"seven")).unwrap().is_some());
+        for other in [&b"draft"[..], b"x", b"nothing"] {
+            assert!(folder.find(&Digest::sha256(other)).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_no_absence() {
+        let (around, folder) = folder();
+        fs::remove_dir(&folder.0).unwrap();
+        assert!(folder.read(1).is_err());
+        assert!(folder.find(&Digest::sha256(b"")).is_err());
+        fs::write(around.path().join("roots"), b"a file").unwrap();
+        assert!(folder.read(1).is_err());
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_root_has() {
+        let (_around, folder) = folder();
+        fs::write(folder.0.join("1.root.json"), vec![b' '; 10 << 20]).unwrap();
+        assert_eq!(
+            folder.read(1).unwrap().unwrap().len(),
+            Limits::TABLE.root + 1
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_holds_nothing_up() {
+        let (_around, folder) = folder();
+        let made = std::process::Command::new("mkfifo")
+            .arg(folder.0.join("1.root.json"))
+            .status();
+        assert!(made.unwrap().success());
+        assert!(folder.read(1).is_err());
     }
 }

@@ -78,12 +78,12 @@ impl StateError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Contradicted(_)
-            | Self::Corrupt { .. }
-            | Self::Distrusted { .. }
-            | Self::Unreadable { .. } => Exit::Refused,
+            Self::Contradicted(_) | Self::Corrupt { .. } | Self::Distrusted { .. } => Exit::Refused,
             Self::Homeless => Exit::Usage,
-            Self::Locked { .. } | Self::Unwritable { .. } => Exit::Undecided,
+            // What it says was not found out.
+            Self::Locked { .. } | Self::Unreadable { .. } | Self::Unwritable { .. } => {
+                Exit::Undecided
+            }
         }
     }
 }
@@ -145,17 +145,20 @@ impl Explain for StateError {
             Self::Distrusted { .. } => Code::new("state-unsafe"),
             Self::Homeless => Code::new("state-folder-unknown"),
             Self::Locked { .. } | Self::Unwritable { .. } => Code::new("state-write-failed"),
-            Self::Unreadable { .. } => Code::new("state-corrupt"),
+            Self::Unreadable { .. } => Code::new("state-unreadable"),
         }
     }
 
     fn remedy(&self) -> String {
         match self {
             Self::Contradicted(regression) => regression.remedy(),
-            Self::Corrupt { path, .. } | Self::Unreadable { path, .. } => format!(
+            Self::Corrupt { path, .. } => format!(
                 "find out why, then move {} away and run `countersign verify --init-state`",
                 Shown(path)
             ),
+            Self::Unreadable { path, .. } => {
+                format!("check the disk, and who may read {}", Shown(path))
+            }
             Self::Distrusted { path, reason } => reason.remedy(&Shown(path)),
             Self::Homeless => "set XDG_STATE_HOME to an absolute path".to_owned(),
             Self::Locked { path, .. } => format!(
@@ -240,11 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_first_use_and_no_reason_to_try_again() {
+    fn what_cannot_be_read_is_no_first_use_and_nothing_found_out() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let error = StateError::unreadable(Path::new("/state/state.json"), denied);
-        assert_eq!(error.code(), Code::new("state-corrupt"));
-        assert_eq!(error.exit(), Exit::Refused);
+        assert_eq!(error.code(), Code::new("state-unreadable"));
+        assert_eq!(error.exit(), Exit::Undecided);
         assert_eq!(
             error.to_string(),
             "the state cannot be read: /state/state.json: permission denied"
