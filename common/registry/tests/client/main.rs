@@ -17,6 +17,7 @@ mod logins;
 mod reading;
 mod redirects;
 mod removing;
+mod root_files;
 mod tsa;
 mod world;
 mod writing;
