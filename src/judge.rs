@@ -62,6 +62,14 @@ struct Memory {
     begin: Begin,
 }
 
+impl Memory {
+    /// Where what was learned is kept; `None` if there is no memory, and none is begun.
+    fn kept(&self) -> Option<&Store> {
+        let is_kept = self.state.is_some() || self.begin == Begin::Now;
+        self.store.as_ref().filter(|_| is_kept)
+    }
+}
+
 /// Whether a memory is begun where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Begin {
@@ -140,6 +148,8 @@ pub(crate) enum Needed<'a> {
     All,
     /// Those that decide about these images.
     For(&'a [ImageRef]),
+    /// The same, where what is wrong with the policy is to be shown, and ends nothing.
+    ToExplain(&'a [ImageRef]),
 }
 
 impl Needed<'_> {
@@ -150,14 +160,14 @@ impl Needed<'_> {
                 let all = policy.roots();
                 return Ok(all.map(|root| (root.name.clone(), root.clone())).collect());
             }
-            Self::For(images) => images,
+            Self::For(images) | Self::ToExplain(images) => images,
         };
         for image in images {
             match policy.rule_for(image.repository()) {
                 Ok(Matched { rule, .. }) => {
                     roots.insert(rule.root.name.clone(), PinnedRoot::clone(&rule.root));
                 }
-                Err(ambiguous @ NoRule::Ambiguous { .. }) => {
+                Err(ambiguous @ NoRule::Ambiguous { .. }) if matches!(self, Self::For(_)) => {
                     return Err(Stop::new(Exit::Usage, &ambiguous));
                 }
                 // Said of the image, beside the others.
@@ -293,7 +303,8 @@ impl Court {
     fn verifier(&self, image: &ImageRef) -> Result<Verifier, Obstacle<'_>> {
         let place = image.repository();
         let matched = self.policy.rule_for(place).map_err(Obstacle::NoRule)?;
-        if matched.rule.state == StateUse::Required && self.memory.state.is_none() {
+        // Whoever begins a memory here has met the demand with it.
+        if matched.rule.state == StateUse::Required && self.memory.kept().is_none() {
             return Err(Obstacle::StateMissing(StateMissing {
                 rule: matched.rule.matches.to_string(),
             }));
@@ -331,21 +342,25 @@ impl Court {
 
     /// Remembers what was learned: each root, and of the verified images the greatest moment that is proven to have passed.
     pub(crate) fn remember(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
-        let is_kept = self.memory.state.is_some() || self.memory.begin == Begin::Now;
-        let Some(store) = self.memory.store.as_ref().filter(|_| is_kept) else {
+        let Some(store) = self.memory.kept() else {
             return Ok(());
         };
         let verified = verdicts
             .iter()
             .filter(|verdict| matches!(verdict.outcome(), Outcome::Verified(_)));
-        let roots = self.roots.iter();
+        let opened = || {
+            let roots = self.roots.iter();
+            roots.filter_map(|(name, root)| Some((name, root.as_ref().ok()?)))
+        };
         let advance = Advance {
             floor: verified.filter_map(Verdict::proven_not_before).max(),
-            roots: roots
-                .filter_map(|(name, root)| Some((name.clone(), root.as_ref().ok()?.memory.clone())))
+            roots: opened()
+                .map(|(name, opened)| (name.clone(), opened.memory.clone()))
                 .collect(),
         };
-        store.commit(&advance, self.system)
+        store.commit(&advance, self.system)?;
+        opened().for_each(|(name, opened)| opened.keep(store, name));
+        Ok(())
     }
 }
 

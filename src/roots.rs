@@ -2,6 +2,7 @@
 //! fingerprint that the policy pins. That a file was kept makes nobody believe it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, ErrorKind, Read},
     num::NonZeroU64,
@@ -43,6 +44,8 @@ pub(crate) struct Means<'a> {
 pub(crate) struct Opened {
     pub(crate) root: TrustRoot,
     pub(crate) memory: RootMemory,
+    /// Each version on the way to it.
+    files: BTreeMap<u64, Bytes>,
     /// Sources that could not be asked, where another gave the answer.
     pub(crate) unavailable: Vec<Unavailable>,
 }
@@ -112,13 +115,16 @@ pub(crate) async fn open(
         followed = fetch(pinned, means, true).await;
         was_probed = true;
     }
-    let followed = followed.map_err(RootError::Follow)?;
+    let mut followed = followed.map_err(RootError::Follow)?;
+    // Each version is asked for, and one sentence says it.
+    followed
+        .unavailable
+        .dedup_by(|one, other| one.name == other.name);
     let version = followed.chain.newest().number();
-    if let Some((store, state)) = means.memory {
+    if let Some((_, state)) = means.memory {
         state
             .check_root(name, version, followed.chain.sha256())
             .map_err(RootError::Regression)?;
-        keep(store, name, &followed);
     }
     let probed = match remembered {
         Some(memory) if !was_probed => memory.probed(),
@@ -128,17 +134,22 @@ pub(crate) async fn open(
     Ok(Opened {
         root: followed.chain.in_force(now).map_err(RootError::Refused)?,
         memory,
+        files: followed.files,
         unavailable: followed.unavailable,
     })
 }
 
-/// A cache that cannot be written costs requests, and nothing else.
-fn keep(store: &Store, name: &RootName, followed: &Followed) {
-    for (version, file) in &followed.files {
-        let kept = NonZeroU64::new(*version).map(|version| store.keep_root(name, version, file));
-        if let Some(Err(stop)) = kept {
-            tracing::debug!(?stop, "a version of the root {name} is not kept");
-            return;
+impl Opened {
+    /// Keeps its versions, so that the next run need not fetch them. A cache that cannot be written costs requests, and
+    /// nothing else.
+    pub(crate) fn keep(&self, store: &Store, name: &RootName) {
+        for (version, file) in &self.files {
+            let kept =
+                NonZeroU64::new(*version).map(|version| store.keep_root(name, version, file));
+            if let Some(Err(stop)) = kept {
+                tracing::debug!(?stop, "a version of the root {name} is not kept");
+                return;
+            }
         }
     }
 }
@@ -200,22 +211,25 @@ impl Folder {
 
     fn find(&self, fingerprint: &Digest) -> Result<Option<Bytes>, Unavailable> {
         let entries = fs::read_dir(&self.0).map_err(|error| self.failed(error))?;
+        let mut versions = BTreeSet::new();
         for entry in entries.take(MOST_FILES) {
             let name = entry.map_err(|error| self.failed(error))?.file_name();
             let version = name
                 .to_str()
                 .and_then(|name| name.strip_suffix(".root.json"))
-                .and_then(|version| version.parse().ok());
-            let Some(version) = version else {
-                continue;
-            };
-            if let Some(file) = self.read(version)?
-                && Digest::sha256(&file) == *fingerprint
-            {
-                return Ok(Some(file));
+                .and_then(|version| version.parse::<NonZeroU64>().ok());
+            versions.extend(version);
+        }
+        // One that cannot be read does not hide another, and may be the one.
+        let mut failure = None;
+        for version in versions {
+            match self.read(version.get()) {
+                Ok(Some(file)) if Digest::sha256(&file) == *fingerprint => return Ok(Some(file)),
+                Ok(_) => {}
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(None)
+        failure.map_or(Ok(None), Err)
     }
 
     fn failed(&self, error: io::Error) -> Unavailable {

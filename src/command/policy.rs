@@ -42,7 +42,7 @@ fn found(governed: &Governed, config: &Config) -> Result<PolicyFile, Stop> {
 /// Convenes a court that leaves no trace.
 async fn court(
     file: PolicyFile,
-    images: &[ImageRef],
+    needed: Needed<'_>,
     (governed, network, timeout): (&Governed, &Network, u64),
     (config, asked): (&Config, Asked),
     (when, system): (When, Timestamp),
@@ -56,7 +56,7 @@ async fn court(
         when,
         system,
     };
-    let court = Court::convene(file.policy, Needed::For(images), asked, summons).await?;
+    let court = Court::convene(file.policy, needed, asked, summons).await?;
     Ok((court, client))
 }
 
@@ -72,7 +72,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
     };
     let (court, client) = court(
         file,
-        &images,
+        Needed::For(&images),
         (&arguments.governed, &arguments.network, arguments.timeout),
         (&config, judge::nothing_besides(stand_in)),
         (when, now),
@@ -120,7 +120,7 @@ async fn check(arguments: &PolicyCheck, common: &Common, now: Timestamp) -> Resu
         .unwrap_or(Exit::Done);
     match common.output {
         Output::Json => output::print_json(&json!({
-            "policy": path,
+            "policy": path.to_string_lossy(),
             "rules": rules.iter().map(rule_json).collect::<Vec<_>>(),
             "findings": findings.iter().map(Finding::json).collect::<Vec<_>>(),
         }))?,
@@ -224,7 +224,7 @@ async fn explain(arguments: &PolicyExplain, common: &Common, now: Timestamp) -> 
     let when = arguments.at.map_or(When::Now, When::AsOf);
     let (court, _) = court(
         file,
-        &image,
+        Needed::ToExplain(&image),
         (&arguments.governed, &arguments.network, arguments.timeout),
         (&config, judge::nothing_besides(StandIn::Refused)),
         (when, now),
@@ -263,7 +263,7 @@ impl Steps {
             exit: Exit::Done,
         };
         steps.add("image", json!(image));
-        steps.add("policy", json!(path));
+        steps.add("policy", json!(path.to_string_lossy()));
         let place = image.repository();
         let matched = match court.policy().rule_for(place) {
             Ok(matched) => matched,
@@ -405,11 +405,8 @@ impl Steps {
         for role in Role::ALL {
             for id in grant.scope().key_ids(role) {
                 let term = root.term(id);
-                let name = root.key_name(id);
-                self.line(
-                    role.name(),
-                    &format!("{}{}", Escaped(&name), shown_term(&term)),
-                );
+                let name = Escaped(&root.key_name(id)).to_string();
+                self.line(role.name(), &format!("{name}{}", shown_term(&term)));
                 keys.push(json!({
                     "role": role.name(), "id": id, "name": name,
                     "notBefore": term.valid.start, "notAfter": term.valid.end,
@@ -449,7 +446,8 @@ fn time_json(root: &Contents) -> Value {
     authorities
         .map(|authority| {
             json!({
-                "operator": authority.operator, "uri": authority.uri,
+                "operator": Escaped(&authority.operator).to_string(),
+                "uri": Escaped(&authority.uri).to_string(),
                 "compromised": authority.standing == Standing::Compromised,
             })
         })

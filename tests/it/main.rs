@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "tests: they read files, start programs, and fail by panicking"
 )]
@@ -14,6 +15,7 @@ mod commands;
 mod config;
 mod dates;
 mod ecr;
+mod governed;
 mod licence;
 mod network;
 mod peers;

@@ -1,0 +1,235 @@
+//! `countersign policy check`, `test` and `explain`.
+
+use countersign_stand_in::Service;
+use serde_json::Value;
+
+use super::{SHOP, Team, everything_in, shop};
+use crate::world::{Run, run};
+
+impl Team {
+    fn check(&self, more: &[&str]) -> Run {
+        let check = ["policy", "check", "--policy", "policy.toml"];
+        self.world.countersign(&[&check[..], more].concat())
+    }
+
+    fn explain(&self, path: &str, more: &[&str]) -> Run {
+        let image = self.spelled(&format!("HOST/{path}"));
+        let explain = ["policy", "explain", "--policy", "policy.toml", &image];
+        self.world.countersign(&[&explain[..], more].concat())
+    }
+
+    /// The text and the document of an explanation.
+    fn explained(&self, path: &str, code: i32) -> String {
+        let text = self.explain(path, &[]).ends(code);
+        assert_eq!(text.stderr, "");
+        let document = self.explain(path, &["--output", "json"]).ends(code);
+        let document = serde_json::to_string_pretty(&document.json()).unwrap();
+        self.steady(&format!("{}\n{document}\n", text.stdout))
+    }
+}
+
+#[test]
+fn a_good_policy_is_listed_rule_by_rule() {
+    let team = Team::new();
+    let lab = shop("signed")
+        .replace("shop", "lab")
+        .replace("enforce", "report");
+    team.policy(&format!("{}{lab}", shop("dated")));
+    let run = team.check(&[]).ends(0);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    let document = team.check(&["--output", "json"]).ends(0).json();
+    assert_eq!(document["findings"], serde_json::json!([]));
+    assert_eq!(document["rules"][1]["mode"], "report");
+    // Alone it asks nobody.
+    team.policy_from(&["file:/absent"], &shop("signed"));
+    team.check(&["--offline"]).ends(0);
+    team.check(&[]).ends(3).says("error[root-unavailable]");
+}
+
+#[test]
+fn what_is_misspelled_is_shown_where_it_stands_with_what_was_meant() {
+    let team = Team::new();
+    team.policy(&format!("{}atestations = []\n", shop("signed")));
+    for more in [&[][..], &["--offline"]] {
+        let run = team.check(more).ends(2);
+        assert_eq!(run.stdout, "");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(team.steady(&run.stderr));
+        }
+    }
+    let image = team.image("shop/api", "1");
+    for command in ["verify", "policy test", "policy explain"] {
+        team.command(command, &image, &[])
+            .ends(2)
+            .says("error[policy-invalid]")
+            .says("did you mean `attestations`?");
+    }
+}
+
+#[test]
+fn what_no_root_can_give_is_found_before_any_image_is() {
+    let team = Team::new();
+    let office = shop("signed").replace("shop", "office");
+    let id = "5".repeat(64);
+    let unlisted = format!(
+        "{}signers = {{ at-least = 1, of = [\"{id}\"] }}\n",
+        shop("signed")
+    );
+    team.policy(&office);
+    let run = team.check(&[]).ends(1);
+    insta::assert_snapshot!("nothing_granted", team.steady(&run.stdout));
+    team.policy(&format!("{office}{unlisted}"));
+    let run = team.check(&[]).ends(2);
+    run.says("[scope-not-granted]").says("[policy-invalid]");
+    let document = team.check(&["--output", "json"]).ends(2).json();
+    let findings = document["findings"].as_array().unwrap();
+    let codes: Vec<&Value> = findings.iter().map(|finding| &finding["code"]).collect();
+    assert_eq!(codes, ["scope-not-granted", "policy-invalid"]);
+    team.check(&["--offline"]).ends(0);
+}
+
+#[test]
+fn a_test_says_what_verify_would_say_and_leaves_no_trace() {
+    let team = Team::new();
+    let good = team.signed("shop/api", "1", "release");
+    let bad = team.signed("shop/api", "2", "other");
+    team.policy(&shop("dated"));
+    team.remembering(&good, &["--init-state"]).ends(0);
+    team.trust("set-scope --dir acme --repository HOST/shop/** --epoch 2");
+    team.publish();
+    let state = team.world.path("state");
+    let before = everything_in(&state);
+    let images = [&*bad.tagged(), "--state-dir", "state", "--output", "json"];
+    let tested = team.command("policy test", &good, &images).ends(1);
+    team.command("policy explain", &good, &["--state-dir", "state"])
+        .ends(0);
+    team.check(&["--state-dir", "state"]).ends(0);
+    assert_eq!(everything_in(&state), before);
+    // And begins none.
+    team.command("policy test", &good, &["--state-dir", "none"])
+        .ends(0);
+    assert!(!team.world.path("none").exists());
+    let verified = team.verify(&good, &images).ends(1);
+    assert_ne!(everything_in(&state), before);
+    let verdicts = |run: &Run| -> Vec<Value> {
+        let documents = serde_json::Deserializer::from_str(&run.stdout).into_iter::<Value>();
+        let timeless = |document: serde_json::Result<Value>| {
+            let mut document = document.unwrap();
+            document["judgedAt"].take();
+            document["freshness"]["published"]["ageSeconds"].take();
+            document
+        };
+        documents.map(timeless).collect()
+    };
+    assert_eq!(verdicts(&tested), verdicts(&verified));
+    assert_eq!(verdicts(&tested)[0]["policy"]["rootVersion"], 2);
+}
+
+#[test]
+fn a_match_is_explained_without_a_look_at_the_image() {
+    let team = Team::new();
+    team.trust("add-key --dir acme --scope HOST/shop/** --role sign --owner review --key review.pub --not-before 2026-01-01");
+    team.publish();
+    let all = shop("signed").replace("shop/**", "**");
+    let digest = "e".repeat(64);
+    team.policy(&format!(
+        "{all}{SHOP}require = \"dated\"\nmax-age = \"180d\"\nmin-age = \"2h\"\ntime-threshold = 1\n\
+         attestations = [\"slsaprovenance1\"]\n[[policy.exception]]\nimage = \"HOST/shop/api@sha256:{digest}\"\n\
+         codes = [\"image-too-old\"]\nreason = \"moves in spring\"\nuntil = \"2027-04-01T00:00:00Z\"\n"
+    ));
+    let before = team
+        .world
+        .calls(|call| call.service == Service::Registry)
+        .len();
+    insta::assert_snapshot!(team.explained("shop/api:1", 0));
+    let after = team
+        .world
+        .calls(|call| call.service == Service::Registry)
+        .len();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn no_match_is_explained() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    insta::assert_snapshot!(team.explained("lab/api:1", 1));
+}
+
+#[test]
+fn a_tie_is_explained() {
+    let team = Team::new();
+    let one = shop("signed").replace("HOST/shop/**", "HOST/shop/*");
+    team.policy(&format!("{one}{}", shop("signed")));
+    insta::assert_snapshot!(team.explained("shop/api:1", 2));
+}
+
+#[test]
+fn a_revoked_key_is_explained() {
+    let team = Team::new();
+    team.trust(
+        "rotate --dir acme --old release.pub --new next.pub --owner next --until 2027-03-01",
+    );
+    team.trust("revoke --dir acme --key release.pub --compromised --at 2026-09-01");
+    team.trust(
+        "add-key --dir acme --scope HOST/shop/** --role sign --owner review --key review.pub",
+    );
+    team.trust("revoke --dir acme --key review.pub --misused --from 2026-05-01 --to 2026-05-02");
+    team.publish();
+    team.policy(&shop("signed"));
+    insta::assert_snapshot!(team.explained("shop/api:1", 0));
+}
+
+#[test]
+fn a_mirror_is_explained() {
+    let team = Team::new();
+    let rule = SHOP.replace("HOST/shop/**", "mirror.example/acme/**");
+    team.policy(&format!(
+        "{rule}require = \"signed\"\nmirrors = \"HOST/shop/**\"\n"
+    ));
+    let explain = |image: &str, more: &[&str]| {
+        let explain = ["policy", "explain", "--policy", "policy.toml", image];
+        team.world.countersign(&[&explain[..], more].concat())
+    };
+    let image = "mirror.example/acme/team/api:1";
+    let document = explain(image, &["--output", "json"]).ends(0).json();
+    assert_eq!(
+        document["signedRepository"],
+        team.spelled("HOST/shop/team/api")
+    );
+    explain(image, &[])
+        .ends(0)
+        .says(&team.spelled("documents must name HOST/shop/team/api"));
+}
+
+#[test]
+fn the_name_of_a_policy_need_be_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let name = std::ffi::OsStr::from_bytes(b"p\xff.toml");
+    std::fs::copy(
+        team.world.path("policy.toml"),
+        team.world.path("").join(name),
+    )
+    .unwrap();
+    let image = team.spelled("HOST/shop/api:1");
+    for words in [
+        &["policy", "check"][..],
+        &["policy", "check", "--output", "json"],
+        &["policy", "explain", &image],
+        &["policy", "explain", &image, "--output", "json"],
+    ] {
+        let mut command = team.world.command(words);
+        command.arg("--policy").arg(name);
+        run(command).ends(0).says("p\u{fffd}.toml");
+    }
+}
+
+#[test]
+fn an_unmet_demand_is_explained_up_to_where_it_fails() {
+    let team = Team::new();
+    team.policy(&format!("{}heartbeat-max-age = \"72h\"\n", shop("fresh")));
+    insta::assert_snapshot!(team.explained("shop/api:1", 2));
+}

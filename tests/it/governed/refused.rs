@@ -1,0 +1,192 @@
+//! What a policy and its root refuse, and what is said of it.
+
+use super::{SHOP, Team, shop};
+use crate::world::World;
+
+#[test]
+fn a_key_that_the_scope_does_not_list_is_refused_and_the_listed_are_named() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let unsigned = team.image("shop/api", "0");
+    team.verify(&unsigned, &[])
+        .ends(1)
+        .says("refused[signature-missing]");
+    // A stranger's, and one of another scope.
+    for (content, key) in [("1", "next"), ("2", "other")] {
+        let image = team.signed("shop/api", content, key);
+        let run = team.verify(&image, &[]).ends(1);
+        run.says("refused[key-unknown]").says("release");
+    }
+    let image = team.signed("shop/api", "3", "next");
+    let run = team.verify(&image, &[]).ends(1);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+}
+
+#[test]
+fn a_key_counts_only_for_what_its_role_is() {
+    let team = Team::new();
+    for (role, key) in [
+        ("sign", "review"),
+        ("publish", "next"),
+        ("heartbeat", "clock"),
+    ] {
+        team.trust(&format!(
+            "add-key --dir acme --scope HOST/shop/** --role {role} --owner {key} --key {key}.pub"
+        ));
+    }
+    team.publish();
+    let signs = team.signed("shop/api", "1", "review");
+    let publishes = team.signed("shop/api", "2", "next");
+    let beats = team.signed("shop/api", "3", "clock");
+    team.policy(&shop("signed"));
+    team.verify(&signs, &[]).ends(0);
+    // A publication is by somebody who may publish; its image signature is not.
+    team.verify(&publishes, &[])
+        .ends(0)
+        .says("remark[role-not-authorized]")
+        .says("does not have the role `sign`");
+    team.verify(&beats, &[])
+        .ends(1)
+        .says("refused[role-not-authorized]");
+    team.policy(&shop("dated"));
+    team.verify(&signs, &[])
+        .ends(1)
+        .says("refused[role-not-authorized]")
+        .says("does not have the role `publish`");
+    team.verify(&publishes, &[]).ends(0);
+    team.sign(&signs, "release");
+    team.verify(&signs, &[]).ends(0);
+}
+
+#[test]
+fn a_repository_without_a_rule_is_refused() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let image = team.signed("lab/api", "1", "other");
+    let run = team.verify(&image, &[]).ends(1);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    let json = team.verify(&image, &["--output", "json"]).ends(1).json();
+    assert_eq!(json["refusals"][0]["code"], "policy-not-found");
+    // Beside one that is verified.
+    let good = team.signed("shop/api", "1", "release");
+    team.verify(&image, &[&good.tagged()])
+        .ends(1)
+        .says("verified: ");
+}
+
+#[test]
+fn two_rules_that_tie_end_the_command_before_any_request() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    let rule = |pattern: &str| shop("signed").replace("HOST/shop/**", pattern);
+    team.policy(&format!("{}{}", rule("HOST/shop/*"), rule("HOST/shop/**")));
+    let before = team.world.calls(|_| true).len();
+    let run = team
+        .verify(&image, &[])
+        .ends(2)
+        .says("error[policy-ambiguous]");
+    assert_eq!(run.stdout, "");
+    assert_eq!(team.world.calls(|_| true).len(), before);
+    team.policy(&format!(
+        "{}{}",
+        rule("HOST/shop/api"),
+        rule("HOST/shop/**")
+    ));
+    team.verify(&image, &[]).ends(0);
+}
+
+#[test]
+fn what_the_root_does_not_grant_no_rule_does() {
+    let team = Team::new();
+    team.policy(&shop("signed").replace("shop", "office"));
+    let image = team.signed("office/api", "1", "release");
+    let run = team.verify(&image, &[]).ends(1);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+}
+
+#[test]
+fn a_signer_that_the_root_does_not_list_is_the_policys_fault() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    let id = "5".repeat(64);
+    team.policy(&format!(
+        "{}signers = {{ at-least = 1, of = [\"{id}\"] }}\n",
+        shop("signed")
+    ));
+    let before = team.world.calls(|_| true).len();
+    let run = team.verify(&image, &[]).ends(2);
+    assert_eq!(team.world.calls(|_| true).len(), before);
+    insta::assert_snapshot!(team.steady(&run.stderr));
+    let run = team.command("policy explain", &image, &[]).ends(2);
+    run.says("error[policy-invalid]");
+}
+
+#[test]
+fn a_level_that_is_not_proven_yet_is_said() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    for level in ["fresh", "proven-fresh"] {
+        team.policy(&format!("{}heartbeat-max-age = \"72h\"\n", shop(level)));
+        for command in ["verify", "policy test", "policy explain"] {
+            team.command(command, &image, &[])
+                .ends(2)
+                .says("error[level-not-yet]")
+                .says("require = \"dated\"");
+        }
+        team.world
+            .countersign(&["policy", "check", "--policy", "policy.toml"])
+            .ends(2)
+            .says("[level-not-yet]");
+    }
+}
+
+#[test]
+fn a_demonstration_key_is_refused_though_the_root_lists_it() {
+    let team = Team::new();
+    let key = World::kms_key();
+    team.trust(&format!(
+        "add-key --dir acme --scope HOST/shop/** --role release --owner demo --key {key}"
+    ));
+    team.publish();
+    team.policy(&shop("dated"));
+    let image = team.image("shop/api", "1");
+    team.world.signs(&[], &image).ends(0);
+    let bare = [("COUNTERSIGN_ACCEPT_STAND_IN", "")];
+    let image = image.tagged();
+    let verify = ["verify", "--policy", "policy.toml", &image];
+    team.world
+        .countersign_with(&verify, &bare)
+        .ends(1)
+        .says("refused[stand-in-key]");
+    team.world
+        .countersign_with(&[&verify[..], &["--accept-stand-in"]].concat(), &bare)
+        .ends(0)
+        .says("A DEMONSTRATION KEY");
+    team.world
+        .countersign_with(
+            &["policy", "test", "--policy", "policy.toml", &image],
+            &bare,
+        )
+        .ends(1)
+        .says("refused[stand-in-key]");
+}
+
+#[test]
+fn what_is_demanded_at_the_command_is_demanded_besides_and_never_less() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&format!("{SHOP}require = \"dated\"\nmin-age = \"2h\"\n"));
+    team.verify(&image, &["--require", "signed", "--min-age", "1s"])
+        .ends(1)
+        .says("refused[image-too-new]");
+    team.policy(&shop("signed"));
+    team.verify(&image, &["--threshold", "2"])
+        .ends(1)
+        .says("refused[threshold-not-met]");
+    team.verify(&image, &["--published-before", "2020-01-01"])
+        .ends(1)
+        .says("refused[image-too-new]");
+    team.verify(&image, &["--tsa-chain", "two.pem"])
+        .ends(0)
+        .says("`--tsa-chain` and `--algorithm` are not used");
+}

@@ -1,0 +1,208 @@
+//! Where a root comes from, how it is followed, and what is not believed of a source.
+
+use std::fs;
+
+use bytes::Bytes;
+use countersign_stand_in::{Fault, Lie};
+use serde_json::{Value, json};
+
+use super::{Team, shop};
+use crate::world::{Image, OCI_MANIFEST, World};
+
+/// A team with an image that its release key signed, and a policy for it.
+fn with_image() -> (Team, Image) {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("signed"));
+    (team, image)
+}
+
+/// Something new in the root, which is published.
+fn next_version(team: &Team) {
+    let epoch = team.world.names_in("roots").len() + 1;
+    team.trust(&format!(
+        "set-scope --dir acme --repository HOST/shop/** --epoch {epoch}"
+    ));
+    team.publish();
+}
+
+#[test]
+fn an_expired_root_judges_nothing_but_what_was_before() {
+    let (team, image) = with_image();
+    let root = team.world.root_file("roots/1.root.json");
+    let expires = root["signed"]["expires"].as_str().unwrap().to_owned();
+    let run = team.verify(&image, &["--at", &expires]).ends(1);
+    run.says("refused[root-expired]");
+    let end = chrono::DateTime::parse_from_rfc3339(&expires).unwrap();
+    let before = (end - chrono::Duration::seconds(1)).to_rfc3339();
+    team.verify(&image, &["--at", &before])
+        .ends(0)
+        .says("as of");
+    for command in ["policy test", "policy explain"] {
+        team.command(command, &image, &["--at", &expires])
+            .ends(1)
+            .says("refused[root-expired]");
+    }
+}
+
+#[test]
+fn only_the_file_with_the_pinned_fingerprint_is_believed() {
+    let (mut team, image) = with_image();
+    team.fingerprint = format!("sha256:{}", "0".repeat(64));
+    team.policy(&shop("signed"));
+    let run = team.verify(&image, &[]).ends(1);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    // Any version may be pinned; what was before it is not looked at.
+    next_version(&team);
+    team.fingerprint = team.fingerprint_of("roots/2.root.json");
+    team.policy(&shop("signed"));
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    fs::remove_file(team.world.path("roots/1.root.json")).unwrap();
+    team.verify(&image, &[]).ends(0);
+}
+
+#[test]
+fn a_source_that_is_not_there_is_no_answer() {
+    let (team, image) = with_image();
+    team.policy_from(&["file:/absent/roots"], &shop("signed"));
+    let run = team.verify(&image, &[]).ends(3);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    for command in ["policy test", "policy explain"] {
+        team.command(command, &image, &[])
+            .ends(3)
+            .says("error[root-unavailable]");
+    }
+    team.world
+        .countersign(&["policy", "check", "--policy", "policy.toml"])
+        .ends(3)
+        .says("error[root-unavailable]");
+    // Beside one that is, it is a warning, said once.
+    team.policy_from(&["file:/absent/roots", &team.source()], &shop("signed"));
+    let run = team.verify(&image, &[]).ends(0);
+    insta::assert_snapshot!("one_dead_source", team.steady(&run.stderr));
+}
+
+#[test]
+fn a_newer_version_is_found_at_the_next_run_and_a_forged_one_is_not_believed() {
+    let (team, image) = with_image();
+    team.verify(&image, &[]).ends(0).says("root acme version 1");
+    next_version(&team);
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    let second = team.world.path("roots/2.root.json");
+    let good = fs::read(&second).unwrap();
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let mut root: Value = serde_json::from_slice(&good).unwrap();
+        edit(&mut root);
+        fs::write(&second, root.to_string()).unwrap();
+    };
+    edited(&|root| root["signed"]["expires"] = "2099-01-01T00:00:00Z".into());
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[threshold-not-met]");
+    edited(&|root| {
+        root["signatures"].as_array_mut().unwrap().pop();
+    });
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[threshold-not-met]")
+        .says("1 of 2");
+    // A good source beside a lying one is believed.
+    fs::create_dir(team.world.path("lies")).unwrap();
+    fs::rename(&second, team.world.path("lies/2.root.json")).unwrap();
+    fs::write(&second, &good).unwrap();
+    let lies = format!("file:{}", team.world.path("lies").display());
+    team.policy_from(&[&lies, &team.source()], &shop("signed"));
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    // A version that is missing: the third in the place of the second, and nothing in its place.
+    next_version(&team);
+    team.policy(&shop("signed"));
+    let third = team.world.path("roots/3.root.json");
+    fs::copy(&third, &second).unwrap();
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[root-version-gap]");
+    fs::remove_file(&second).unwrap();
+    team.verify(&image, &[]).ends(0).says("root acme version 1");
+}
+
+/// The registry's port answers for the versions so far, and has no next one.
+fn serve(team: &Team) {
+    let faults = team.world.stand_in.faults();
+    faults.clear();
+    let names = team.world.names_in("roots");
+    for name in &names {
+        let lie = Lie::Instead {
+            status: 200,
+            headers: Vec::new(),
+            body: Bytes::from(fs::read(team.world.path("roots").join(name)).unwrap()),
+        };
+        faults.push(Fault::on(&format!("GET /roots/{name}"), lie));
+    }
+    let next = format!("GET /roots/{}.root.json", names.len() + 1);
+    faults.push(Fault::on(&next, Lie::status(404)));
+}
+
+#[test]
+fn a_root_comes_over_https_and_only_from_a_host_that_is_trusted() {
+    let team = Team::within(World::ecr_over_tls());
+    let image = team.signed("shop/api", "1", "release");
+    serve(&team);
+    let source = team.spelled("https://HOST/roots/");
+    team.policy_from(&[&source], &shop("dated"));
+    team.verify(&image, &[]).ends(0).says("root acme version 1");
+    next_version(&team);
+    serve(&team);
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    let image = image.tagged();
+    let verify = ["verify", "--policy", "policy.toml", &image];
+    let alone = [("SSL_CERT_FILE", "")];
+    team.world
+        .countersign_with(&verify, &alone)
+        .ends(3)
+        .says("error[root-unavailable]");
+    let trusting = [&verify[..], &["--ca-file", "docker/authority.pem"]].concat();
+    team.world.countersign_with(&trusting, &alone).ends(0);
+}
+
+/// Places a version as `trust publish` would.
+pub(super) fn place(team: &Team, version: u64) {
+    let file = fs::read(team.world.path(&format!("roots/{version}.root.json"))).unwrap();
+    let world = &team.world;
+    let layer = world.blob(
+        "trust/acme",
+        "application/vnd.countersign.root.v1+json",
+        &file,
+    );
+    let config = world.blob("trust/acme", "application/vnd.oci.empty.v1+json", b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer],
+        "artifactType": "application/vnd.countersign.root.v1+json",
+    });
+    world.place(
+        "trust/acme",
+        &format!("countersign-root-v{version}"),
+        OCI_MANIFEST,
+        serde_json::to_vec(&manifest).unwrap(),
+    );
+}
+
+#[test]
+fn a_root_comes_from_a_registry() {
+    let (team, image) = with_image();
+    let source = team.spelled("oci://HOST/trust/acme");
+    team.policy_from(&[&source], &shop("signed"));
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[root-fingerprint-mismatch]");
+    place(&team, 1);
+    team.verify(&image, &[]).ends(0).says("root acme version 1");
+    next_version(&team);
+    place(&team, 2);
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    // A registry that does not answer is not one that has no newer version.
+    let fault = Fault::on("*/countersign-root-v3", Lie::status(503));
+    team.world.stand_in.faults().push(fault);
+    team.verify(&image, &[])
+        .ends(3)
+        .says("error[root-unavailable]");
+}

@@ -1,0 +1,328 @@
+//! What a rule demands, and what it accepts.
+
+use countersign_stand_in::{Clock, Service, TsaSetting};
+use serde_json::Value;
+
+use super::{SHOP, Team, shop};
+use crate::world::{Run, World, run};
+
+/// When it was published at the latest, by what `sign` said.
+fn published(signed: &Run) -> String {
+    let document = signed.json();
+    document["publication"]["notAfter"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// So many seconds after a time.
+fn after(time: &str, seconds: i64) -> String {
+    let time = chrono::DateTime::parse_from_rfc3339(time).unwrap();
+    (time + chrono::Duration::seconds(seconds)).to_rfc3339()
+}
+
+#[test]
+fn an_image_that_a_listed_key_signed_is_verified_at_each_level() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    for level in ["signed", "dated"] {
+        team.policy(&shop(level));
+        let verdict = team.verify(&image, &["--output", "json"]).ends(0).json();
+        assert_eq!(verdict["verdict"], "verified");
+        // What is proven is said, whatever is demanded.
+        assert_eq!(verdict["level"], "dated");
+        assert_eq!(verdict["pinned"], image.pinned());
+        assert_eq!(verdict["policy"]["rootVersion"], 1);
+    }
+    let run = team.verify(&image, &[]).ends(0);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_key_that_was_rotated_counts_for_what_it_signed_in_its_time() {
+    let team = Team::new();
+    // Authorities whose clock is three minutes behind: as if it had been signed then.
+    let behind = |seconds| {
+        let clock = TsaSetting {
+            clock: Clock::Offset(seconds),
+            ..TsaSetting::default()
+        };
+        team.world.stand_in.set_tsa("one", clock);
+    };
+    behind(-180);
+    let old = team.image("shop/api", "old");
+    let end = after(&published(&team.sign(&old, "release")), 60);
+    behind(0);
+    team.trust(&format!(
+        "rotate --dir acme --old release.pub --new next.pub --owner next --until {end}"
+    ));
+    team.publish();
+    let late = team.signed("shop/api", "late", "release");
+    let new = team.signed("shop/api", "new", "next");
+    team.policy(&shop("dated"));
+    for image in [&old, &new] {
+        team.verify(image, &[]).ends(0).says("root acme version 2");
+    }
+    team.verify(&late, &[])
+        .ends(1)
+        .says("refused[key-outside-validity]");
+    // Without a date nobody knows when it was signed, but for the stamp on the signature itself.
+    team.policy(&shop("signed"));
+    team.verify(&old, &[]).ends(0);
+    team.verify(&late, &[])
+        .ends(1)
+        .says("refused[key-outside-validity]");
+}
+
+#[test]
+fn a_compromised_key_counts_for_what_is_proven_to_be_older() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("dated"));
+    for (at, exit) in [
+        ("--at 2100-01-01T00:00:00Z", 0),
+        ("--at 2020-01-01T00:00:00Z", 1),
+    ] {
+        team.trust(&format!(
+            "revoke --dir acme --key release.pub --compromised {at}"
+        ));
+        team.publish();
+        let run = team.verify(&image, &[]).ends(exit);
+        if exit == 1 {
+            run.says("refused[key-compromised]");
+        }
+    }
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("signed"));
+    team.trust("revoke --dir acme --key release.pub --compromised");
+    team.publish();
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[key-compromised]");
+}
+
+#[test]
+fn an_image_grows_too_old_and_is_excepted_for_a_while() {
+    let team = Team::new();
+    let image = team.image("shop/api", "1");
+    let published = published(&team.sign(&image, "release"));
+    team.policy(&format!("{}max-age = \"180d\"\n", shop("dated")));
+    let later = |days: i64| after(&published, days * 86_400);
+    team.verify(&image, &["--at", &later(179)]).ends(0);
+    team.verify(&image, &["--at", &later(181)])
+        .ends(1)
+        .says("refused[image-too-old]");
+    team.policy(&format!(
+        "{}max-age = \"180d\"\n[[policy.exception]]\nimage = \"{}\"\ncodes = [\"image-too-old\"]\n\
+         reason = \"replacement ships soon\"\nuntil = \"{}\"\n",
+        shop("dated"),
+        image.pinned(),
+        later(200)
+    ));
+    let run = team.verify(&image, &["--at", &later(190)]).ends(0);
+    run.says("replacement ships soon")
+        .says("remark[image-too-old]");
+    let run = team.verify(&image, &["--at", &later(201)]).ends(1);
+    run.says("refused[image-too-old]");
+    // Another image is not meant.
+    let other = team.signed("shop/api", "2", "release");
+    team.verify(&other, &["--at", &later(190)])
+        .ends(1)
+        .says("refused[image-too-old]");
+}
+
+#[test]
+fn an_attestation_is_demanded_by_the_rule() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&format!(
+        "{}attestations = [\"slsaprovenance1\"]\n",
+        shop("signed")
+    ));
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[attestation-missing]");
+    team.world.write("predicate.json", "{}");
+    let attest = |key: &str| {
+        let words = [
+            "attest",
+            "--type",
+            "slsaprovenance1",
+            "--predicate",
+            "predicate.json",
+            "--key",
+            key,
+        ];
+        let image = image.tagged();
+        team.world
+            .countersign(&[&words[..], &[&image]].concat())
+            .ends(0);
+    };
+    attest("other.key");
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[attestation-missing]");
+    attest("release.key");
+    team.verify(&image, &[]).ends(0).says("attested by release");
+}
+
+/// The ids of keys in the root.
+fn ids(team: &Team) -> (String, String) {
+    let shown = team.trust("show --dir acme --output json").json();
+    let id = |owner: &str| crate::trust::id_of(&shown, owner);
+    (id("release"), id("review"))
+}
+
+#[test]
+fn several_keys_of_those_named_must_have_signed() {
+    let team = Team::new();
+    team.trust(
+        "add-key --dir acme --scope HOST/shop/** --role sign --owner review --key review.pub",
+    );
+    team.trust(
+        "add-key --dir acme --scope HOST/shop/** --role release --owner next --key next.pub",
+    );
+    team.publish();
+    let (release, review) = ids(&team);
+    let two_of = |one: &str, other: &str| {
+        team.policy(&format!(
+            "{}signers = {{ at-least = 2, of = [\"{one}\", \"{other}\"] }}\n",
+            shop("signed")
+        ));
+    };
+    two_of(&release, &review);
+    let image = team.signed("shop/api", "1", "release");
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[threshold-not-met]");
+    // One that the rule does not name adds nothing.
+    team.sign(&image, "next");
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[threshold-not-met]");
+    team.sign(&image, "review");
+    let verdict = team.verify(&image, &["--output", "json"]).ends(0).json();
+    assert_eq!(verdict["authenticity"]["threshold"], 2);
+    // By the names that verdicts have for keys.
+    let signatures = verdict["authenticity"]["signatures"].as_array().unwrap();
+    let by = |name: &str| {
+        let mut by = signatures
+            .iter()
+            .filter(|signature| signature["signer"].as_str().unwrap().starts_with(name));
+        by.next().unwrap()["keyId"].as_str().unwrap().to_owned()
+    };
+    let (release, review) = (by("release"), by("review"));
+    two_of(&release, &review);
+    team.verify(&image, &[]).ends(0);
+}
+
+#[test]
+fn a_rule_that_reports_says_what_it_found_and_lets_nothing_run() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "other");
+    team.policy(&shop("signed").replace("enforce", "report"));
+    let run = team.verify(&image, &[]).ends(0);
+    assert!(
+        run.stdout.starts_with("refused, reported only: "),
+        "{}",
+        run.stdout
+    );
+    let pin = team.verify(&image, &["--pin"]).ends(1);
+    assert_eq!(pin.stdout, "");
+    let json = team.verify(&image, &["--output", "json"]).ends(0).json();
+    assert_eq!(
+        (&json["verdict"], &json["policy"]["mode"]),
+        (&"refused".into(), &"report".into())
+    );
+    assert_eq!(json["pinned"], Value::Null);
+    // What could not be found out is no less unknown.
+    let fault =
+        countersign_stand_in::Fault::on("GET /v2/*", countersign_stand_in::Lie::status(503));
+    team.world.stand_in.faults().push(fault);
+    team.verify(&image, &[]).ends(3).says("undecided: ");
+}
+
+#[test]
+fn a_mirror_is_judged_by_the_name_of_what_it_mirrors() {
+    let team = Team::new();
+    let image = team.image("shop/api", "1");
+    let signed = team.sign(&image, "release").json();
+    let copied = [
+        image.pinned(),
+        format!(
+            "{}@{}",
+            image.repository,
+            signed["manifest"].as_str().unwrap()
+        ),
+        format!(
+            "{}@{}",
+            image.repository,
+            signed["publication"]["manifest"].as_str().unwrap()
+        ),
+    ];
+    let mirror = team.spelled("HOST/mirror/acme/api");
+    for (number, from) in copied.iter().enumerate() {
+        let mut crane = crate::peers::peer(&team.world, "crane");
+        crane.args([
+            "copy",
+            "--insecure",
+            from,
+            &format!("{mirror}:{}", number + 1),
+        ]);
+        run(crane).ends(0);
+    }
+    let mirrored = crate::world::Image {
+        repository: mirror,
+        path: "mirror/acme/api".to_owned(),
+        ..image.clone()
+    };
+    let rule = SHOP.replace("HOST/shop/**", "HOST/mirror/acme/**");
+    team.policy(&format!(
+        "{rule}require = \"dated\"\nmirrors = \"HOST/shop/**\"\n"
+    ));
+    let run = team.verify(&mirrored, &[]).ends(0);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    let explained = team.command("policy explain", &mirrored, &[]).ends(0);
+    insta::assert_snapshot!("mirror_explained", team.steady(&explained.stdout));
+    // Without `mirrors` the documents are of another repository, which the root grants nobody.
+    team.policy(&format!("{rule}require = \"dated\"\n"));
+    team.verify(&mirrored, &[])
+        .ends(1)
+        .says("refused[scope-not-granted]");
+    team.trust("set-scope --dir acme --repository HOST/shop/** --repository HOST/mirror/acme/**");
+    team.publish();
+    team.verify(&mirrored, &[])
+        .ends(1)
+        .says("refused[repository-mismatch]");
+}
+
+#[test]
+fn a_verifier_needs_no_credentials_for_aws() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("dated"));
+    let before = team.world.calls(|call| call.service == Service::Aws).len();
+    let names = ["verify", "--policy", "policy.toml", &image.tagged()].map(str::to_owned);
+    let mut command = team.world.command(&names);
+    for (name, _) in std::env::vars().chain(variables(&team.world)) {
+        if name.starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    assert!(
+        !command
+            .get_envs()
+            .any(|(name, value)| value.is_some() && name.to_string_lossy().starts_with("AWS_")),
+    );
+    run(command).ends(0);
+    let after = team.world.calls(|call| call.service == Service::Aws).len();
+    assert_eq!(before, after);
+}
+
+/// The variables that point a program at the stand-in.
+fn variables(world: &World) -> Vec<(String, String)> {
+    let folder = world.path("docker");
+    world.stand_in.environment(&folder).unwrap()
+}

@@ -1,0 +1,115 @@
+//! Whose word decides: keys named by hand, or a policy, and which.
+
+use std::fs;
+
+use super::{Team, shop};
+use crate::world::{Image, Run};
+
+/// A team with an image by a stranger, which no policy of the team accepts.
+fn strangers() -> (Team, Image) {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "other");
+    team.policy(&shop("signed"));
+    (team, image)
+}
+
+/// Puts the policy into a folder, beside a configuration.
+fn beside_config(team: &Team, folder: &str) {
+    fs::create_dir_all(team.world.path(folder)).unwrap();
+    team.world
+        .copy("policy.toml", &format!("{folder}/policy.toml"));
+    team.world
+        .write(&format!("{folder}/config.toml"), "version = 1\n");
+}
+
+fn verify(team: &Team, image: &Image, more: &[&str]) -> Run {
+    let image = image.tagged();
+    team.world
+        .countersign(&[&["verify", &image], more].concat())
+}
+
+#[test]
+fn keys_named_by_hand_decide_beside_a_policy_that_was_found_and_it_is_said() {
+    let (team, image) = strangers();
+    beside_config(&team, ".config/countersign");
+    verify(&team, &image, &[])
+        .ends(1)
+        .says("refused[key-unknown]")
+        .says("root acme version 1");
+    let run = verify(&team, &image, &["--key", "other.pub"]).ends(0);
+    assert!(!run.stdout.contains("policy"), "{}", run.stdout);
+    insta::assert_snapshot!(team.steady(&run.stderr));
+    verify(&team, &image, &["--key", "release.pub"]).ends(1);
+}
+
+#[test]
+fn keys_and_a_policy_that_are_both_named_contradict() {
+    let (team, image) = strangers();
+    let before = team.world.calls(|_| true).len();
+    for (words, variables) in [
+        (
+            &["--key", "other.pub", "--policy", "policy.toml"][..],
+            [("X", "")],
+        ),
+        (
+            &["--policy", "policy.toml"],
+            [("COUNTERSIGN_KEY", "other.pub")],
+        ),
+        (
+            &["--key", "other.pub"],
+            [("COUNTERSIGN_POLICY", "policy.toml")],
+        ),
+    ] {
+        let image = image.tagged();
+        let words = [&["verify", &image], words].concat();
+        team.world
+            .countersign_with(&words, &variables)
+            .ends(2)
+            .says("error[policy-contradicted]");
+    }
+    assert_eq!(team.world.calls(|_| true).len(), before);
+}
+
+#[test]
+fn a_policy_is_found_by_its_variable_or_beside_the_configuration_that_is_read() {
+    let (team, image) = strangers();
+    let image_name = image.tagged();
+    team.world
+        .countersign_with(
+            &["verify", &image_name],
+            &[("COUNTERSIGN_POLICY", "policy.toml")],
+        )
+        .ends(1)
+        .says("root acme version 1");
+    // The user's own accepts nothing here; the one beside the named configuration does.
+    team.policy(&shop("signed").replace("shop", "lab"));
+    beside_config(&team, ".config/countersign");
+    verify(&team, &image, &[])
+        .ends(1)
+        .says("refused[policy-not-found]");
+    team.policy(&shop("signed"));
+    beside_config(&team, "elsewhere");
+    let good = team.signed("shop/api", "2", "release");
+    verify(&team, &good, &["--config", "elsewhere/config.toml"]).ends(0);
+    verify(&team, &good, &[]).ends(1);
+    // Where none is beside it, the user's is not taken instead.
+    fs::remove_file(team.world.path("elsewhere/policy.toml")).unwrap();
+    let run = verify(&team, &good, &["--config", "elsewhere/config.toml"]).ends(2);
+    assert!(!run.stderr.contains("policy-not-found"), "{}", run.stderr);
+}
+
+#[test]
+fn without_a_policy_or_a_key_both_are_named() {
+    let (team, image) = strangers();
+    fs::remove_file(team.world.path("policy.toml")).unwrap();
+    let run = verify(&team, &image, &[]).ends(2);
+    insta::assert_snapshot!(run.stderr);
+    team.world
+        .countersign(&["policy", "check"])
+        .ends(2)
+        .says("error[policy-missing]");
+    verify(&team, &image, &["--key", "other.pub", "--init-state"])
+        .ends(2)
+        .says("error[policy-contradicted]");
+    verify(&team, &image, &["--policy", "absent.toml"]).ends(2);
+}

@@ -1,0 +1,292 @@
+//! What is remembered between runs: roots that never grow older, and the time that never runs back.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{SHOP, Team, everything_in, shop};
+use crate::world::Image;
+
+fn with_image() -> (Team, Image) {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("signed"));
+    (team, image)
+}
+
+/// The same, with a memory of the second version.
+fn remembered() -> (Team, Image) {
+    let (team, image) = with_image();
+    second(&team);
+    team.remembering(&image, &["--init-state"]).ends(0);
+    (team, image)
+}
+
+fn second(team: &Team) {
+    team.trust("set-scope --dir acme --repository HOST/shop/** --epoch 2");
+    team.publish();
+}
+
+fn version(team: &Team) -> Value {
+    team.state()["roots"]["acme"]["version"].clone()
+}
+
+/// So many seconds after a time.
+fn after(time: &str, seconds: i64) -> String {
+    let time = chrono::DateTime::parse_from_rfc3339(time).unwrap();
+    (time + chrono::Duration::seconds(seconds)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+#[test]
+fn a_memory_is_begun_on_demand_and_then_kept() {
+    let (team, image) = with_image();
+    team.remembering(&image, &[]).ends(0);
+    assert!(!team.world.path("state").exists());
+    team.remembering(&image, &["--init-state"]).ends(0);
+    let first = team.state();
+    assert_eq!(version(&team), 1);
+    assert!(first["timeFloor"].is_string(), "{first}");
+    // Once there, it is kept without being asked for.
+    second(&team);
+    team.remembering(&image, &[]).ends(0);
+    assert_eq!(version(&team), 2);
+    // In the user's own place, where none is named.
+    team.verify(&image, &["--init-state"]).ends(0);
+    let own = team.world.path(".local/state/countersign/state.json");
+    assert!(own.is_file());
+}
+
+#[test]
+fn a_root_that_is_rolled_back_is_refused() {
+    let (team, image) = remembered();
+    fs::remove_file(team.world.path("roots/2.root.json")).unwrap();
+    // What was kept is newer than what the source shows, and as good.
+    team.remembering(&image, &[])
+        .ends(0)
+        .says("root acme version 2");
+    fs::remove_dir_all(team.world.path("state/roots")).unwrap();
+    let run = team.remembering(&image, &[]).ends(1);
+    insta::assert_snapshot!(team.steady(&run.stdout));
+    assert_eq!(version(&team), 2);
+    team.command("policy explain", &image, &["--state-dir", "state"])
+        .ends(1)
+        .says("refused[root-rollback]");
+    // Another one of the same version, that as many have signed.
+    fs::rename(
+        team.world.path("acme/2.root.json"),
+        team.world.path("2.root.json"),
+    )
+    .unwrap();
+    team.trust("set-scope --dir acme --repository HOST/shop/** --epoch 9");
+    team.publish();
+    let run = team.remembering(&image, &[]).ends(1);
+    insta::assert_snapshot!("twin", team.steady(&run.stdout));
+    team.world.copy("2.root.json", "roots/2.root.json");
+    team.remembering(&image, &[]).ends(0);
+}
+
+#[test]
+fn a_rule_may_demand_that_something_is_remembered() {
+    let (team, image) = with_image();
+    team.policy(&format!("{}state = \"required\"\n", shop("signed")));
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[state-missing]")
+        .says("countersign verify --init-state");
+    assert!(!team.world.path("state").exists());
+    // The remedy helps at once.
+    team.remembering(&image, &["--init-state"]).ends(0);
+    team.remembering(&image, &[]).ends(0);
+}
+
+#[test]
+fn a_state_that_is_damaged_is_none_and_stays() {
+    let (team, image) = remembered();
+    let good = fs::read_to_string(team.world.path("state/state.json")).unwrap();
+    for damaged in [
+        "",
+        "{}",
+        "\u{0}",
+        &good[..good.len() / 2],
+        &good.replace("acme", "Acme"),
+    ] {
+        team.world.write("state/state.json", damaged);
+        for more in [&[][..], &["--init-state"], &["--pin"]] {
+            let run = team.remembering(&image, more).ends(1);
+            assert_eq!(run.stdout, "");
+            run.says("error[state-corrupt]");
+        }
+        let kept = fs::read_to_string(team.world.path("state/state.json")).unwrap();
+        assert_eq!(kept, damaged);
+    }
+    team.world.write("state/state.json", &good);
+    team.remembering(&image, &[]).ends(0);
+}
+
+#[test]
+fn what_cannot_be_kept_is_said_after_the_verdict() {
+    let (team, image) = with_image();
+    // What could not be kept is said, and then nothing is named to run.
+    let not_kept = |folder: &str, more: &[&str]| {
+        let more = [&["--state-dir", folder], more].concat();
+        let run = team.verify(&image, &more).ends(3);
+        assert!(run.stdout.starts_with("verified: "), "{}", run.stdout);
+        run.says("error[state-write-failed]");
+        let pin = team
+            .verify(&image, &[&more[..], &["--pin"]].concat())
+            .ends(3);
+        assert_eq!(pin.stdout, "");
+        pin.says("error[state-write-failed]");
+    };
+    // A file where a folder would be.
+    team.world.write("file", "");
+    not_kept("file/state", &["--init-state"]);
+    team.remembering(&image, &["--init-state"]).ends(0);
+    second(&team);
+    // Nobody can lock what is no file.
+    fs::remove_file(team.world.path("state/state.lock")).unwrap();
+    fs::create_dir(team.world.path("state/state.lock")).unwrap();
+    not_kept("state", &[]);
+    assert_eq!(version(&team), 1);
+    fs::remove_dir(team.world.path("state/state.lock")).unwrap();
+    team.remembering(&image, &["--pin"]).ends(0);
+    assert_eq!(version(&team), 2);
+}
+
+/// The memory says that it is at least this time.
+fn set_floor(team: &Team, floor: &str) {
+    let mut state = team.state();
+    state["timeFloor"] = floor.into();
+    team.world.write("state/state.json", &state.to_string());
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_young_again() {
+    let (team, image) = remembered();
+    team.policy(&format!("{SHOP}require = \"dated\"\nmax-age = \"180d\"\n"));
+    let expires = team.world.root_file("roots/2.root.json")["signed"]["expires"].clone();
+    let expires = expires.as_str().unwrap();
+    let floor = team.state()["timeFloor"].as_str().unwrap().to_owned();
+    set_floor(&team, &after(&floor, 179 * 86_400));
+    team.remembering(&image, &[])
+        .ends(0)
+        .says("published 179 days");
+    let early = after(&floor, 181 * 86_400);
+    set_floor(&team, &early);
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[image-too-old]");
+    // What was refused moves nothing.
+    assert_eq!(team.state()["timeFloor"], *early);
+    set_floor(&team, &after(expires, 0));
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-expired]");
+    // Another time than now is judged by that time.
+    team.remembering(&image, &["--at", &floor]).ends(0);
+}
+
+#[test]
+fn what_is_judged_as_of_another_time_leaves_no_trace() {
+    let (team, image) = with_image();
+    team.remembering(&image, &["--init-state"]).ends(0);
+    second(&team);
+    let before = everything_in(&team.world.path("state"));
+    let floor = team.state()["timeFloor"].as_str().unwrap().to_owned();
+    let run = team.remembering(&image, &["--at", &after(&floor, 60)]);
+    run.ends(0).says("root acme version 2");
+    assert_eq!(everything_in(&team.world.path("state")), before);
+    team.remembering(&image, &["--at", &floor, "--init-state"])
+        .ends(2);
+}
+
+#[test]
+fn a_refused_image_moves_no_floor_and_the_root_is_remembered() {
+    let (team, image) = with_image();
+    team.remembering(&image, &["--init-state"]).ends(0);
+    let floor = team.state()["timeFloor"].clone();
+    second(&team);
+    let stranger = team.signed("shop/api", "2", "other");
+    team.remembering(&stranger, &[]).ends(1);
+    assert_eq!(team.state()["timeFloor"], floor);
+    assert_eq!(version(&team), 2);
+}
+
+#[test]
+fn no_network_is_asked_twice_within_an_hour() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    super::roots::place(&team, 1);
+    let source = team.spelled("oci://HOST/trust/acme");
+    team.policy_from(&[&source], &shop("signed"));
+    let asked = |more: &[&str]| {
+        let count = || {
+            let calls = team.world.calls(|call| call.line.contains("/trust/acme/"));
+            calls.len()
+        };
+        let before = count();
+        team.remembering(&image, more).ends(0);
+        count() - before
+    };
+    assert!(asked(&["--init-state"]) > 0);
+    assert_eq!(asked(&[]), 0);
+    // It is as old as it says.
+    let mut state = team.state();
+    let probed = state["roots"]["acme"]["probed"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (seconds, is_asked) in [(-3_500, false), (-3_600, true), (600, true)] {
+        state["roots"]["acme"]["probed"] = after(&probed, seconds).into();
+        team.world.write("state/state.json", &state.to_string());
+        assert_eq!(asked(&[]) > 0, is_asked, "{seconds}");
+    }
+    // Nor once more than needed where what was kept is gone.
+    state["roots"]["acme"]["probed"] = probed.into();
+    team.world.write("state/state.json", &state.to_string());
+    fs::remove_dir_all(team.world.path("state/roots")).unwrap();
+    assert!(asked(&[]) > 0);
+    assert_eq!(asked(&[]), 0);
+}
+
+#[test]
+fn fifty_at_once_end_well() {
+    let (team, image) = with_image();
+    team.remembering(&image, &["--init-state"]).ends(0);
+    second(&team);
+    let image = image.tagged();
+    let words = [
+        "verify",
+        "--policy",
+        "policy.toml",
+        "--state-dir",
+        "state",
+        &image,
+    ];
+    let mut children: Vec<_> = (0..50)
+        .map(|_| {
+            let mut command = team.world.command(&words);
+            command.stdout(std::process::Stdio::null());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(version(&team), 2);
+    let names = team.world.names_in("state");
+    assert_eq!(names, ["roots", "state.json", "state.lock"]);
+}
+
+#[test]
+fn a_state_that_others_can_write_is_not_believed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (team, image) = remembered();
+    let folder = team.world.path("state");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let run = team.remembering(&image, &[]).ends(1);
+    run.says("error[state-unsafe]");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    team.remembering(&image, &[]).ends(0);
+}
