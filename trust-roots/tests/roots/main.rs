@@ -16,6 +16,7 @@ mod cases;
 mod drafts;
 mod fixtures;
 mod following;
+mod grants;
 mod lints;
 mod properties;
 mod world;
