@@ -8,24 +8,21 @@ use std::{
     num::NonZeroU64,
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
     Algorithm, ImageRef, KeyId, Limits, PublicKey, Repository, Timestamp, json,
-    rfc3161::{Anchor, AnchorError},
 };
 use sigstore_tuf::{Key, Metadata, RoleKeys, Root};
 
-use super::document::{
-    AuthorityDocument, CountsDocument, ExtensionDocument, KeyStatusDocument, MEMBER,
-    ReasonDocument, RevokedDocument, RoleDocument, SCHEMA, ScopeDocument, StatementsDocument,
-    TimestampAuthorityDocument, TrustedRootDocument,
+use super::{
+    document::{
+        ExtensionDocument, KeyStatusDocument, MEMBER, ReasonDocument, RevokedDocument,
+        RoleDocument, SCHEMA, ScopeDocument, StatementsDocument, TrustedRootDocument,
+    },
+    exact,
+    fault::Fault,
+    time::{self, Time},
 };
-use super::fault::Fault;
-use crate::{
-    Pattern, Revocation, Role, RootName, Term,
-    pattern::PatternError,
-    time::{Standing, Window},
-};
+use crate::{Pattern, Revocation, Role, RootName, Term, pattern::PatternError, time::Window};
 
 /// The four roles that TUF knows, and no other.
 const TUF_ROLES: [&str; 4] = ["root", "snapshot", "targets", "timestamp"];
@@ -91,47 +88,6 @@ pub enum Statements {
     Sibling,
 }
 
-/// Whom a root believes about time, and how much is demanded of them.
-#[derive(Clone, Debug)]
-pub struct Time {
-    /// How wide a proven interval may be, in seconds.
-    pub max_interval_seconds: u64,
-    /// For publications.
-    pub publication: Counts,
-    /// For tag tables.
-    pub tag_table: Counts,
-    /// For heartbeats.
-    pub heartbeat: Counts,
-    /// Its authorities, retired and compromised ones too.
-    pub authorities: Vec<TimeEntry>,
-}
-
-/// How many operators' stamps a kind of document has.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Counts {
-    /// How many a signer collects.
-    pub collect: usize,
-    /// How many must count.
-    pub threshold: usize,
-}
-
-/// A time-stamp authority, as a root lists it.
-#[derive(Clone, Debug)]
-pub struct TimeEntry {
-    /// Who operates it; empty if nobody says.
-    pub operator: String,
-    /// Where it is asked.
-    pub uri: String,
-    /// Where its stamps must lead.
-    pub anchor: Anchor,
-    /// Which of its stamps count.
-    pub valid: Window,
-    /// Whether any do.
-    pub standing: Standing,
-    /// How exact its stamps are where they do not say so, in seconds; `None` if the root does not say.
-    pub default_accuracy_seconds: Option<u64>,
-}
-
 impl Contents {
     /// Reads a root's file: bounded, strict, and with everything that it names in it.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Fault> {
@@ -140,7 +96,7 @@ impl Contents {
         }
         // Before anything else reads it: of two members with one name two programs would believe different ones.
         let file: serde_json::Value = json::from_slice(bytes, limits).map_err(Fault::Json)?;
-        exact(&file)?;
+        exact::check(&file)?;
         let metadata = Metadata::<Root>::from_slice(bytes).map_err(Fault::Tuf)?;
         Self::of(metadata.signed(), limits)
     }
@@ -174,7 +130,7 @@ impl Contents {
                 .iter()
                 .map(|(id, status)| Ok((id.clone(), term(status)?)))
                 .collect::<Result<_, Fault>>()?,
-            time: time(&extension, limits)?,
+            time: time::read(&extension, limits)?,
             keys,
         })
     }
@@ -265,45 +221,6 @@ impl Scope {
         let patterns: Vec<_> = self.repositories.iter().map(Pattern::as_str).collect();
         patterns.join(", ")
     }
-}
-
-/// What TUF writes in one way, and lenient readers take in many: every client must read the same root, or none.
-fn exact(file: &serde_json::Value) -> Result<(), Fault> {
-    let signed = |member: &str| {
-        file.pointer("/signed")
-            .and_then(|signed| signed.get(member)?.as_str())
-    };
-    if signed("expires").is_some_and(|text| !is_moment(text)) {
-        return Err(Fault::Expires);
-    }
-    if signed("spec_version").is_some_and(|text| !is_specification(text)) {
-        return Err(Fault::Specification);
-    }
-    let mut seen = BTreeSet::new();
-    let signatures = file.get("signatures").and_then(serde_json::Value::as_array);
-    let ids = signatures
-        .into_iter()
-        .flatten()
-        .filter_map(|signature| signature.get("keyid")?.as_str());
-    for id in ids {
-        if !seen.insert(id) {
-            return Err(Fault::SignedTwice { id: id.to_owned() });
-        }
-    }
-    Ok(())
-}
-
-/// `YYYY-MM-DDTHH:MM:SSZ`, and nothing else that means the same.
-fn is_moment(text: &str) -> bool {
-    Timestamp::parse(text).is_ok_and(|time| time.to_string() == text)
-}
-
-/// Two or three numbers, the first of which is 1.
-fn is_specification(text: &str) -> bool {
-    let parts: Vec<_> = text.split('.').collect();
-    let is_number =
-        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    (2..=3).contains(&parts.len()) && parts.iter().all(is_number) && parts.first() == Some(&"1")
 }
 
 /// Those that publish, and those that beat, without the retired and the compromised. Where nothing beats, whoever publishes.
@@ -538,7 +455,10 @@ fn moment(text: &str, member: &'static str) -> Result<Timestamp, Fault> {
     Timestamp::parse(text).map_err(|_| Fault::Time { member })
 }
 
-fn maybe(text: Option<&String>, member: &'static str) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn maybe(
+    text: Option<&String>,
+    member: &'static str,
+) -> Result<Option<Timestamp>, Fault> {
     text.map(|text| moment(text, member)).transpose()
 }
 
@@ -571,67 +491,4 @@ fn revocation(document: &RevokedDocument) -> Result<Revocation, Fault> {
         }
         _ => Err(Fault::Revocation),
     }
-}
-
-fn time(extension: &ExtensionDocument, limits: &Limits) -> Result<Time, Fault> {
-    let document = &extension.time;
-    let entries = &extension.trusted_root.timestamp_authorities;
-    if entries.len() > limits.root_entries {
-        return Err(Fault::TooMany {
-            what: "time-stamp authorities",
-            limit: limits.root_entries,
-        });
-    }
-    let counts = |counts: &CountsDocument| {
-        let number = |number: u64| usize::try_from(number).ok().filter(|number| *number > 0);
-        match (number(counts.collect), number(counts.threshold)) {
-            (Some(collect), Some(threshold)) => Ok(Counts { collect, threshold }),
-            _ => Err(Fault::Counts),
-        }
-    };
-    Ok(Time {
-        max_interval_seconds: document.max_interval_seconds,
-        publication: counts(&document.stamps.publication)?,
-        tag_table: counts(&document.stamps.tag_table)?,
-        heartbeat: counts(&document.stamps.heartbeat)?,
-        authorities: entries
-            .iter()
-            .map(|entry| time_entry(entry, &document.authorities, limits))
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-fn time_entry(
-    document: &TimestampAuthorityDocument,
-    authorities: &[AuthorityDocument],
-    limits: &Limits,
-) -> Result<TimeEntry, Fault> {
-    let invalid = |source: AnchorError| Fault::Anchor {
-        uri: document.uri.clone(),
-        source,
-    };
-    let certificates = document.cert_chain.certificates.iter();
-    let certificates = certificates
-        .take(limits.certificates.saturating_add(1))
-        .map(|certificate| BASE64_STANDARD.decode(&certificate.raw_bytes))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| invalid(AnchorError::Certificate))?;
-    let joined = authorities.iter().find(|authority| {
-        (&authority.operator, &authority.uri) == (&document.operator, &document.uri)
-    });
-    Ok(TimeEntry {
-        operator: document.operator.clone(),
-        uri: document.uri.clone(),
-        anchor: Anchor::from_certificates(certificates, limits).map_err(invalid)?,
-        valid: Window {
-            start: maybe(document.valid_for.start.as_ref(), "validFor.start")?,
-            end: maybe(document.valid_for.end.as_ref(), "validFor.end")?,
-        },
-        standing: if document.compromised {
-            Standing::Compromised
-        } else {
-            Standing::Good
-        },
-        default_accuracy_seconds: joined.map(|authority| authority.default_accuracy_seconds),
-    })
 }

@@ -12,17 +12,19 @@ mod document;
 mod draft;
 mod edit;
 mod edit_refused;
+mod exact;
 mod fault;
 mod follow;
 mod grant;
 mod lint;
 mod refusal;
+mod time;
 
 pub use self::{
     admission::NotAdmitted,
     artifact::{ArtifactSource, ROOT_MEDIA_TYPE, tag},
     chain::{Chain, TrustRoot},
-    contents::{Contents, Counts, DeclaredKey, Scope, Statements, Time, TimeEntry, TufRole},
+    contents::{Contents, DeclaredKey, Scope, Statements, TufRole},
     draft::{Draft, Progress},
     edit::{NewKey, NewTimeAuthority, ScopeEdit},
     edit_refused::EditRefused,
@@ -31,4 +33,5 @@ pub use self::{
     grant::Grant,
     lint::{Lint, lints},
     refusal::{CODES, Refusal},
+    time::{Counts, Time, TimeEntry},
 };

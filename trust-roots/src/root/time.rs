@@ -1,0 +1,118 @@
+//! Whom a root believes about time: Sigstore's list of authorities, joined with what a root adds to each.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_common::{
+    Limits,
+    rfc3161::{Anchor, AnchorError},
+};
+
+use super::{
+    contents::maybe,
+    document::{AuthorityDocument, CountsDocument, ExtensionDocument, TimestampAuthorityDocument},
+    fault::Fault,
+};
+use crate::time::{Standing, Window};
+
+/// Whom a root believes about time, and how much is demanded of them.
+#[derive(Clone, Debug)]
+pub struct Time {
+    /// How wide a proven interval may be, in seconds.
+    pub max_interval_seconds: u64,
+    /// For publications.
+    pub publication: Counts,
+    /// For tag tables.
+    pub tag_table: Counts,
+    /// For heartbeats.
+    pub heartbeat: Counts,
+    /// Its authorities, retired and compromised ones too.
+    pub authorities: Vec<TimeEntry>,
+}
+
+/// How many operators' stamps a kind of document has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Counts {
+    /// How many a signer collects.
+    pub collect: usize,
+    /// How many must count.
+    pub threshold: usize,
+}
+
+/// A time-stamp authority, as a root lists it.
+#[derive(Clone, Debug)]
+pub struct TimeEntry {
+    /// Who operates it; empty if nobody says.
+    pub operator: String,
+    /// Where it is asked.
+    pub uri: String,
+    /// Where its stamps must lead.
+    pub anchor: Anchor,
+    /// Which of its stamps count.
+    pub valid: Window,
+    /// Whether any do.
+    pub standing: Standing,
+    /// How exact its stamps are where they do not say so, in seconds; `None` if the root does not say.
+    pub default_accuracy_seconds: Option<u64>,
+}
+
+pub(super) fn read(extension: &ExtensionDocument, limits: &Limits) -> Result<Time, Fault> {
+    let document = &extension.time;
+    let entries = &extension.trusted_root.timestamp_authorities;
+    if entries.len() > limits.root_entries {
+        return Err(Fault::TooMany {
+            what: "time-stamp authorities",
+            limit: limits.root_entries,
+        });
+    }
+    let counts = |counts: &CountsDocument| {
+        let number = |number: u64| usize::try_from(number).ok().filter(|number| *number > 0);
+        match (number(counts.collect), number(counts.threshold)) {
+            (Some(collect), Some(threshold)) => Ok(Counts { collect, threshold }),
+            _ => Err(Fault::Counts),
+        }
+    };
+    Ok(Time {
+        max_interval_seconds: document.max_interval_seconds,
+        publication: counts(&document.stamps.publication)?,
+        tag_table: counts(&document.stamps.tag_table)?,
+        heartbeat: counts(&document.stamps.heartbeat)?,
+        authorities: entries
+            .iter()
+            .map(|entry| time_entry(entry, &document.authorities, limits))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn time_entry(
+    document: &TimestampAuthorityDocument,
+    authorities: &[AuthorityDocument],
+    limits: &Limits,
+) -> Result<TimeEntry, Fault> {
+    let invalid = |source: AnchorError| Fault::Anchor {
+        uri: document.uri.clone(),
+        source,
+    };
+    let certificates = document.cert_chain.certificates.iter();
+    let certificates = certificates
+        .take(limits.certificates.saturating_add(1))
+        .map(|certificate| BASE64_STANDARD.decode(&certificate.raw_bytes))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| invalid(AnchorError::Certificate))?;
+    let joined = authorities.iter().find(|authority| {
+        (&authority.operator, &authority.uri) == (&document.operator, &document.uri)
+    });
+    Ok(TimeEntry {
+        operator: document.operator.clone(),
+        uri: document.uri.clone(),
+        anchor: Anchor::from_certificates(certificates, limits).map_err(invalid)?,
+        valid: Window {
+            start: maybe(document.valid_for.start.as_ref(), "validFor.start")?,
+            end: maybe(document.valid_for.end.as_ref(), "validFor.end")?,
+        },
+        standing: if document.compromised {
+            Standing::Compromised
+        } else {
+            Standing::Good
+        },
+        default_accuracy_seconds: joined.map(|authority| authority.default_accuracy_seconds),
+    })
+}
