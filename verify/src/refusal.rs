@@ -250,7 +250,9 @@ fn list(texts: &[String]) -> String {
     texts.join(", ")
 }
 
-/// Every code that a verdict may carry as a refusal, of this package and of those below it.
+/// Every code that a verdict may carry as a refusal of what was looked at, of this package and of those below it. What is
+/// found out before that, of policies and roots, has the codes of [`Ungoverned`](crate::Ungoverned), and of the modules
+/// `policy`, `root` and `state` of `countersign_trust_roots`.
 pub const CODES: &[Code] = &[
     Code::new("annotation-mismatch"),
     Code::new("attestation-missing"),
