@@ -7,7 +7,7 @@ use countersign_registry::Client;
 use countersign_trust_roots::{
     Pattern, Revocation, Role, Term,
     document::StandIn,
-    policy::{Mode, NoRule, Require, Rule},
+    policy::{Exception, Mode, NoRule, Require, Rule, StateUse},
     root::{Contents, Grant},
     time::Standing,
 };
@@ -426,13 +426,11 @@ impl Steps {
             );
             self.line("time", &what);
         }
-        self.line(
-            "",
-            &format!(
-                "{} of their operators must agree on each end of a date",
-                root.time().publication.threshold
-            ),
-        );
+        if !root.time().authorities.is_empty() {
+            let threshold = root.time().publication.threshold;
+            let agree = format!("{threshold} of their operators must agree on each end of a date");
+            self.line("", &agree);
+        }
         self.add(
             "scope",
             json!({ "pattern": grant.pattern().as_str(), "keys": keys }),
@@ -485,7 +483,10 @@ fn demands(rule: &Rule) -> Vec<String> {
         demands.push(format!("published at least {} ago", Age(age)));
     }
     if let Some(threshold) = rule.time_threshold {
-        demands.push(format!("dates proven by {threshold} operators at least"));
+        let plural = if threshold.get() == 1 { "" } else { "s" };
+        demands.push(format!(
+            "dates proven by at least {threshold} operator{plural}"
+        ));
     }
     if let Some(signers) = &rule.signers {
         let keys: Vec<_> = signers
@@ -502,6 +503,9 @@ fn demands(rule: &Rule) -> Vec<String> {
     for attestation in &rule.attestations {
         demands.push(format!("attestation {}", Escaped(attestation.as_str())));
     }
+    if rule.state == StateUse::Required {
+        demands.push("a state of what was seen before".to_owned());
+    }
     demands
 }
 
@@ -514,6 +518,16 @@ fn rule_json(rule: &Rule) -> Value {
         "mode": mode(rule.mode),
         "require": require(rule.require),
         "demands": demands(rule),
+        "exceptions": rule.exceptions.iter().map(exception_json).collect::<Vec<_>>(),
+    })
+}
+
+fn exception_json(exception: &Exception) -> Value {
+    json!({
+        "image": exception.image,
+        "codes": exception.codes,
+        "reason": Escaped(&exception.reason).to_string(),
+        "until": exception.until,
     })
 }
 

@@ -133,7 +133,7 @@ fn a_match_is_explained_without_a_look_at_the_image() {
     let all = shop("signed").replace("shop/**", "**");
     let digest = "e".repeat(64);
     team.policy(&format!(
-        "{all}{SHOP}require = \"dated\"\nmax-age = \"180d\"\nmin-age = \"2h\"\ntime-threshold = 1\n\
+        "{all}{SHOP}require = \"dated\"\nmax-age = \"180d\"\nmin-age = \"2h\"\ntime-threshold = 1\nstate = \"required\"\n\
          attestations = [\"slsaprovenance1\"]\n[[policy.exception]]\nimage = \"HOST/shop/api@sha256:{digest}\"\n\
          codes = [\"image-too-old\"]\nreason = \"moves in spring\"\nuntil = \"2027-04-01T00:00:00Z\"\n"
     ));
@@ -147,6 +147,23 @@ fn a_match_is_explained_without_a_look_at_the_image() {
         .calls(|call| call.service == Service::Registry)
         .len();
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_root_that_believes_nobody_about_time_is_explained() {
+    let mut team = Team::new();
+    team.trust(
+        "init --dir timeless --name acme --repository HOST/shop/** --release-key release=release.pub \
+         --root-key alice=alice.pub --root-key bob=bob.pub --root-key carol=carol.pub",
+    );
+    for name in ["alice", "bob"] {
+        team.trust(&format!("sign --dir timeless --key {name}.key"));
+    }
+    team.fingerprint = team.fingerprint_of("timeless/1.root.json");
+    let source = format!("file:{}", team.world.path("timeless").display());
+    team.policy_from(&[&source], &shop("signed"));
+    let run = team.explain("shop/api:1", &[]).ends(0);
+    assert!(!run.stdout.contains("operators"), "{}", run.stdout);
 }
 
 #[test]
