@@ -190,3 +190,15 @@ fn what_is_demanded_at_the_command_is_demanded_besides_and_never_less() {
         .ends(0)
         .says("`--tsa-chain` and `--algorithm` are not used");
 }
+
+#[test]
+fn more_operators_than_the_root_has_cannot_agree() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&format!("{}time-threshold = 2\n", shop("dated")));
+    team.verify(&image, &[])
+        .ends(1)
+        .says("time stamps by 2 distinct operators are demanded; the number of those trusted is 1");
+    team.policy(&format!("{}time-threshold = 1\n", shop("dated")));
+    team.verify(&image, &[]).ends(0);
+}

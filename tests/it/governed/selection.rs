@@ -99,7 +99,7 @@ fn a_policy_is_found_by_its_variable_or_beside_the_configuration_that_is_read() 
 }
 
 #[test]
-fn without_a_policy_or_a_key_both_are_named() {
+fn without_a_policy_or_a_key_nothing_is_judged() {
     let (team, image) = strangers();
     fs::remove_file(team.world.path("policy.toml")).unwrap();
     let run = verify(&team, &image, &[]).ends(2);
