@@ -348,18 +348,18 @@ impl Court {
         let verified = verdicts
             .iter()
             .filter(|verdict| matches!(verdict.outcome(), Outcome::Verified(_)));
-        let opened = || {
+        let seen = || {
             let roots = self.roots.iter();
-            roots.filter_map(|(name, root)| Some((name, root.as_ref().ok()?)))
+            roots.filter_map(|(name, root)| Some((name, roots::seen(root)?)))
         };
         let advance = Advance {
             floor: verified.filter_map(Verdict::proven_not_before).max(),
-            roots: opened()
-                .map(|(name, opened)| (name.clone(), opened.memory.clone()))
+            roots: seen()
+                .map(|(name, seen)| (name.clone(), seen.memory.clone()))
                 .collect(),
         };
         store.commit(&advance, self.system)?;
-        opened().for_each(|(name, opened)| opened.keep(store, name));
+        seen().for_each(|(name, seen)| seen.keep(store, name));
         Ok(())
     }
 }

@@ -73,9 +73,8 @@ pub(crate) async fn trusted(
     }
     match unused {
         Some(algorithm) => Err(algorithm_unused(algorithm)),
-        None => {
-            Authorities::new(authorities).map_err(|_| Stop::new(Exit::Usage, &KeyFileError::NoKey))
-        }
+        None => Authorities::new(authorities)
+            .map_err(|_| Stop::new(Exit::Usage, &KeyFileError::NobodyTrusted)),
     }
 }
 
@@ -255,6 +254,7 @@ enum KeyFileError {
     AlgorithmUnused {
         algorithm: Algorithm,
     },
+    NobodyTrusted,
     NoKey,
     NotText {
         path: String,
@@ -275,6 +275,7 @@ impl std::fmt::Display for KeyFileError {
             Self::AlgorithmUnused { algorithm } => {
                 write!(f, "none of the keys can be used with `{algorithm}`")
             }
+            Self::NobodyTrusted => f.write_str("neither a policy nor a key is given"),
             Self::NoKey => f.write_str("no key is given"),
             Self::NotText { path } => write!(f, "{} is not a PEM file", Escaped(path)),
             Self::Private { path, source } => write!(f, "{}: {source}", Escaped(path)),
@@ -287,7 +288,7 @@ impl Explain for KeyFileError {
     fn code(&self) -> Code {
         match self {
             Self::AlgorithmUnused { .. } => Code::new("algorithm-not-allowed"),
-            Self::NoKey => Code::new("key-missing"),
+            Self::NobodyTrusted | Self::NoKey => Code::new("key-missing"),
             Self::NotText { .. } | Self::Unusable { .. } => Code::new("key-file-invalid"),
             Self::Private { source, .. } => source.code(),
         }
@@ -296,6 +297,9 @@ impl Explain for KeyFileError {
     fn remedy(&self) -> String {
         match self {
             Self::AlgorithmUnused { .. } => "leave `--algorithm` out, or name an algorithm of the key's own kind".to_owned(),
+            Self::NobodyTrusted => {
+                "name a policy with `--policy`, or keys with `--key`; or write either beside the configuration".to_owned()
+            }
             Self::NoKey => "name a key with `--key`, or in the configuration".to_owned(),
             Self::NotText { .. } => "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`".to_owned(),
             Self::Private { source, .. } => source.remedy(),

@@ -43,18 +43,24 @@ pub(crate) struct Means<'a> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) root: TrustRoot,
+    seen: Seen,
+    /// Sources that could not be asked, where another gave the answer.
+    pub(crate) unavailable: Vec<Unavailable>,
+}
+
+/// What was seen of a root, and is to be remembered though it is over: an older version must not come back.
+#[derive(Debug)]
+pub(crate) struct Seen {
     pub(crate) memory: RootMemory,
     /// Each version on the way to it.
     files: BTreeMap<u64, Bytes>,
-    /// Sources that could not be asked, where another gave the answer.
-    pub(crate) unavailable: Vec<Unavailable>,
 }
 
 /// Why a root cannot be used.
 #[derive(Debug)]
 pub(crate) enum RootError {
+    Expired(Refusal, Box<Seen>),
     Follow(FollowError),
-    Refused(Refusal),
     Regression(RootRegression),
 }
 
@@ -67,7 +73,7 @@ impl RootError {
     fn explained(&self) -> &dyn Explain {
         match self {
             Self::Follow(error) => error,
-            Self::Refused(refusal) => refusal,
+            Self::Expired(refusal, _) => refusal,
             Self::Regression(regression) => regression,
         }
     }
@@ -115,11 +121,7 @@ pub(crate) async fn open(
         followed = fetch(pinned, means, true).await;
         was_probed = true;
     }
-    let mut followed = followed.map_err(RootError::Follow)?;
-    // Each version is asked for, and one sentence says it.
-    followed
-        .unavailable
-        .dedup_by(|one, other| one.name == other.name);
+    let followed = followed.map_err(RootError::Follow)?;
     let version = followed.chain.newest().number();
     if let Some((_, state)) = means.memory {
         state
@@ -131,15 +133,30 @@ pub(crate) async fn open(
         _ => system,
     };
     let memory = RootMemory::new(version, followed.chain.bytes(), probed);
-    Ok(Opened {
-        root: followed.chain.in_force(now).map_err(RootError::Refused)?,
+    let seen = Seen {
         memory,
         files: followed.files,
-        unavailable: followed.unavailable,
-    })
+    };
+    match followed.chain.in_force(now) {
+        Ok(root) => Ok(Opened {
+            root,
+            seen,
+            unavailable: followed.unavailable,
+        }),
+        Err(expired) => Err(RootError::Expired(expired, Box::new(seen))),
+    }
 }
 
-impl Opened {
+/// What was seen of a root, in force or not.
+pub(crate) fn seen(opened: &Result<Opened, RootError>) -> Option<&Seen> {
+    match opened {
+        Ok(opened) => Some(&opened.seen),
+        Err(RootError::Expired(_, seen)) => Some(seen),
+        Err(RootError::Follow(_) | RootError::Regression(_)) => None,
+    }
+}
+
+impl Seen {
     /// Keeps its versions, so that the next run need not fetch them. A cache that cannot be written costs requests, and
     /// nothing else.
     pub(crate) fn keep(&self, store: &Store, name: &RootName) {

@@ -42,12 +42,10 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
         When::AsOf(_) => Ok(()),
     };
     if arguments.pin {
-        // What was seen and could not be kept may be rolled back the next time.
-        remembered?;
-        return pinned(&verdicts);
+        return pinned(&verdicts, remembered);
     }
     show(&verdicts, common)?;
-    remembered.map(|()| worst(&verdicts))
+    Ok(worst(&verdicts).max(unsaved(remembered, common.output)))
 }
 
 /// Each image, a few at a time, each within its time.
@@ -265,11 +263,24 @@ pub(super) fn show(verdicts: &[Verdict], common: &Common) -> Result<(), Stop> {
     }
 }
 
+/// How a command ends whose state could not be saved: a refusal of an image is worse.
+fn unsaved(remembered: Result<(), Stop>, output: Output) -> Exit {
+    match remembered {
+        Ok(()) => Exit::Done,
+        Err(stop) => {
+            stop.report(output);
+            stop.exit()
+        }
+    }
+}
+
 /// Nothing at all unless everything passed, so that `run $(countersign verify --pin …)` runs nothing unverified, whatever
 /// the mode of its rule.
-fn pinned(verdicts: &[Verdict]) -> Result<Exit, Stop> {
+fn pinned(verdicts: &[Verdict], remembered: Result<(), Stop>) -> Result<Exit, Stop> {
     let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
     if let Some(pinned) = pinned {
+        // What was seen and could not be kept may be rolled back the next time.
+        remembered?;
         output::print(&format!("{}\n", pinned.join("\n")))?;
     } else {
         for verdict in verdicts

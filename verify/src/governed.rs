@@ -43,6 +43,20 @@ pub enum Ungoverned {
     /// The root does not grant it.
     #[error(transparent)]
     Root(#[from] root::Refusal),
+    /// More operators must agree than the root lists.
+    #[error(
+        "the policy for `{rule}` demands dates by {threshold} operators, and root version {version} lists {operators}"
+    )]
+    TimeThreshold {
+        /// The rule's pattern.
+        rule: String,
+        /// What it demands.
+        threshold: usize,
+        /// The root's version.
+        version: u64,
+        /// How many it lists.
+        operators: usize,
+    },
 }
 
 fn level(require: Require) -> &'static str {
@@ -70,6 +84,7 @@ impl Ungoverned {
     /// What is wrong with a rule wherever it is applied, as far as that can be told of a pattern.
     pub fn of_rule(rule: &Rule, root: &Contents) -> Result<(), Self> {
         level_of(rule)?;
+        check_time_threshold(rule, root)?;
         let granted = rule.mirrors.as_ref().unwrap_or(&rule.matches);
         let scopes = root.scopes().iter().filter(|scope| {
             let mut patterns = scope.repositories.iter();
@@ -86,7 +101,9 @@ impl Ungoverned {
     /// Whose fault it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::LevelNotYet { .. } | Self::Policy(_) => Class::Configuration,
+            Self::LevelNotYet { .. } | Self::Policy(_) | Self::TimeThreshold { .. } => {
+                Class::Configuration
+            }
             Self::Nobody { .. } | Self::Root(_) => Class::Refusal,
         }
     }
@@ -99,6 +116,7 @@ impl Explain for Ungoverned {
             Self::Nobody { .. } => Code::new("scope-not-granted"),
             Self::Policy(invalid) => invalid.code(),
             Self::Root(refusal) => refusal.code(),
+            Self::TimeThreshold { .. } => PolicyInvalid::CODE,
         }
     }
 
@@ -112,6 +130,9 @@ impl Explain for Ungoverned {
             }
             Self::Policy(invalid) => invalid.remedy(),
             Self::Root(refusal) => refusal.remedy(),
+            Self::TimeThreshold { .. } => {
+                "lower `time-threshold`, or add authorities of more operators: `countersign trust add-tsa`".to_owned()
+            }
         }
     }
 }
@@ -127,6 +148,7 @@ impl Verifier {
     ) -> Result<Self, Ungoverned> {
         let rule = matched.rule;
         let level = level_of(rule)?;
+        check_time_threshold(rule, root.contents())?;
         let grant = root.grant(&matched.signed)?;
         let authorities = grant.authorities().map_err(|_| Ungoverned::Nobody {
             version: root.version(),
@@ -186,6 +208,21 @@ fn level_of(rule: &Rule) -> Result<Level, Ungoverned> {
             rule: rule.matches.to_string(),
             require: rule.require,
         }),
+    }
+}
+
+/// A demand that no date could ever meet is the policy's fault.
+fn check_time_threshold(rule: &Rule, root: &Contents) -> Result<(), Ungoverned> {
+    let authorities = root.time().authorities.iter();
+    let operators: BTreeSet<&str> = authorities.map(|one| one.operator.as_str()).collect();
+    match rule.time_threshold {
+        Some(threshold) if threshold.get() > operators.len() => Err(Ungoverned::TimeThreshold {
+            rule: rule.matches.to_string(),
+            threshold: threshold.get(),
+            version: root.version(),
+            operators: operators.len(),
+        }),
+        _ => Ok(()),
     }
 }
 

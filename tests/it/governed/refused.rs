@@ -196,9 +196,13 @@ fn more_operators_than_the_root_has_cannot_agree() {
     let team = Team::new();
     let image = team.signed("shop/api", "1", "release");
     team.policy(&format!("{}time-threshold = 2\n", shop("dated")));
+    let said = "demands dates by 2 operators, and root version 1 lists 1";
     team.verify(&image, &[])
-        .ends(1)
-        .says("time stamps by 2 distinct operators are demanded; the number of those trusted is 1");
+        .ends(2)
+        .says("error[policy-invalid]")
+        .says(said);
+    let check = ["policy", "check", "--policy", "policy.toml"];
+    team.world.countersign(&check).ends(2).says(said);
     team.policy(&format!("{}time-threshold = 1\n", shop("dated")));
     team.verify(&image, &[]).ends(0);
 }

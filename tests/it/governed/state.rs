@@ -138,8 +138,16 @@ fn what_cannot_be_kept_is_said_after_the_verdict() {
         assert_eq!(pin.stdout, "");
         pin.says("error[state-write-failed]");
     };
-    // A file where a folder would be.
+    // A refusal weighs more than what could not be kept, and is said beside it.
+    let unsigned = team.image("shop/api", "unsigned");
     team.world.write("file", "");
+    for pin in [&[][..], &["--pin"]] {
+        let more = [&["--state-dir", "file/state", "--init-state"], pin].concat();
+        team.verify(&unsigned, &more)
+            .ends(1)
+            .says("refused[signature-missing]");
+    }
+    // A file where a folder would be.
     not_kept("file/state", &["--init-state"]);
     team.remembering(&image, &["--init-state"]).ends(0);
     second(&team);
@@ -184,6 +192,26 @@ fn a_clock_that_was_set_back_makes_nothing_young_again() {
         .says("refused[root-expired]");
     // Another time than now is judged by that time.
     team.remembering(&image, &["--at", &floor]).ends(0);
+}
+
+#[test]
+fn a_root_that_is_over_is_remembered_so_that_none_before_it_comes_back() {
+    let (team, image) = with_image();
+    team.remembering(&image, &["--init-state"]).ends(0);
+    team.trust("set-scope --dir acme --repository HOST/shop/** --epoch 2 --valid-for 10d");
+    team.publish();
+    let floor = team.state()["timeFloor"].as_str().unwrap().to_owned();
+    set_floor(&team, &after(&floor, 20 * 86_400));
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-expired]");
+    assert_eq!(version(&team), 2);
+    // The first version is in force for a year.
+    fs::remove_file(team.world.path("roots/2.root.json")).unwrap();
+    fs::remove_dir_all(team.world.path("state/roots")).unwrap();
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-rollback]");
 }
 
 #[test]

@@ -58,12 +58,16 @@ pub async fn follow(
     sources: &[&dyn RootSource],
     limits: &Limits,
 ) -> Result<Followed, FollowError> {
-    let mut unavailable = Vec::new();
-    let first = pinned(fingerprint, kept, sources, &mut unavailable).await?;
+    let mut asked = Asked {
+        kept,
+        sources,
+        unavailable: BTreeMap::new(),
+    };
+    let first = asked.pinned(fingerprint).await?;
     let mut chain = Chain::pin(&first, fingerprint, limits)?;
     let mut files = BTreeMap::from([(chain.newest().version(), first)]);
     while let Some(version) = chain.newest().version().checked_add(1) {
-        let Some(file) = next(&mut chain, version, (kept, sources), &mut unavailable).await? else {
+        let Some(file) = asked.next(&mut chain, version).await? else {
             break;
         };
         files.insert(version, file);
@@ -71,81 +75,86 @@ pub async fn follow(
     Ok(Followed {
         chain,
         files,
-        unavailable,
+        unavailable: asked.unavailable.into_values().collect(),
     })
 }
 
-async fn pinned(
-    fingerprint: &Digest,
-    kept: Option<&dyn RootSource>,
-    sources: &[&dyn RootSource],
-    unavailable: &mut Vec<Unavailable>,
-) -> Result<Bytes, FollowError> {
-    if let Some(kept) = kept
-        // Nothing was kept yet, or it is gone.
-        && let Ok(Some(file)) = kept.pinned(fingerprint).await
-    {
-        return Ok(file);
-    }
-    let mut failure = None;
-    for source in sources {
-        match source.pinned(fingerprint).await {
-            Ok(Some(file)) => {
-                unavailable.extend(failure);
-                return Ok(file);
-            }
-            Ok(None) => {}
-            Err(error) => failure = failure.or(Some(error)),
-        }
-    }
-    // One that could not be asked may have it.
-    Err(match failure {
-        Some(error) => error.into(),
-        None => Refusal::PinnedNotFound {
-            pinned: fingerprint.clone(),
-            sources: sources.iter().map(|source| source.name()).collect(),
-        }
-        .into(),
-    })
+/// Whom to ask, and who could not be. One that could not be asked once is not asked again: it would cost its time for each
+/// version.
+struct Asked<'a> {
+    kept: Option<&'a dyn RootSource>,
+    sources: &'a [&'a dyn RootSource],
+    /// By the place in the list.
+    unavailable: BTreeMap<usize, Unavailable>,
 }
 
-/// Advances by one version, with the first file that is one. A source that gives something else must not hide what the next
-/// one has.
-async fn next(
-    chain: &mut Chain,
-    version: u64,
-    (kept, sources): (Option<&dyn RootSource>, &[&dyn RootSource]),
-    unavailable: &mut Vec<Unavailable>,
-) -> Result<Option<Bytes>, FollowError> {
-    if let Some(kept) = kept
-        // What was kept and is damaged is asked for again.
-        && let Ok(Some(file)) = kept.version(version).await
-        && chain.advance(&file).is_ok()
-    {
-        return Ok(Some(file));
-    }
-    let mut refused = None;
-    let mut failures = Vec::new();
-    let mut is_absent = sources.is_empty();
-    for source in sources {
-        match source.version(version).await {
-            Ok(Some(file)) => match chain.advance(&file) {
-                Ok(()) => {
-                    unavailable.append(&mut failures);
-                    return Ok(Some(file));
+impl Asked<'_> {
+    async fn pinned(&mut self, fingerprint: &Digest) -> Result<Bytes, FollowError> {
+        if let Some(kept) = self.kept
+            // Nothing was kept yet, or it is gone.
+            && let Ok(Some(file)) = kept.pinned(fingerprint).await
+        {
+            return Ok(file);
+        }
+        for (place, source) in self.sources.iter().enumerate() {
+            match source.pinned(fingerprint).await {
+                Ok(Some(file)) => return Ok(file),
+                Ok(None) => {}
+                Err(error) => {
+                    self.unavailable.insert(place, error);
                 }
-                Err(refusal) => refused = refused.or(Some(refusal)),
-            },
-            Ok(None) => is_absent = true,
-            Err(error) => failures.push(error),
+            }
         }
+        // One that could not be asked may have it.
+        Err(match self.unavailable.pop_first() {
+            Some((_, error)) => error.into(),
+            None => Refusal::PinnedNotFound {
+                pinned: fingerprint.clone(),
+                sources: self.sources.iter().map(|source| source.name()).collect(),
+            }
+            .into(),
+        })
     }
-    if let Some(refusal) = refused {
-        return Err(refusal.into());
+
+    /// Advances by one version, with the first file that is one. A source that gives something else must not hide what the
+    /// next one has.
+    async fn next(
+        &mut self,
+        chain: &mut Chain,
+        version: u64,
+    ) -> Result<Option<Bytes>, FollowError> {
+        if let Some(kept) = self.kept
+            // What was kept and is damaged is asked for again.
+            && let Ok(Some(file)) = kept.version(version).await
+            && chain.advance(&file).is_ok()
+        {
+            return Ok(Some(file));
+        }
+        let mut refused = None;
+        let mut is_absent = self.sources.is_empty();
+        for (place, source) in self.sources.iter().enumerate() {
+            if self.unavailable.contains_key(&place) {
+                continue;
+            }
+            match source.version(version).await {
+                Ok(Some(file)) => match chain.advance(&file) {
+                    Ok(()) => return Ok(Some(file)),
+                    Err(refusal) => refused = refused.or(Some(refusal)),
+                },
+                Ok(None) => is_absent = true,
+                Err(error) => {
+                    self.unavailable.insert(place, error);
+                }
+            }
+        }
+        if let Some(refusal) = refused {
+            return Err(refusal.into());
+        }
+        if is_absent {
+            return Ok(None);
+        }
+        // Nobody has said that there is none.
+        let error = self.unavailable.pop_first();
+        error.map_or(Ok(None), |(_, error)| Err(error.into()))
     }
-    if !is_absent && !failures.is_empty() {
-        return Err(failures.swap_remove(0).into());
-    }
-    unavailable.append(&mut failures);
-    Ok(None)
 }

@@ -226,3 +226,19 @@ fn another_file_than_the_pinned_one_is_never_trusted_on_first_use() {
         Code::new("root-fingerprint-mismatch")
     );
 }
+
+#[test]
+fn a_source_that_cannot_be_asked_is_asked_once() {
+    let files = chain_of(4);
+    let broken = source("broken", &[], Otherwise::Broken);
+    let all: Vec<(u64, &[u8])> = (1..).zip(files.iter().map(Vec::as_slice)).collect();
+    let one = source("one", &all, Otherwise::Absent);
+    let followed = run(&fingerprint(&files[0]), None, &[&broken, &one]).unwrap();
+    assert_eq!(followed.chain.newest().version(), 4);
+    assert_eq!(
+        *broken.asked.lock().unwrap(),
+        [1],
+        "it would cost its time for each version"
+    );
+    assert_eq!(followed.unavailable.len(), 1);
+}
