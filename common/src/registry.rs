@@ -56,6 +56,14 @@ pub trait RegistryWriter: Registry {
         bytes: Bytes,
     ) -> Task<'a, Result<Digest, Failure>>;
 
+    /// Puts a manifest where a reference resolves to. A tag that names another one is moved, unless the registry keeps it:
+    /// whoever must not move it looks first.
+    fn push_manifest<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>>;
+
     /// Pushes manifests that refer to one subject by their digests, and where the registry has no referrers API adds them to
     /// the fallback tag of the subject, all in one write.
     fn push_referrers<'a>(

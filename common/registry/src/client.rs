@@ -284,10 +284,14 @@ impl Client {
 impl Registry for Client {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
         Box::pin(async move {
-            let digest = image.digest().map(Digest::to_string);
-            let reference = digest.as_deref().or(image.tag()).unwrap_or("latest");
+            let reference = reference(image);
             let manifest = self
-                .fetch_manifest(image.repository(), reference, image.digest(), self.limits())
+                .fetch_manifest(
+                    image.repository(),
+                    &reference,
+                    image.digest(),
+                    self.limits(),
+                )
                 .await?;
             match manifest {
                 Some(manifest) => Ok(PinnedImage {
@@ -344,6 +348,17 @@ impl RegistryWriter for Client {
         Box::pin(self.upload(repository, bytes))
     }
 
+    fn push_manifest<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.put_manifest(image.repository(), &reference(image), manifest)
+                .await
+        })
+    }
+
     fn push_referrers<'a>(
         &'a self,
         repository: &'a Repository,
@@ -368,6 +383,13 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static(
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json",
 );
+
+/// What a registry calls it.
+fn reference(image: &ImageRef) -> String {
+    let digest = image.digest().map(Digest::to_string);
+    let tag = || image.tag().unwrap_or("latest").to_owned();
+    digest.unwrap_or_else(tag)
+}
 
 pub(crate) fn malformed(place: &Place, source: ManifestError) -> Failure {
     Failure::Refusal(Refusal::Malformed {

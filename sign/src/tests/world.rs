@@ -241,6 +241,14 @@ impl RegistryWriter for MemoryRegistry {
         })
     }
 
+    fn push_manifest<'a>(
+        &'a self,
+        _: &'a ImageRef,
+        _: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>> {
+        Box::pin(async { panic!("a signer moves no tag") })
+    }
+
     fn push_referrers<'a>(
         &'a self,
         _: &'a Repository,

@@ -1,9 +1,10 @@
 //! Writes signatures and finds them again, through the referrers API and through the fallback tag.
 
 use countersign_common::{
-    Descriptor, ImageRef, Registry, RegistryWriter,
+    Descriptor, ImageRef, Manifest, Registry, RegistryWriter,
     bundle::MEDIA_TYPE,
-    manifest::{OCI_INDEX, OCI_MANIFEST},
+    manifest::{Body, OCI_INDEX, OCI_MANIFEST},
+    registry::Failure,
 };
 use countersign_stand_in::{
     Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
@@ -234,6 +235,63 @@ async fn eight_writers_at_once_all_end_at_a_fallback_tag() {
     // No registry lets a writer say "only if nobody else has": one may still be lost, most must not be.
     assert!(listed.len() >= 4, "{}", listed.len());
     assert!(!listed.iter().any(|entry| entry.media_type == OCI_INDEX));
+}
+
+/// Pushes what `content` makes an artifact to a tag, and says what the tag names then.
+async fn tagged(world: &World, tag: &str, content: &str) -> Result<Manifest, Failure> {
+    let image = world.client.resolve(&world.image("1")).await.unwrap();
+    let artifact = world.referrer(&image.manifest, content).await;
+    let tag = ImageRef::parse(&format!("{}:{tag}", world.repository())).unwrap();
+    world.client.push_manifest(&tag, &artifact).await?;
+    let named = world.client.resolve(&tag).await.unwrap();
+    assert_eq!(named.manifest.bytes(), artifact.bytes());
+    Ok(named.manifest)
+}
+
+#[tokio::test]
+async fn a_manifest_is_pushed_to_its_tag_and_to_its_digest_in_every_kind_of_registry() {
+    for world in [
+        World::ecr(),
+        World::oci(Login::Anonymous),
+        World::oci(Login::Bearer),
+        World::no_referrers(),
+    ] {
+        let first = tagged(&world, "kept-1", "one").await.unwrap();
+        let second = tagged(&world, "kept-2", "two").await.unwrap();
+        assert_ne!(first.digest(), second.digest());
+        let by_digest = format!("{}@{}", world.repository(), second.digest());
+        let by_digest = ImageRef::parse(&by_digest).unwrap();
+        world
+            .client
+            .push_manifest(&by_digest, &second)
+            .await
+            .unwrap();
+        // Under the digest of another it would be what nobody asked for.
+        is_refusal(
+            world.client.push_manifest(&by_digest, &first).await,
+            "push-rejected",
+        );
+        let still = world.client.resolve(&by_digest).await.unwrap();
+        assert_eq!(still.manifest.bytes(), second.bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_the_registry_keeps_is_not_moved() {
+    let world = World::ecr();
+    world.image("1");
+    world.stand_in.set_repository(
+        "app",
+        Mutability::ImmutableExcept(vec!["1".to_owned(), "sha256-*".to_owned()]),
+    );
+    tagged(&world, "kept", "one").await.unwrap();
+    is_refusal(tagged(&world, "kept", "two").await, "push-rejected");
+    let kept = ImageRef::parse(&format!("{}:kept", world.repository())).unwrap();
+    let kept = world.client.resolve(&kept).await.unwrap();
+    let Body::Image(body) = kept.manifest.body() else {
+        panic!("no artifact")
+    };
+    assert_eq!(body.layers[0], Descriptor::of(MEDIA_TYPE, b"one"));
 }
 
 /// What a manifest refers to.
