@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use countersign_common::{Algorithm, Timestamp, age};
 use countersign_trust_roots::Pattern;
 
+use super::Network;
 use crate::time;
 
 /// How each of these commands ends.
@@ -339,14 +340,26 @@ pub(crate) struct TrustDoctor {
 }
 
 /// Publish the complete versions that are not there yet. Never the draft
+///
+/// A version that is there is never changed. In a registry version `N` is the tag `countersign-root-vN`, and it is read back
+/// before it is called published. On Amazon ECR the repository must exist; its tags may be immutable.
 #[derive(Args, Debug)]
-#[command(after_help = EXITS)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 found out and no (another file is there, the registry refuses) · 2 usage or \
+configuration · 3 disk or network out of reach · 70 internal"
+)]
 pub(crate) struct TrustPublish {
     #[command(flatten)]
     pub(crate) folder: TrustFolder,
-    /// Where to: a folder that exists
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) to: Option<String>,
+    /// Where to: a folder that exists, or `oci://HOST/PATH`; repeatable
+    #[arg(long, value_name = "FOLDER|oci://HOST/PATH")]
+    pub(crate) to: Vec<String>,
+    /// The most time to wait for an answer of a registry, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

@@ -5,6 +5,7 @@ mod editing;
 mod hostile;
 mod kms;
 mod looking;
+mod publishing;
 mod scopes;
 mod terminal;
 
@@ -35,15 +36,19 @@ const NAMES: [(&str, u8); 8] = [
 impl World {
     /// A world with key files of everybody: `alice.key`, `alice.pub`, …
     pub(crate) fn with_people() -> Self {
-        let world = Self::ecr();
+        Self::ecr().people()
+    }
+
+    /// The same with these files.
+    pub(crate) fn people(self) -> Self {
         for (name, number) in NAMES {
             let key = SecretKey::from_slice(&[number; 32]).unwrap();
             let private = key.to_pkcs8_pem(LineEnding::LF).unwrap();
-            world.write(&format!("{name}.key"), &private);
+            self.write(&format!("{name}.key"), &private);
             let public = key.public_key().to_public_key_pem(LineEnding::LF).unwrap();
-            world.write(&format!("{name}.pub"), &public);
+            self.write(&format!("{name}.pub"), &public);
         }
-        world
+        self
     }
 
     /// `countersign trust` in the folder of the world.
@@ -111,7 +116,12 @@ impl World {
 
     /// A complete first version.
     pub(crate) fn with_root(dir: &str) -> Self {
-        let world = Self::with_people();
+        Self::ecr().root(dir)
+    }
+
+    /// The same in this world.
+    pub(crate) fn root(self, dir: &str) -> Self {
+        let world = self.people();
         world.begin(dir);
         world.all_sign(dir, &["alice", "bob"]).says("complete: ");
         world

@@ -129,7 +129,7 @@ impl std::fmt::Display for TrustError {
             Self::TsaIncomplete => f.write_str(
                 "there must be as many `--tsa-chain` and `--tsa-operator` as `--tsa`, in one order",
             ),
-            Self::WhereTo { to } => write!(f, "{} is no folder", Escaped(to)),
+            Self::WhereTo { to } => write!(f, "{} is no folder and no repository", Escaped(to)),
         }
     }
 }
@@ -191,7 +191,7 @@ impl Explain for TrustError {
             Self::TsaIncomplete => {
                 "give all three of each authority; or add them later: `countersign trust add-tsa`".to_owned()
             }
-            Self::WhereTo { .. } => "give a folder that exists: `--to FOLDER`".to_owned(),
+            Self::WhereTo { .. } => "give a folder that exists, or a repository: `--to oci://HOST/PATH`, in lower case and without a tag".to_owned(),
         }
     }
 }

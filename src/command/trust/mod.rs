@@ -42,6 +42,6 @@ pub(crate) async fn run(arguments: &Trust, common: &Common, now: Timestamp) -> R
         Trust::Sign(arguments) => sign::run(arguments, common, now).await,
         Trust::Show(arguments) => show::run(arguments, common, now),
         Trust::Doctor(arguments) => doctor::run(arguments, common, now),
-        Trust::Publish(arguments) => publish::run(arguments, common),
+        Trust::Publish(arguments) => publish::run(arguments, common).await,
     }
 }

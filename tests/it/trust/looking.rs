@@ -1,6 +1,4 @@
-//! What is shown of a root, what the doctor finds, and what is published.
-
-use std::fs;
+//! What is shown of a root, and what the doctor finds.
 
 use super::{SHOP, id_of};
 use crate::world::{Run, World};
@@ -336,57 +334,4 @@ fn the_doctor_says_what_would_be_fatal() {
         .map(|finding| finding["code"].as_str().unwrap())
         .collect();
     assert_eq!(fatal, ["root-lint"]);
-}
-
-#[test]
-fn complete_versions_are_published_once_and_the_draft_never() {
-    let world = rich();
-    fs::create_dir(world.path("out")).unwrap();
-    let publish = ["publish", "--dir", "acme", "--to", "out"];
-    world
-        .trust(&publish)
-        .ends(0)
-        .says("published: out/1.root.json")
-        .says("fingerprint of version 2: sha256:");
-    assert_eq!(world.names_in("out"), ["1.root.json", "2.root.json"]);
-    for name in world.names_in("out") {
-        let bytes = |folder: &str| fs::read(world.path(folder).join(&name)).unwrap();
-        assert_eq!(bytes("out"), bytes("acme"));
-    }
-    world.trust(&publish).ends(0).says("published already");
-    fs::remove_file(world.path("out/1.root.json")).unwrap();
-    let again = world.line_json("publish --dir acme --to file:out");
-    assert_eq!(again["published"], serde_json::json!([1]));
-    // Another file of a version there: somebody trusts it, and nothing is written.
-    world.write("out/2.root.json", "something else");
-    fs::remove_file(world.path("out/1.root.json")).unwrap();
-    world
-        .trust(&publish)
-        .ends(1)
-        .says("error[root-differs]")
-        .says("2.root.json");
-    assert_eq!(world.names_in("out"), ["2.root.json"]);
-    assert_eq!(
-        fs::read_to_string(world.path("out/2.root.json")).unwrap(),
-        "something else"
-    );
-}
-
-#[test]
-fn what_cannot_be_published_to_or_from_is_said() {
-    let world = World::with_people();
-    world.begin("acme");
-    fs::create_dir(world.path("out")).unwrap();
-    world
-        .line("publish --dir acme --to out")
-        .ends(2)
-        .says("error[root-incomplete]");
-    world.all_sign("acme", &["alice", "bob"]);
-    world.line("publish --dir acme").ends(2).says("`--to`");
-    for to in ["absent", "https://registry.example/x", "alice.pub"] {
-        world
-            .trust(&["publish", "--dir", "acme", "--to", to])
-            .ends(2)
-            .says("error[destination-unknown]");
-    }
 }

@@ -22,7 +22,7 @@ mod time;
 
 pub use self::{
     admission::NotAdmitted,
-    artifact::{ArtifactSource, ROOT_MEDIA_TYPE, tag},
+    artifact::{ArtifactError, ArtifactSource, ROOT_MEDIA_TYPE, publish, tag},
     chain::{Chain, TrustRoot},
     contents::{Contents, DeclaredKey, Scope, Statements, TufRole},
     draft::{Draft, Progress},
