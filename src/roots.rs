@@ -128,9 +128,12 @@ pub(crate) async fn open(
             .check_root(name, version, followed.chain.sha256())
             .map_err(RootError::Regression)?;
     }
+    // A source that could not be asked is to be asked the next time, and not in an hour.
+    let was_probed = was_probed && followed.unavailable.is_empty();
     let probed = match remembered {
-        Some(memory) if !was_probed => memory.probed(),
-        _ => system,
+        _ if was_probed => system,
+        Some(memory) => memory.probed(),
+        None => Timestamp::EPOCH,
     };
     let memory = RootMemory::new(version, followed.chain.bytes(), probed);
     let seen = Seen {
@@ -187,7 +190,15 @@ async fn fetch(
         .collect();
     let sources: Vec<&dyn RootSource> = sources.iter().map(AsRef::as_ref).collect();
     let kept = kept.as_ref().map(|kept| kept as &dyn RootSource);
-    follow(&pinned.fingerprint, kept, &sources, &Limits::TABLE).await
+    let followed = follow(&pinned.fingerprint, kept, &sources, &Limits::TABLE);
+    let followed = tokio::time::timeout(means.timeout, followed).await;
+    followed.unwrap_or_else(|_| {
+        // Whoever runs one source must not hold every verifier up.
+        Err(FollowError::Unavailable(Unavailable {
+            name: pinned.name.to_string(),
+            source: format!("it was not followed within {} s", means.timeout.as_secs()).into(),
+        }))
+    })
 }
 
 fn adapter<'a>(source: &policy::RootSource, means: &Means<'a>) -> Box<dyn RootSource + 'a> {

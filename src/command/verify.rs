@@ -26,6 +26,9 @@ use crate::{
     stamps,
 };
 
+/// What names the key of signers, and keys for a quick look.
+const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
+
 /// Images judged at the same time.
 const PARALLEL: usize = 8;
 
@@ -87,7 +90,11 @@ async fn judge(
     let policy = judge::policy(&arguments.governed, config)?;
     let asked = asked(arguments, config)?;
     match policy {
-        Some(file) if arguments.keys.is_empty() => {
+        // The variable names the key that a pipeline signs with. It must not take the policy's place.
+        Some(file) if arguments.keys.is_empty() || std::env::var_os(KEY_VARIABLE).is_some() => {
+            if !arguments.keys.is_empty() {
+                tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
+            }
             if !arguments.dates.tsa_chains.is_empty() || arguments.algorithm.is_some() {
                 tracing::warn!(
                     "whom to believe about time, and how keys sign, is for the trust root to say: `--tsa-chain` and `--algorithm` are not used"
@@ -334,9 +341,7 @@ impl Explain for Contradiction {
 
     fn remedy(&self) -> String {
         match self {
-            Self::KeyAndPolicy => {
-                "give one of them; `COUNTERSIGN_KEY` counts as `--key`, and `COUNTERSIGN_POLICY` as `--policy`"
-            }
+            Self::KeyAndPolicy => "give one of them; `COUNTERSIGN_POLICY` counts as `--policy`",
             Self::NothingToRemember => "name a policy with `--policy`, or leave it out",
         }
         .to_owned()

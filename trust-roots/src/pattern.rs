@@ -36,7 +36,8 @@ impl Pattern {
             return Err(PatternError::OpenHost);
         }
         let mut segments: Vec<&str> = path.split('/').collect();
-        if segments.last() == Some(&"**") {
+        let is_open = segments.last() == Some(&"**");
+        if is_open {
             segments.pop();
         }
         // `*a*a*a*…` is matched in time that grows with the product of both lengths, and no more: still, two are enough.
@@ -54,8 +55,9 @@ impl Pattern {
             .collect::<Vec<_>>()
             .join("/")
             .replace('*', "a");
-        let example = if path == "**" {
-            format!("{example}/a")
+        // Two, since Docker Hub puts a segment of its own before a single one.
+        let example = if is_open {
+            format!("{example}/a/a")
         } else {
             example
         };
@@ -330,6 +332,12 @@ mod tests {
                 &["registry.example/shop/api"],
                 &["registry.example/shop/api/x", "registry.example/shop/ap"],
             ),
+            (
+                "docker.io/**",
+                &["nginx", "docker.io/acme/api"],
+                &["quay.io/nginx"],
+            ),
+            ("docker.io/acme/**", &["acme/api"], &["nginx", "other/api"]),
             (
                 "localhost:5000/*",
                 &["localhost:5000/x"],

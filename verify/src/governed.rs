@@ -172,7 +172,7 @@ impl Verifier {
                 dates: dates(rule, level)
                     .chain(asked.demand.dates.iter().copied())
                     .collect(),
-                exceptions: exceptions(rule, place),
+                exceptions: exceptions(rule, place, &asked.demand),
                 platform: asked.demand.platform.clone(),
                 // Of several teams below one root, a signature without a name could be any one's.
                 unbound: Unbound::Refused,
@@ -263,13 +263,25 @@ fn dates(rule: &Rule, level: Level) -> impl Iterator<Item = DateDemand> {
     .flatten()
 }
 
-/// Those for images of this place.
-fn exceptions(rule: &Rule, place: &Repository) -> Vec<Excepted> {
+/// Those for images of this place. A policy excuses what it demands itself, and nothing that is asked for besides.
+fn exceptions(rule: &Rule, place: &Repository, asked: &Demand) -> Vec<Excepted> {
+    let is_asked = |kind: Exceptable| match kind {
+        Exceptable::AttestationMissing => !asked.attestations.is_empty(),
+        Exceptable::ImageEndOfLife => asked.dates.contains(&DateDemand::Supported),
+        Exceptable::ImageTooNew => asked
+            .dates
+            .iter()
+            .any(|date| matches!(date, DateDemand::MinAge(_) | DateDemand::PublishedBefore(_))),
+        Exceptable::ImageTooOld => asked
+            .dates
+            .iter()
+            .any(|date| matches!(date, DateDemand::MaxAge(_) | DateDemand::PublishedAfter(_))),
+    };
     let excepted = rule.exceptions.iter().filter_map(|exception| {
         let digest = exception.image.digest()?.clone();
         let codes: BTreeSet<Exceptable> = Exceptable::ALL
             .into_iter()
-            .filter(|kind| exception.codes.contains(&kind.code()))
+            .filter(|kind| exception.codes.contains(&kind.code()) && !is_asked(*kind))
             .collect();
         (exception.image.repository() == place).then(|| Excepted {
             digest,

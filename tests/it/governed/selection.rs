@@ -52,10 +52,6 @@ fn keys_and_a_policy_that_are_both_named_contradict() {
             [("X", "")],
         ),
         (
-            &["--policy", "policy.toml"],
-            [("COUNTERSIGN_KEY", "other.pub")],
-        ),
-        (
             &["--key", "other.pub"],
             [("COUNTERSIGN_POLICY", "policy.toml")],
         ),
@@ -68,6 +64,31 @@ fn keys_and_a_policy_that_are_both_named_contradict() {
             .says("error[policy-contradicted]");
     }
     assert_eq!(team.world.calls(|_| true).len(), before);
+}
+
+/// Pipelines export the key that they sign with. It must not take the place of what decides.
+#[test]
+fn a_key_of_the_environment_does_not_displace_a_policy() {
+    let (team, image) = strangers();
+    let image = image.tagged();
+    let judged_by_policy = |words: &[&str], variables: &[(&str, &str)]| {
+        team.world
+            .countersign_with(&[&["verify", &image], words].concat(), variables)
+            .ends(1)
+            .says("refused[key-unknown]")
+            .says("`COUNTERSIGN_KEY` is not used")
+            .says("root acme version 1");
+    };
+    let key = ("COUNTERSIGN_KEY", "other.pub");
+    judged_by_policy(&["--policy", "policy.toml"], &[key]);
+    judged_by_policy(&[], &[key, ("COUNTERSIGN_POLICY", "policy.toml")]);
+    beside_config(&team, ".config/countersign");
+    judged_by_policy(&[], &[key]);
+    std::fs::remove_file(team.world.path(".config/countersign/policy.toml")).unwrap();
+    team.world
+        .countersign_with(&["verify", &image], &[key])
+        .ends(0)
+        .says("signed by other.pub");
 }
 
 #[test]
