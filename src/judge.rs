@@ -13,14 +13,13 @@ use std::{
 
 use countersign_common::{
     Code, Escaped, Explain, ImageRef, Limits, Registry, Repository, Timestamp,
-    root_source::Unavailable,
 };
 use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
     document::{StandIn, Unbound},
     policy::{Matched, NoRule, PinnedRoot, Policy, StateUse},
-    state::{Advance, State},
+    state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
     Asked, Class, Deadline, Demand, Level, Outcome, Signers, Ungoverned, Verdict, Verifier,
@@ -33,7 +32,7 @@ use crate::{
     exit::Exit,
     files,
     output::Stop,
-    roots::{self, Means, Opened, RootError},
+    roots::{self, Means, Opened, Probe, RootError},
     state::Store,
 };
 
@@ -150,16 +149,16 @@ pub(crate) enum Needed<'a> {
     For(&'a [ImageRef]),
     /// The same, where what is wrong with the policy is to be shown, and ends nothing.
     ToExplain(&'a [ImageRef]),
+    /// Those of these names.
+    Named(&'a BTreeSet<RootName>),
 }
 
 impl Needed<'_> {
     fn roots(self, policy: &Policy) -> Result<BTreeMap<RootName, PinnedRoot>, Stop> {
         let mut roots = BTreeMap::new();
         let images = match self {
-            Self::All => {
-                let all = policy.roots();
-                return Ok(all.map(|root| (root.name.clone(), root.clone())).collect());
-            }
+            Self::All => return Ok(pinned(policy, |_| true)),
+            Self::Named(names) => return Ok(pinned(policy, |name| names.contains(name))),
             Self::For(images) | Self::ToExplain(images) => images,
         };
         for image in images {
@@ -176,6 +175,16 @@ impl Needed<'_> {
         }
         Ok(roots)
     }
+}
+
+fn pinned(
+    policy: &Policy,
+    is_needed: impl Fn(&RootName) -> bool,
+) -> BTreeMap<RootName, PinnedRoot> {
+    let needed = policy.roots().filter(|root| is_needed(&root.name));
+    needed
+        .map(|root| (root.name.clone(), root.clone()))
+        .collect()
 }
 
 /// How a court is convened.
@@ -197,7 +206,8 @@ impl Court {
         asked: Asked,
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
-        let court = Self::open(policy, needed, asked, summons).await?;
+        let court = Self::open(policy, needed, (asked, Probe::Hourly), summons).await?;
+        court.warn();
         if let Needed::For(images) = needed {
             court.check_configuration(images)?;
         }
@@ -210,13 +220,26 @@ impl Court {
         needed: Needed<'_>,
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
-        Self::open(policy, needed, nothing_besides(StandIn::Refused), summons).await
+        let asked = nothing_besides(StandIn::Refused);
+        let court = Self::open(policy, needed, (asked, Probe::Hourly), summons).await?;
+        court.warn();
+        Ok(court)
+    }
+
+    /// The same for whoever wants to know what the sources have at this moment, and is told which could not be asked.
+    pub(crate) async fn of_newest(
+        policy: Policy,
+        needed: Needed<'_>,
+        summons: Summons<'_>,
+    ) -> Result<Self, Stop> {
+        let asked = nothing_besides(StandIn::Refused);
+        Self::open(policy, needed, (asked, Probe::Now), summons).await
     }
 
     async fn open(
         policy: Policy,
         needed: Needed<'_>,
-        asked: Asked,
+        (asked, probe): (Asked, Probe),
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
         let roots = needed.roots(&policy)?;
@@ -240,6 +263,7 @@ impl Court {
         let means = Means {
             client: summons.client,
             timeout: Duration::from_secs(summons.timeout),
+            probe,
             memory,
         };
         let opened = future::join_all(
@@ -249,7 +273,7 @@ impl Court {
         )
         .await;
         let names = roots.into_keys();
-        let court = Self {
+        Ok(Self {
             policy,
             roots: names.zip(opened).collect(),
             asked,
@@ -260,11 +284,15 @@ impl Court {
             },
             system: summons.system,
             now,
-        };
-        for failure in court.unavailable() {
+        })
+    }
+
+    /// Says which sources could not be asked.
+    fn warn(&self) {
+        let opened = self.roots.values().filter_map(|root| root.as_ref().ok());
+        for failure in opened.flat_map(|opened| &opened.unavailable) {
             tracing::warn!("{failure}");
         }
-        Ok(court)
     }
 
     /// What a policy demands and no root can give is its own fault, and not an image's.
@@ -277,11 +305,6 @@ impl Court {
             }
         }
         Ok(())
-    }
-
-    fn unavailable(&self) -> impl Iterator<Item = &Unavailable> {
-        let opened = self.roots.values().filter_map(|root| root.as_ref().ok());
-        opened.flat_map(|opened| &opened.unavailable)
     }
 
     /// The time that is judged by.
@@ -297,6 +320,11 @@ impl Court {
     /// A root that was opened.
     pub(crate) fn root(&self, name: &RootName) -> Option<&Result<Opened, RootError>> {
         self.roots.get(name)
+    }
+
+    /// What was remembered of a root before.
+    pub(crate) fn remembered(&self, name: &RootName) -> Option<&RootMemory> {
+        self.memory.state.as_ref()?.root(name)
     }
 
     /// The judge of an image, or why there is none.

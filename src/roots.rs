@@ -35,8 +35,18 @@ const MOST_FILES: usize = 10_000;
 pub(crate) struct Means<'a> {
     pub(crate) client: &'a Client,
     pub(crate) timeout: Duration,
+    pub(crate) probe: Probe,
     /// Where files are kept, and what was seen before, if there is such a memory.
     pub(crate) memory: Option<(&'a Store, &'a State)>,
+}
+
+/// When the network is asked for a newer version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Probe {
+    /// If nobody asked within the hour.
+    Hourly,
+    /// In any case.
+    Now,
 }
 
 /// A root that is in force, and what is to be remembered of it.
@@ -105,9 +115,10 @@ pub(crate) async fn open(
 ) -> Result<Opened, RootError> {
     let name = &pinned.name;
     let remembered = means.memory.and_then(|(_, state)| state.root(name));
-    let is_due = remembered.is_none_or(|memory| {
-        system.since(memory.probed()) >= PROBED_FOR || memory.probed() > system
-    });
+    let is_due = means.probe == Probe::Now
+        || remembered.is_none_or(|memory| {
+            system.since(memory.probed()) >= PROBED_FOR || memory.probed() > system
+        });
     let mut followed = fetch(pinned, means, is_due).await;
     // Without the network only the kept files may be too old, or gone.
     let is_behind = |followed: &Result<Followed, FollowError>| match followed {
@@ -156,6 +167,14 @@ pub(crate) fn seen(opened: &Result<Opened, RootError>) -> Option<&Seen> {
         Ok(opened) => Some(&opened.seen),
         Err(RootError::Expired(_, seen)) => Some(seen),
         Err(RootError::Follow(_) | RootError::Regression(_)) => None,
+    }
+}
+
+impl Opened {
+    /// The file of what is remembered, if it is on the way here from the pinned version.
+    pub(crate) fn file_of(&self, memory: &RootMemory) -> Option<&Bytes> {
+        let file = self.seen.files.get(&memory.version().get());
+        file.filter(|file| Digest::sha256(file) == *memory.sha256())
     }
 }
 

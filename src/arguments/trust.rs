@@ -8,9 +8,9 @@ use std::{
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use countersign_common::{Algorithm, Timestamp, age};
-use countersign_trust_roots::Pattern;
+use countersign_trust_roots::{Pattern, RootName};
 
-use super::Network;
+use super::{Governed, Network};
 use crate::time;
 
 /// How each of these commands ends.
@@ -31,6 +31,7 @@ pub(crate) enum Trust {
     Show(TrustShow),
     Doctor(TrustDoctor),
     Publish(TrustPublish),
+    Update(TrustUpdate),
 }
 
 /// Where a trust root lies.
@@ -355,6 +356,30 @@ pub(crate) struct TrustPublish {
     #[arg(long, value_name = "FOLDER|oci://HOST/PATH")]
     pub(crate) to: Vec<String>,
     /// The most time to wait for an answer of a registry, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+/// Follow the trust roots of a policy to their newest versions, now, and remember them
+///
+/// Asks every source of a root, whatever was asked within the last hour. A policy pins a root by its fingerprint: nothing
+/// else is believed at first, and from there each version is vouched for by the one before. What is refused changes nothing
+/// of what is remembered. Where nothing was remembered yet, that is begun, as by `verify --init-state`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 followed · 1 refused (forged, rolled back, expired) · 2 usage or configuration · \
+3 a source cannot be asked, or nothing be remembered · 70 internal. With several roots the worst wins: 70, 1, 3, 0"
+)]
+pub(crate) struct TrustUpdate {
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Root to follow, by its name in the policy; repeatable; all unless one is given
+    #[arg(long = "root", value_name = "NAME")]
+    pub(crate) roots: Vec<RootName>,
+    /// The most time to spend on one trust root, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,

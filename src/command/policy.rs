@@ -35,7 +35,8 @@ pub(crate) async fn run(arguments: &Policy, common: &Common, now: Timestamp) -> 
     }
 }
 
-fn found(governed: &Governed, config: &Config) -> Result<PolicyFile, Stop> {
+/// The policy that was named or configured; there must be one.
+pub(super) fn found(governed: &Governed, config: &Config) -> Result<PolicyFile, Stop> {
     judge::policy(governed, config)?.ok_or_else(|| Stop::new(Exit::Usage, &NoPolicy))
 }
 

@@ -270,8 +270,8 @@ pub(super) fn show(verdicts: &[Verdict], common: &Common) -> Result<(), Stop> {
     }
 }
 
-/// How a command ends whose state could not be saved: a refusal of an image is worse.
-fn unsaved(remembered: Result<(), Stop>, output: Output) -> Exit {
+/// How a command ends whose state could not be saved: a refusal is worse.
+pub(super) fn unsaved(remembered: Result<(), Stop>, output: Output) -> Exit {
     match remembered {
         Ok(()) => Exit::Done,
         Err(stop) => {

@@ -24,7 +24,7 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["sign"],
     &["verify"],
@@ -43,6 +43,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["trust", "show"],
     &["trust", "doctor"],
     &["trust", "publish"],
+    &["trust", "update"],
     &["demo"],
     &["stand-in"],
     &["completions"],

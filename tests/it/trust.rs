@@ -8,6 +8,7 @@ mod looking;
 mod publishing;
 mod scopes;
 mod terminal;
+mod updating;
 
 use std::fs;
 
@@ -75,6 +76,11 @@ impl World {
 
     /// A draft of the first version: three people, a release key, a key that beats, an authority.
     pub(crate) fn begin(&self, dir: &str) -> Run {
+        self.begin_for(dir, SHOP)
+    }
+
+    /// The same for other repositories.
+    pub(crate) fn begin_for(&self, dir: &str, pattern: &str) -> Run {
         let (chain, url) = (self.chain("one"), self.tsa("one"));
         self.trust(&[
             "init",
@@ -89,7 +95,7 @@ impl World {
             "--root-key",
             "carol=carol.pub",
             "--repository",
-            SHOP,
+            pattern,
             "--release-key",
             "release team=release.pub",
             "--heartbeat-key",

@@ -190,9 +190,14 @@ fn state(root: &Contents, now: Timestamp, found: &mut Vec<Finding>) {
     time(root, now, found);
 }
 
+/// Whether a root that is in force will not be for long.
+pub(super) fn expires_soon(root: &Contents, now: Timestamp) -> bool {
+    now < root.expires() && edit::after(now, EARLY) > root.expires()
+}
+
 fn expiry(root: &Contents, now: Timestamp, found: &mut Vec<Finding>) {
     let expires = root.expires();
-    if now < expires && edit::after(now, EARLY) > expires {
+    if expires_soon(root, now) {
         found.push(Finding::warning(
             "root-expires-soon",
             format!(

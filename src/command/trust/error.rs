@@ -1,9 +1,12 @@
 //! Why one of the `trust` commands does not do what was asked.
 
 use countersign_common::{Code, Escaped, Explain, Timestamp};
-use countersign_trust_roots::root::{EditRefused, Fault};
+use countersign_trust_roots::{
+    RootName,
+    root::{EditRefused, Fault},
+};
 
-use super::folder_error::FolderError;
+use super::{folder_error::FolderError, wording};
 use crate::{exit::Exit, output::Stop};
 
 /// Each ends the command.
@@ -29,6 +32,8 @@ pub(super) enum TrustError {
     PreviousMissing { version: u64 },
     /// A role that is not one of a scope.
     RoleMixed,
+    /// A root that the policy does not name.
+    RootNotPinned { name: RootName, pinned: Vec<String> },
     /// A root key is replaced, and not revoked.
     RootKeyRevoked { key: String },
     /// Which scope is not said.
@@ -108,6 +113,11 @@ impl std::fmt::Display for TrustError {
                 write!(f, "it is version {version}, and `--previous` is not given")
             }
             Self::RoleMixed => f.write_str("a key of the root must have no other role"),
+            Self::RootNotPinned { name, pinned } => write!(
+                f,
+                "the policy pins no root `{name}`; it pins {}",
+                wording::listing(pinned)
+            ),
             Self::RootKeyRevoked { key } => {
                 write!(
                     f,
@@ -148,6 +158,7 @@ impl Explain for TrustError {
             Self::PreviousMissing { .. } => "previous-missing",
             Self::RoleMixed => "role-mixed",
             Self::RootKeyRevoked { .. } => "root-key-not-revoked",
+            Self::RootNotPinned { .. } => "root-not-pinned",
             Self::ScopeUnclear { .. } => "scope-unknown",
             Self::ThresholdMisplaced => "threshold-misplaced",
             Self::TsaIncomplete => "tsa-incomplete",
@@ -182,6 +193,9 @@ impl Explain for TrustError {
             Self::RoleMixed => "give `--role root` alone; make another key for the other roles".to_owned(),
             Self::RootKeyRevoked { .. } => {
                 "replace it: `countersign trust rotate --old KEY --new KEY`; the others sign the new version".to_owned()
+            }
+            Self::RootNotPinned { .. } => {
+                "correct `--root`, or add the root with its `fingerprint` to the policy".to_owned()
             }
             Self::ScopeUnclear { scopes } if scopes.is_empty() => {
                 "make one: `countersign trust set-scope --repository PATTERN`".to_owned()

@@ -1,6 +1,6 @@
-//! `countersign trust`: makes, changes, signs, shows and checks trust roots, in folders and files.
+//! `countersign trust`: makes, changes, signs, shows, checks and publishes trust roots, and follows those that a policy pins.
 //!
-//! What a root may be and who vouches for it is decided by the library; nothing here is trusted by a verifier.
+//! What a root may be and who vouches for it is decided by the library; a verifier trusts nothing here but its own memory.
 
 mod ask;
 mod changes;
@@ -20,6 +20,7 @@ mod show;
 mod sign;
 mod table;
 mod tsa;
+mod update;
 mod wording;
 
 use countersign_common::Timestamp;
@@ -43,5 +44,6 @@ pub(crate) async fn run(arguments: &Trust, common: &Common, now: Timestamp) -> R
         Trust::Show(arguments) => show::run(arguments, common, now),
         Trust::Doctor(arguments) => doctor::run(arguments, common, now),
         Trust::Publish(arguments) => publish::run(arguments, common).await,
+        Trust::Update(arguments) => update::run(arguments, common, now).await,
     }
 }

@@ -11,13 +11,13 @@ use super::{cosign_sign, cosign_verify, peer, program};
 use crate::world::{World, run};
 
 /// A running registry; ends with the test.
-struct DockerRegistry {
+pub(crate) struct DockerRegistry {
     process: Child,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl DockerRegistry {
-    fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &World) -> Self {
         // A port that was free a moment ago: the program cannot say which one it took.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()

@@ -5,7 +5,7 @@
 
 mod clients;
 mod cosign;
-mod docker_registry;
+pub(crate) mod docker_registry;
 mod libraries;
 mod python_tuf;
 
