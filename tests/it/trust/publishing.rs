@@ -188,6 +188,12 @@ fn a_published_version_is_an_artifact_that_other_clients_read() {
     }
 }
 
+/// So many looks at the tag of the first version find nothing.
+fn hidden(looks: u32) -> Fault {
+    let look = "GET /v2/*/manifests/countersign-root-v1";
+    Fault::on(look, Lie::status(404)).times(looks)
+}
+
 #[test]
 fn what_is_under_a_tag_is_never_overwritten() {
     let tag = "countersign-root-v1";
@@ -206,6 +212,10 @@ fn what_is_under_a_tag_is_never_overwritten() {
             .says(&format!("{}:{tag} is another file", world.shelf()));
         assert_eq!(world.writes(), Vec::<String>::new());
         assert_eq!(world.names_in("out"), [""; 0], "nothing anywhere");
+        // Nor is one that came between the first look and the write.
+        world.stand_in.faults().push(hidden(1));
+        world.publish("acme").ends(1).says("error[root-differs]");
+        assert_eq!(world.writes(), Vec::<String>::new());
         // Neither what is no root at all.
         let image = world.manifest("trust/acme", &json!({}), "a layer");
         let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] });
@@ -232,8 +242,17 @@ fn tags_that_cannot_be_moved_need_not_be() {
         .set_repository("trust/acme", Mutability::Immutable);
     world.publish("acme").ends(0).says("published: ");
     world.publish("acme").ends(0).says("published already: ");
+    world.begin("other");
+    world.all_sign("other", &["bob", "carol"]);
+    // Whoever is too late for both looks is stopped by the registry.
+    world.stand_in.faults().push(hidden(2));
+    world.publish("other").ends(1).says("error[push-rejected]");
     let world = world.next("acme", 2);
-    world.publish("acme").ends(0).says("published: ");
+    world
+        .publish("acme")
+        .ends(0)
+        .says("published already: ")
+        .says("published: ");
 }
 
 #[test]
