@@ -221,7 +221,7 @@ impl Court {
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
         let asked = nothing_besides(StandIn::Refused);
-        let court = Self::open(policy, needed, (asked, Probe::Hourly), summons).await?;
+        let court = Self::open(policy, needed, (asked, Probe::Now), summons).await?;
         court.warn();
         Ok(court)
     }
@@ -260,6 +260,9 @@ impl Court {
             (Some(store), None, Begin::Now) => Some((store, &nothing)),
             _ => None,
         };
+        if let Some((store, _)) = memory {
+            store.check_roots(roots.keys())?;
+        }
         let means = Means {
             client: summons.client,
             timeout: Duration::from_secs(summons.timeout),
@@ -383,7 +386,7 @@ impl Court {
         let advance = Advance {
             floor: verified.filter_map(Verdict::proven_not_before).max(),
             roots: seen()
-                .map(|(name, seen)| (name.clone(), seen.memory.clone()))
+                .map(|(name, seen)| (name.clone(), seen.root.clone()))
                 .collect(),
         };
         store.commit(&advance, self.system)?;

@@ -18,8 +18,8 @@ use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
     policy::{self, PinnedRoot},
-    root::{ArtifactSource, FollowError, Followed, Refusal, follow},
-    state::{RootMemory, RootRegression, State},
+    root::{ArtifactSource, FollowError, Followed, Pin, Refusal, follow},
+    state::{RootMemory, RootRegression, RootSeen, State},
 };
 
 use crate::state::Store;
@@ -61,14 +61,16 @@ pub(crate) struct Opened {
 /// What was seen of a root, and is to be remembered though it is over: an older version must not come back.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) memory: RootMemory,
+    pub(crate) root: RootSeen,
     /// Each version on the way to it.
-    files: BTreeMap<u64, Bytes>,
+    files: BTreeMap<NonZeroU64, Bytes>,
 }
 
 /// Why a root cannot be used.
 #[derive(Debug)]
 pub(crate) enum RootError {
+    /// It is over, or older than what was seen before, and who may have a newer one could not be asked.
+    Behind(Unavailable, Box<Seen>),
     Expired(Refusal, Box<Seen>),
     Follow(FollowError),
     Regression(RootRegression),
@@ -77,11 +79,15 @@ pub(crate) enum RootError {
 impl RootError {
     /// Whether nothing was found out.
     pub(crate) fn is_undecided(&self) -> bool {
-        matches!(self, Self::Follow(FollowError::Unavailable(_)))
+        matches!(
+            self,
+            Self::Behind(..) | Self::Follow(FollowError::Unavailable(_))
+        )
     }
 
     fn explained(&self) -> &dyn Explain {
         match self {
+            Self::Behind(unavailable, _) => unavailable,
             Self::Follow(error) => error,
             Self::Expired(refusal, _) => refusal,
             Self::Regression(regression) => regression,
@@ -113,59 +119,77 @@ pub(crate) async fn open(
     means: &Means<'_>,
     (system, now): (Timestamp, Timestamp),
 ) -> Result<Opened, RootError> {
-    let name = &pinned.name;
-    let remembered = means.memory.and_then(|(_, state)| state.root(name));
-    let is_due = means.probe == Probe::Now
-        || remembered.is_none_or(|memory| {
-            system.since(memory.probed()) >= PROBED_FOR || memory.probed() > system
-        });
-    let mut followed = fetch(pinned, means, is_due).await;
-    // Without the network only the kept files may be too old, or gone.
-    let is_behind = |followed: &Result<Followed, FollowError>| match followed {
-        Ok(followed) => {
-            remembered.is_some_and(|memory| followed.chain.newest().number() < memory.version())
+    let remembered = means.memory.and_then(|(_, state)| state.root(&pinned.name));
+    let quietly = match (means.probe, remembered) {
+        (Probe::Hourly, Some(memory)) if is_fresh(memory, system) => {
+            let followed = fetch(pinned, means, Asked::Folders).await.ok();
+            // What was kept may be gone, or over by now: then the network may have more.
+            followed.filter(|followed| is_enough(followed, memory, now))
         }
-        Err(_) => true,
+        _ => None,
     };
-    let mut was_probed = is_due;
-    if !is_due && is_behind(&followed) {
-        followed = fetch(pinned, means, true).await;
-        was_probed = true;
-    }
-    let followed = followed.map_err(RootError::Follow)?;
-    let version = followed.chain.newest().number();
-    if let Some((_, state)) = means.memory {
-        state
-            .check_root(name, version, followed.chain.sha256())
-            .map_err(RootError::Regression)?;
-    }
+    let (mut followed, mut probed) = if let Some(followed) = quietly {
+        (followed, remembered.map(RootMemory::probed))
+    } else {
+        let followed = fetch(pinned, means, Asked::All).await;
+        (followed.map_err(RootError::Follow)?, Some(system))
+    };
     // A source that could not be asked is to be asked the next time, and not in an hour.
-    let was_probed = was_probed && followed.unavailable.is_empty();
-    let probed = match remembered {
-        _ if was_probed => system,
-        Some(memory) => memory.probed(),
-        None => Timestamp::EPOCH,
+    if !followed.unavailable.is_empty() {
+        probed = remembered.map(RootMemory::probed);
+    }
+    let unavailable = std::mem::take(&mut followed.unavailable);
+    let seen = Seen::of(&followed, probed.unwrap_or(Timestamp::EPOCH));
+    let checked = means.memory.map_or(Ok(()), |(_, state)| {
+        state.check_root(&pinned.name, &seen.root)
+    });
+    let outcome = match checked {
+        Ok(()) => followed.chain.in_force(now).map_err(Stale::Expired),
+        Err(older @ RootRegression::Older { .. }) => Err(Stale::Older(older)),
+        Err(twin @ RootRegression::Twin { .. }) => return Err(RootError::Regression(twin)),
     };
-    let memory = RootMemory::new(version, followed.chain.bytes(), probed);
-    let seen = Seen {
-        memory,
-        files: followed.files,
-    };
-    match followed.chain.in_force(now) {
+    match outcome {
         Ok(root) => Ok(Opened {
             root,
             seen,
-            unavailable: followed.unavailable,
+            unavailable,
         }),
-        Err(expired) => Err(RootError::Expired(expired, Box::new(seen))),
+        Err(stale) => Err(stale.explained(unavailable, seen)),
     }
+}
+
+/// What a newer version would mend.
+enum Stale {
+    Expired(Refusal),
+    Older(RootRegression),
+}
+
+impl Stale {
+    /// Nobody has found out that there is no newer version while a source could not be asked.
+    fn explained(self, unavailable: Vec<Unavailable>, seen: Seen) -> RootError {
+        match (unavailable.into_iter().next(), self) {
+            (Some(unavailable), _) => RootError::Behind(unavailable, Box::new(seen)),
+            (None, Self::Expired(refusal)) => RootError::Expired(refusal, Box::new(seen)),
+            (None, Self::Older(regression)) => RootError::Regression(regression),
+        }
+    }
+}
+
+/// Whether somebody has looked for a newer version within the hour.
+fn is_fresh(memory: &RootMemory, system: Timestamp) -> bool {
+    memory.probed() <= system && system.since(memory.probed()) < PROBED_FOR
+}
+
+fn is_enough(followed: &Followed, memory: &RootMemory, now: Timestamp) -> bool {
+    let newest = followed.chain.newest();
+    newest.number() >= memory.version() && now < newest.expires()
 }
 
 /// What was seen of a root, in force or not.
 pub(crate) fn seen(opened: &Result<Opened, RootError>) -> Option<&Seen> {
     match opened {
         Ok(opened) => Some(&opened.seen),
-        Err(RootError::Expired(_, seen)) => Some(seen),
+        Err(RootError::Behind(_, seen) | RootError::Expired(_, seen)) => Some(seen),
         Err(RootError::Follow(_) | RootError::Regression(_)) => None,
     }
 }
@@ -173,19 +197,35 @@ pub(crate) fn seen(opened: &Result<Opened, RootError>) -> Option<&Seen> {
 impl Opened {
     /// The file of what is remembered, if it is on the way here from the pinned version.
     pub(crate) fn file_of(&self, memory: &RootMemory) -> Option<&Bytes> {
-        let file = self.seen.files.get(&memory.version().get());
+        let file = self.seen.files.get(&memory.version());
         file.filter(|file| Digest::sha256(file) == *memory.sha256())
     }
 }
 
 impl Seen {
+    fn of(followed: &Followed, probed: Timestamp) -> Self {
+        let newest = followed.chain.newest().number();
+        let versions = followed.files.iter();
+        let files: BTreeMap<NonZeroU64, Bytes> = versions
+            .filter_map(|(version, file)| Some((NonZeroU64::new(*version)?, file.clone())))
+            .collect();
+        let passed = files.range(..newest);
+        Self {
+            root: RootSeen {
+                newest: RootMemory::new(newest, followed.chain.bytes(), probed),
+                passed: passed
+                    .map(|(version, file)| (*version, Digest::sha256(file)))
+                    .collect(),
+            },
+            files,
+        }
+    }
+
     /// Keeps its versions, so that the next run need not fetch them. A cache that cannot be written costs requests, and
     /// nothing else.
     pub(crate) fn keep(&self, store: &Store, name: &RootName) {
         for (version, file) in &self.files {
-            let kept =
-                NonZeroU64::new(*version).map(|version| store.keep_root(name, version, file));
-            if let Some(Err(stop)) = kept {
+            if let Err(stop) = store.keep_root(name, *version, file) {
                 tracing::debug!(?stop, "a version of the root {name} is not kept");
                 return;
             }
@@ -193,23 +233,36 @@ impl Seen {
     }
 }
 
+/// Which sources are asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asked {
+    All,
+    /// Those that cost no request.
+    Folders,
+}
+
 async fn fetch(
     pinned: &PinnedRoot,
     means: &Means<'_>,
-    is_due: bool,
+    asked: Asked,
 ) -> Result<Followed, FollowError> {
     let kept = means
         .memory
-        .map(|(store, _)| Folder(store.root_folder(&pinned.name)));
+        .map(|(store, _)| store.kept_roots(&pinned.name));
     let sources: Vec<Box<dyn RootSource + '_>> = pinned
         .sources
         .iter()
-        .filter(|source| is_due || matches!(source, policy::RootSource::Folder(_)))
+        .filter(|source| asked == Asked::All || matches!(source, policy::RootSource::Folder(_)))
         .map(|source| adapter(source, means))
         .collect();
     let sources: Vec<&dyn RootSource> = sources.iter().map(AsRef::as_ref).collect();
     let kept = kept.as_ref().map(|kept| kept as &dyn RootSource);
-    let followed = follow(&pinned.fingerprint, kept, &sources, &Limits::TABLE);
+    let pin = Pin {
+        name: &pinned.name,
+        fingerprint: &pinned.fingerprint,
+        remembered: means.memory.and_then(|(_, state)| state.root(&pinned.name)),
+    };
+    let followed = follow(pin, kept, &sources, &Limits::TABLE);
     let followed = tokio::time::timeout(means.timeout, followed).await;
     followed.unwrap_or_else(|_| {
         // Whoever runs one source must not hold every verifier up.
@@ -221,18 +274,43 @@ async fn fetch(
 }
 
 fn adapter<'a>(source: &policy::RootSource, means: &Means<'a>) -> Box<dyn RootSource + 'a> {
+    let timeout = TIMEOUT.min(means.timeout / 3);
     match source {
         policy::RootSource::Folder(path) => Box::new(Folder(path.clone())),
-        policy::RootSource::Https(url) => Box::new(
-            means
-                .client
-                .root_files(url.clone(), means.timeout.min(TIMEOUT)),
-        ),
-        policy::RootSource::Oci(repository) => Box::new(ArtifactSource {
-            repository: repository.clone(),
-            registry: means.client,
-            limits: Limits::TABLE,
+        policy::RootSource::Https(url) => Box::new(means.client.root_files(url.clone(), timeout)),
+        policy::RootSource::Oci(repository) => Box::new(Bounded {
+            source: ArtifactSource {
+                repository: repository.clone(),
+                registry: means.client,
+                limits: Limits::TABLE,
+            },
+            timeout,
         }),
+    }
+}
+
+/// A source that has so long for each file: one that is slow must leave the others time.
+struct Bounded<S> {
+    source: S,
+    timeout: Duration,
+}
+
+impl<S: RootSource> RootSource for Bounded<S> {
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(self.timeout, self.source.version(version)).await;
+            answer.unwrap_or_else(|_| {
+                Err(Unavailable {
+                    name: self.name(),
+                    source: format!("it did not answer within {} s", self.timeout.as_secs_f32())
+                        .into(),
+                })
+            })
+        })
     }
 }
 
@@ -259,7 +337,12 @@ impl Folder {
     fn find(&self, fingerprint: &Digest) -> Result<Option<Bytes>, Unavailable> {
         let entries = fs::read_dir(&self.0).map_err(|error| self.failed(error))?;
         let mut versions = BTreeSet::new();
-        for entry in entries.take(MOST_FILES) {
+        for (place, entry) in entries.enumerate() {
+            if place == MOST_FILES {
+                return Err(self.failed(io::Error::other(format!(
+                    "it has more than {MOST_FILES} files"
+                ))));
+            }
             let name = entry.map_err(|error| self.failed(error))?.file_name();
             let version = name
                 .to_str()
@@ -344,6 +427,16 @@ mod tests {
         for other in [&b"draft"[..], b"x", b"nothing"] {
             assert!(folder.find(&Digest::sha256(other)).unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn what_is_beyond_the_files_that_are_looked_at_is_not_absent() {
+        let (_around, folder) = folder();
+        let write = |number: usize| fs::write(folder.0.join(format!("{number}")), b"").unwrap();
+        (0..MOST_FILES).for_each(write);
+        assert!(folder.find(&Digest::sha256(b"")).unwrap().is_none());
+        write(MOST_FILES);
+        assert!(folder.find(&Digest::sha256(b"")).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The port to a place where the versions of a trust root are published.
 //!
-//! Whoever follows a root meets it in binaries and tests. What a source hands over is believed for its signatures alone; a
-//! source can only be silent, or late.
+//! Whoever follows a root meets it in binaries and tests. What a source hands over is believed for its signatures alone:
+//! the worst that a source can do is to stop those who ask it, or to leave them with what they have.
 
 use bytes::Bytes;
 
@@ -15,20 +15,31 @@ pub trait RootSource: Send + Sync {
     /// The file of a version, or `None` if the source says that it has none.
     fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>>;
 
-    /// The file whose bytes hash to this, or `None` if there is none among the first versions.
+    /// The file whose bytes hash to this, or `None` if the source says that it has none.
     fn pinned<'a>(
         &'a self,
         fingerprint: &'a Digest,
     ) -> Task<'a, Result<Option<Bytes>, Unavailable>> {
         Box::pin(async move {
+            let mut last = None;
             for version in 1..=TRIED {
                 // Whoever published a later one may have removed those before it.
-                let file = self.version(version).await?;
-                if let Some(file) = file.filter(|file| Digest::sha256(file) == *fingerprint) {
-                    return Ok(Some(file));
+                last = self.version(version).await?;
+                if let Some(file) = &last
+                    && Digest::sha256(file) == *fingerprint
+                {
+                    return Ok(last);
                 }
             }
-            Ok(None)
+            match last {
+                None => Ok(None),
+                // There may be more, which nobody has looked at.
+                Some(_) => Err(Unavailable {
+                    name: self.name(),
+                    source: format!("the pinned file is not among its first {TRIED} versions")
+                        .into(),
+                }),
+            }
         })
     }
 }

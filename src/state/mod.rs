@@ -18,7 +18,8 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::Timestamp;
+use bytes::Bytes;
+use countersign_common::{Escaped, Limits, RootSource, Task, Timestamp, root_source::Unavailable};
 use countersign_trust_roots::{
     RootName, State,
     state::{Advance, RootRegression},
@@ -37,7 +38,7 @@ const STATE: &str = "state.json";
 const ROOTS: &str = "roots";
 
 /// Bytes of the longest root.
-const ROOT_LIMIT: usize = 512 << 10;
+const ROOT_LIMIT: usize = Limits::TABLE.root;
 
 /// A folder with a state in it, or where one will be.
 #[derive(Debug)]
@@ -82,12 +83,38 @@ impl Store {
         Ok(())
     }
 
+    /// The kept versions of a root.
+    pub(crate) fn kept_roots(&self, name: &RootName) -> KeptRoots<'_> {
+        KeptRoots {
+            store: self,
+            name: name.clone(),
+        }
+    }
+
+    /// Refuses folders of kept versions that others can write.
+    pub(crate) fn check_roots<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a RootName>,
+    ) -> Result<(), Stop> {
+        for name in names {
+            self.check_folders(name)?;
+        }
+        Ok(())
+    }
+
+    fn check_folders(&self, name: &RootName) -> Result<(), StateError> {
+        let roots = self.folder.join(ROOTS);
+        [&self.folder, &roots, &self.root_folder(name)]
+            .into_iter()
+            .try_for_each(|folder| owned::check_folder(folder))
+    }
+
     /// The folder of a root's versions, each as `<version>.root.json`.
-    pub(crate) fn root_folder(&self, name: &RootName) -> PathBuf {
+    fn root_folder(&self, name: &RootName) -> PathBuf {
         self.folder.join(ROOTS).join(name.as_str())
     }
 
-    /// Keeps a verified root, so that the next run need not fetch it.
+    /// Keeps a verified root, so that the next run need not fetch it. For that alone nobody waits for another writer.
     pub(crate) fn keep_root(
         &self,
         name: &RootName,
@@ -98,7 +125,7 @@ impl Store {
         if self.kept_root(name, version)?.as_deref() == Some(bytes) {
             return Ok(());
         }
-        let lock = Lock::take(&self.folder, self.patience)?;
+        let lock = Lock::take(&self.folder, Duration::ZERO)?;
         for folder in [self.folder.join(ROOTS), self.root_folder(name)] {
             owned::create_folder(&folder)?;
         }
@@ -106,15 +133,12 @@ impl Store {
     }
 
     /// A root that was kept, or may have been: whoever reads it verifies it as if it came from a stranger.
-    pub(crate) fn kept_root(
+    fn kept_root(
         &self,
         name: &RootName,
         version: NonZeroU64,
-    ) -> Result<Option<Vec<u8>>, Stop> {
-        let roots = self.folder.join(ROOTS);
-        for folder in [&self.folder, &roots, &self.root_folder(name)] {
-            owned::check_folder(folder)?;
-        }
+    ) -> Result<Option<Vec<u8>>, StateError> {
+        self.check_folders(name)?;
         let bytes = owned::read(&self.folder.join(root_file(name, version)), ROOT_LIMIT)?;
         Ok(bytes.filter(|bytes| bytes.len() <= ROOT_LIMIT))
     }
@@ -140,14 +164,42 @@ impl Store {
         let state = kept.clone().unwrap_or_default();
         for (name, seen) in &advance.roots {
             // Another process was shown another root of this version. That it only saw a newer one is no matter.
-            if let Err(twin @ RootRegression::Twin { .. }) =
-                state.check_root(name, seen.version(), seen.sha256())
-            {
+            if let Err(twin @ RootRegression::Twin { .. }) = state.check_root(name, seen) {
                 return Err(StateError::Contradicted(twin));
             }
         }
         let next = state.advanced(advance, system_now);
         Ok(Some(next).filter(|next| kept.as_ref() != Some(next)))
+    }
+}
+
+/// The versions of one root that were kept.
+#[derive(Debug)]
+pub(crate) struct KeptRoots<'a> {
+    store: &'a Store,
+    name: RootName,
+}
+
+impl RootSource for KeptRoots<'_> {
+    fn name(&self) -> String {
+        format!(
+            "file:{}",
+            Escaped(&self.store.root_folder(&self.name).to_string_lossy())
+        )
+    }
+
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+        Box::pin(async move {
+            let Some(version) = NonZeroU64::new(version) else {
+                return Ok(None);
+            };
+            let kept = self.store.kept_root(&self.name, version);
+            kept.map(|kept| kept.map(Bytes::from))
+                .map_err(|error| Unavailable {
+                    name: self.name(),
+                    source: error.to_string().into(),
+                })
+        })
     }
 }
 

@@ -47,7 +47,7 @@ fn seen(name: &str, number: u64, file: &[u8]) -> Advance {
     let memory = countersign_trust_roots::state::RootMemory::new(version(number), file, at(0));
     Advance {
         floor: None,
-        roots: [(root(name), memory)].into(),
+        roots: [(root(name), memory.into())].into(),
     }
 }
 
@@ -350,7 +350,7 @@ fn a_folder_of_roots_that_others_can_write_is_refused() {
     let roots = store.folder.join("roots");
     for folder in [&roots, &store.root_folder(&acme)] {
         fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
-        let kept = store.kept_root(&acme, seven);
+        let kept = store.kept_root(&acme, seven).map_err(Stop::from);
         assert_stops(kept, Exit::Refused, "state-unsafe", &["chmod go-w"]);
         let kept = store.keep_root(&acme, seven, b"other");
         assert_stops(kept, Exit::Refused, "state-unsafe", &["chmod go-w"]);
@@ -359,7 +359,7 @@ fn a_folder_of_roots_that_others_can_write_is_refused() {
     let elsewhere = around.path().join("elsewhere");
     fs::rename(&roots, &elsewhere).unwrap();
     symlink(&elsewhere, &roots).unwrap();
-    let kept = store.kept_root(&acme, seven);
+    let kept = store.kept_root(&acme, seven).map_err(Stop::from);
     assert_stops(kept, Exit::Refused, "state-unsafe", &["symbolic link"]);
 }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, num::NonZeroU64, time::Duration};
 use countersign_common::{Code, Digest, Escaped, Explain, Timestamp};
 use countersign_trust_roots::{
     RootName, TimeRules,
-    state::{Advance, CODES, RootMemory, RootRegression, State, StateCorrupt},
+    state::{Advance, CODES, RootMemory, RootRegression, RootSeen, State, StateCorrupt},
 };
 use proptest::{
     prelude::*,
@@ -46,7 +46,7 @@ fn learned(floor: Option<i64>, roots: &[(&str, u64, &[u8], i64)]) -> Advance {
             .map(|(root, number, file, probed)| {
                 (
                     name(root),
-                    RootMemory::new(version(*number), file, at(*probed)),
+                    RootMemory::new(version(*number), file, at(*probed)).into(),
                 )
             })
             .collect(),
@@ -131,7 +131,8 @@ fn every_beginning_of_a_state_is_damage() {
 fn a_state_is_accepted_up_to_its_limits() {
     let state = |roots: u64| {
         let one = RootMemory::new(version(u64::MAX), b"", at(0));
-        let roots = (0..roots).map(|number| (name(&format!("root-{number:059}")), one.clone()));
+        let roots =
+            (0..roots).map(|number| (name(&format!("root-{number:059}")), one.clone().into()));
         let advance = Advance {
             floor: None,
             roots: roots.collect(),
@@ -190,7 +191,8 @@ fn a_floor_in_the_future_is_never_saved() {
 fn a_root_is_refused_below_the_remembered_version_and_beside_it() {
     let state = State::default().advanced(&learned(None, &[("acme", 7, b"seven", 5)]), at(10));
     let check = |root: &str, number, file: &[u8]| {
-        state.check_root(&name(root), version(number), &Digest::sha256(file))
+        let seen = RootMemory::new(version(number), file, at(20));
+        state.check_root(&name(root), &seen.into())
     };
     assert_eq!(check("acme", 7, b"seven"), Ok(()));
     assert_eq!(check("acme", 8, b"eight"), Ok(()));
@@ -212,6 +214,34 @@ fn a_root_is_refused_below_the_remembered_version_and_beside_it() {
             remembered: Digest::sha256(b"seven")
         })
     );
+}
+
+/// The keys of an early version are stolen after later ones replaced them.
+#[test]
+fn another_way_past_the_remembered_version_is_refused() {
+    let state = State::default().advanced(&learned(None, &[("acme", 7, b"seven", 5)]), at(10));
+    let check = |passed: &[(u64, &[u8])]| {
+        let passed = passed
+            .iter()
+            .map(|(number, file)| (version(*number), Digest::sha256(file)));
+        let seen = RootSeen {
+            newest: RootMemory::new(version(9), b"nine", at(20)),
+            passed: passed.collect(),
+        };
+        state.check_root(&name("acme"), &seen)
+    };
+    assert_eq!(check(&[(6, b"six"), (7, b"seven"), (8, b"eight")]), Ok(()));
+    assert_eq!(
+        check(&[(6, b"six"), (7, b"forged"), (8, b"eight")]),
+        Err(RootRegression::Twin {
+            name: name("acme"),
+            version: version(7),
+            offered: Digest::sha256(b"forged"),
+            remembered: Digest::sha256(b"seven")
+        })
+    );
+    // What was pinned above it was found out by a person.
+    assert_eq!(check(&[(8, b"eight")]), Ok(()));
 }
 
 #[test]
@@ -280,7 +310,7 @@ fn writers() -> impl Strategy<Value = Vec<(Advance, Timestamp)>> {
         let roots = roots.iter().map(|(root, number, probed)| {
             let file = format!("{root} {number}");
             let memory = RootMemory::new(version(*number), file.as_bytes(), at(*probed));
-            (name(root), memory)
+            (name(root), memory.into())
         });
         let advance = Advance {
             floor: floor.map(at),

@@ -214,6 +214,79 @@ fn a_root_that_is_over_is_remembered_so_that_none_before_it_comes_back() {
         .says("refused[root-rollback]");
 }
 
+/// Two of the first version's keys are stolen after the second replaced what they vouch for.
+#[test]
+fn another_way_past_the_remembered_version_is_refused() {
+    let (team, image) = remembered();
+    fs::create_dir(team.world.path("thief")).unwrap();
+    team.world.copy("acme/1.root.json", "thief/1.root.json");
+    for epoch in [8, 9] {
+        team.trust(&format!(
+            "set-scope --dir thief --repository HOST/shop/** --epoch {epoch}"
+        ));
+        team.trust("sign --dir thief --key alice.key");
+        team.trust("sign --dir thief --key bob.key")
+            .says("complete: ");
+    }
+    let stolen = format!("file:{}", team.world.path("thief").display());
+    team.policy_from(&[&stolen], &shop("signed"));
+    // Whoever remembers nothing cannot know.
+    team.verify(&image, &[]).ends(0).says("root acme version 3");
+    let before = team.state();
+    fs::remove_dir_all(team.world.path("state/roots")).unwrap();
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-rollback]");
+    assert_eq!(team.state(), before);
+    // An honest source beside it is followed, as far as it leads.
+    team.policy_from(&[&stolen, &team.source()], &shop("signed"));
+    fs::remove_file(team.world.path("thief/3.root.json")).unwrap();
+    team.remembering(&image, &[])
+        .ends(0)
+        .says("root acme version 2");
+    assert_eq!(
+        team.state()["roots"]["acme"]["sha256"],
+        before["roots"]["acme"]["sha256"]
+    );
+}
+
+#[test]
+fn a_successor_is_looked_for_once_a_root_is_over() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    super::roots::place(&team, 1);
+    let source = team.spelled("oci://HOST/trust/acme");
+    team.policy_from(&[&source], &shop("signed"));
+    team.remembering(&image, &["--init-state"]).ends(0);
+    team.trust("set-scope --dir acme --repository HOST/shop/** --epoch 2 --valid-for 1000d");
+    team.publish();
+    let expires = team.world.root_file("roots/1.root.json")["signed"]["expires"].clone();
+    set_floor(&team, expires.as_str().unwrap());
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-expired]");
+    super::roots::place(&team, 2);
+    team.remembering(&image, &[])
+        .ends(0)
+        .says("root acme version 2");
+}
+
+#[test]
+fn whether_a_root_is_over_is_not_known_while_a_source_is_silent() {
+    let (team, image) = with_image();
+    team.remembering(&image, &["--init-state"]).ends(0);
+    let expires = team.world.root_file("roots/1.root.json")["signed"]["expires"].clone();
+    set_floor(&team, expires.as_str().unwrap());
+    team.policy_from(&["file:/absent/roots", &team.source()], &shop("signed"));
+    team.remembering(&image, &[])
+        .ends(3)
+        .says("error[root-unavailable]");
+    team.policy(&shop("signed"));
+    team.remembering(&image, &[])
+        .ends(1)
+        .says("refused[root-expired]");
+}
+
 #[test]
 fn what_is_judged_as_of_another_time_leaves_no_trace() {
     let (team, image) = with_image();
@@ -316,5 +389,14 @@ fn a_state_that_others_can_write_is_not_believed() {
     let run = team.remembering(&image, &[]).ends(1);
     run.says("error[state-unsafe]");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    team.remembering(&image, &[]).ends(0);
+    // Nor roots that others may have put there.
+    for kept in ["state/roots", "state/roots/acme"] {
+        let kept = team.world.path(kept);
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o770)).unwrap();
+        let run = team.remembering(&image, &[]).ends(1);
+        run.says("error[state-unsafe]");
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o700)).unwrap();
+    }
     team.remembering(&image, &[]).ends(0);
 }

@@ -2,12 +2,28 @@
 //!
 //! Asked by binaries, over the port to sources. Which source gave a file decides nothing: its signatures do.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::poll_fn, num::NonZeroU64, task::Poll};
 
 use bytes::Bytes;
 use countersign_common::{Digest, Explain, Limits, RootSource, root_source::Unavailable};
+use serde::de::IgnoredAny;
 
 use super::{Chain, Refusal};
+use crate::{
+    RootName,
+    state::{RootMemory, RootRegression},
+};
+
+/// What is known of a root before it is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pin<'a> {
+    /// Its name in the policy.
+    pub name: &'a RootName,
+    /// SHA-256 of the file of one of its versions.
+    pub fingerprint: &'a Digest,
+    /// The newest version that was seen before.
+    pub remembered: Option<&'a RootMemory>,
+}
 
 /// How far a chain led.
 #[derive(Debug)]
@@ -26,6 +42,9 @@ pub enum FollowError {
     /// Found out, and no.
     #[error(transparent)]
     Refusal(#[from] Refusal),
+    /// Found out, and it is not what was seen before.
+    #[error(transparent)]
+    Regression(#[from] RootRegression),
     /// No source could be asked.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -35,6 +54,7 @@ impl Explain for FollowError {
     fn code(&self) -> countersign_common::Code {
         match self {
             Self::Refusal(refusal) => refusal.code(),
+            Self::Regression(regression) => regression.code(),
             Self::Unavailable(unavailable) => unavailable.code(),
         }
     }
@@ -42,6 +62,7 @@ impl Explain for FollowError {
     fn remedy(&self) -> String {
         match self {
             Self::Refusal(refusal) => refusal.remedy(),
+            Self::Regression(regression) => regression.remedy(),
             Self::Unavailable(unavailable) => unavailable.remedy(),
         }
     }
@@ -52,19 +73,25 @@ impl Explain for FollowError {
 ///
 /// That there is no next version is believed if one source says so. Whoever is between can say so too: against that a
 /// root expires, and heartbeats name its version.
+///
+/// The way leads through the version that was seen before, and through no other file of it: whoever has stolen the keys of
+/// an early version could sign another way.
 pub async fn follow(
-    fingerprint: &Digest,
+    pin: Pin<'_>,
     kept: Option<&dyn RootSource>,
     sources: &[&dyn RootSource],
     limits: &Limits,
 ) -> Result<Followed, FollowError> {
     let mut asked = Asked {
+        pin,
+        limit: limits.root,
         kept,
         sources,
         unavailable: BTreeMap::new(),
     };
-    let first = asked.pinned(fingerprint).await?;
-    let mut chain = Chain::pin(&first, fingerprint, limits)?;
+    let first = asked.pinned().await?;
+    let mut chain = Chain::pin(&first, pin.fingerprint, limits)?;
+    pin.check(chain.newest().number(), &first)?;
     let mut files = BTreeMap::from([(chain.newest().version(), first)]);
     while let Some(version) = chain.newest().version().checked_add(1) {
         let Some(file) = asked.next(&mut chain, version).await? else {
@@ -79,9 +106,29 @@ pub async fn follow(
     })
 }
 
+impl Pin<'_> {
+    fn check(&self, version: NonZeroU64, file: &[u8]) -> Result<(), RootRegression> {
+        self.remembered.map_or(Ok(()), |memory| {
+            memory.check(self.name, version, &Digest::sha256(file))
+        })
+    }
+
+    /// Advances by one version.
+    fn advance(&self, chain: &mut Chain, file: &[u8]) -> Result<(), FollowError> {
+        let mut next = chain.clone();
+        next.advance(file)?;
+        self.check(next.newest().number(), file)?;
+        *chain = next;
+        Ok(())
+    }
+}
+
 /// Whom to ask, and who could not be. One that could not be asked once is not asked again: it would cost its time for each
 /// version.
 struct Asked<'a> {
+    pin: Pin<'a>,
+    /// Bytes of the longest root.
+    limit: usize,
     kept: Option<&'a dyn RootSource>,
     sources: &'a [&'a dyn RootSource],
     /// By the place in the list.
@@ -89,21 +136,41 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn pinned(&mut self, fingerprint: &Digest) -> Result<Bytes, FollowError> {
+    /// The pinned file, from whoever has it first: one that is slow must not hold the others up.
+    async fn pinned(&mut self) -> Result<Bytes, FollowError> {
+        let fingerprint = self.pin.fingerprint;
         if let Some(kept) = self.kept
             // Nothing was kept yet, or it is gone.
             && let Ok(Some(file)) = kept.pinned(fingerprint).await
         {
             return Ok(file);
         }
-        for (place, source) in self.sources.iter().enumerate() {
-            match source.pinned(fingerprint).await {
-                Ok(Some(file)) => return Ok(file),
-                Ok(None) => {}
-                Err(error) => {
-                    self.unavailable.insert(place, error);
+        let asked = self.sources.iter().map(|source| source.pinned(fingerprint));
+        let mut asked: Vec<_> = asked.map(Some).collect();
+        let found = poll_fn(|context| {
+            for (place, task) in asked.iter_mut().enumerate() {
+                let Some(Poll::Ready(answer)) =
+                    task.as_mut().map(|task| task.as_mut().poll(context))
+                else {
+                    continue;
+                };
+                *task = None;
+                match answer {
+                    Ok(Some(file)) => return Poll::Ready(Some(file)),
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.unavailable.insert(place, error);
+                    }
                 }
             }
+            if asked.iter().all(Option::is_none) {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        });
+        if let Some(file) = found.await {
+            return Ok(file);
         }
         // One that could not be asked may have it.
         Err(match self.unavailable.pop_first() {
@@ -126,7 +193,7 @@ impl Asked<'_> {
         if let Some(kept) = self.kept
             // What was kept and is damaged is asked for again.
             && let Ok(Some(file)) = kept.version(version).await
-            && chain.advance(&file).is_ok()
+            && self.pin.advance(chain, &file).is_ok()
         {
             return Ok(Some(file));
         }
@@ -136,8 +203,12 @@ impl Asked<'_> {
             if self.unavailable.contains_key(&place) {
                 continue;
             }
-            match source.version(version).await {
-                Ok(Some(file)) => match chain.advance(&file) {
+            match source
+                .version(version)
+                .await
+                .and_then(|file| self.read(file, *source))
+            {
+                Ok(Some(file)) => match self.pin.advance(chain, &file) {
                     Ok(()) => return Ok(Some(file)),
                     Err(refusal) => refused = refused.or(Some(refusal)),
                 },
@@ -148,7 +219,7 @@ impl Asked<'_> {
             }
         }
         if let Some(refusal) = refused {
-            return Err(refusal.into());
+            return Err(refusal);
         }
         if is_absent {
             return Ok(None);
@@ -156,5 +227,23 @@ impl Asked<'_> {
         // Nobody has said that there is none.
         let error = self.unavailable.pop_first();
         error.map_or(Ok(None), |(_, error)| Err(error.into()))
+    }
+
+    /// What is no JSON is no answer: a proxy puts its pages in the place of files.
+    fn read(
+        &self,
+        file: Option<Bytes>,
+        source: &dyn RootSource,
+    ) -> Result<Option<Bytes>, Unavailable> {
+        let is_page = |file: &Bytes| {
+            file.len() <= self.limit && serde_json::from_slice::<IgnoredAny>(file).is_err()
+        };
+        if file.as_ref().is_some_and(is_page) {
+            return Err(Unavailable {
+                name: source.name(),
+                source: "what it has in the place of a root is no JSON".into(),
+            });
+        }
+        Ok(file)
     }
 }

@@ -29,7 +29,7 @@ pub use self::{
     edit::{NewKey, NewTimeAuthority, ScopeEdit},
     edit_refused::EditRefused,
     fault::Fault,
-    follow::{FollowError, Followed, follow},
+    follow::{FollowError, Followed, Pin, follow},
     grant::Grant,
     lint::{Lint, lints},
     refusal::{CODES, Refusal},

@@ -29,13 +29,22 @@ pub struct RootMemory {
     probed: Timestamp,
 }
 
+/// A root as one run has seen it: followed from the pinned version to the newest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RootSeen {
+    /// The newest.
+    pub newest: RootMemory,
+    /// The SHA-256 of each version before it.
+    pub passed: BTreeMap<NonZeroU64, Digest>,
+}
+
 /// What one run has learned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Advance {
     /// The greatest moment that was proven to have passed.
     pub floor: Option<Timestamp>,
     /// The roots that were used.
-    pub roots: BTreeMap<RootName, RootMemory>,
+    pub roots: BTreeMap<RootName, RootSeen>,
 }
 
 impl State {
@@ -69,30 +78,22 @@ impl State {
         self.roots.get(name)
     }
 
-    /// Refuses a root that is older than the remembered one, or another one of its version.
-    pub fn check_root(
-        &self,
-        name: &RootName,
-        version: NonZeroU64,
-        sha256: &Digest,
-    ) -> Result<(), RootRegression> {
+    /// Refuses a root that is older than the remembered one, or that does not come from it: whoever has stolen the keys of an
+    /// early version can sign another way to a later one.
+    pub fn check_root(&self, name: &RootName, seen: &RootSeen) -> Result<(), RootRegression> {
         let Some(kept) = self.root(name) else {
             return Ok(());
         };
-        match version.cmp(&kept.version) {
-            Ordering::Less => Err(RootRegression::Older {
+        if seen.newest.version < kept.version {
+            return Err(RootRegression::Older {
                 name: name.clone(),
-                offered: version,
+                offered: seen.newest.version,
                 remembered: kept.version,
-            }),
-            Ordering::Equal if *sha256 != kept.sha256 => Err(RootRegression::Twin {
-                name: name.clone(),
-                version,
-                offered: sha256.clone(),
-                remembered: kept.sha256.clone(),
-            }),
-            Ordering::Equal | Ordering::Greater => Ok(()),
+            });
         }
+        // A pin above what is remembered leaves nothing to compare: a person has pinned it.
+        seen.sha256(kept.version)
+            .map_or(Ok(()), |sha256| kept.check(name, kept.version, sha256))
     }
 
     /// The state after a run. Only forward, in whatever order many runs end.
@@ -108,8 +109,8 @@ impl State {
         let mut roots = self.roots.clone();
         for (name, seen) in &advance.roots {
             let seen = RootMemory {
-                probed: seen.probed.min(system_now),
-                ..seen.clone()
+                probed: seen.newest.probed.min(system_now),
+                ..seen.newest.clone()
             };
             roots
                 .entry(name.clone())
@@ -123,7 +124,45 @@ impl State {
     }
 }
 
+impl RootSeen {
+    fn sha256(&self, version: NonZeroU64) -> Option<&Digest> {
+        if version == self.newest.version {
+            Some(&self.newest.sha256)
+        } else {
+            self.passed.get(&version)
+        }
+    }
+}
+
+/// One that was pinned itself.
+impl From<RootMemory> for RootSeen {
+    fn from(newest: RootMemory) -> Self {
+        Self {
+            newest,
+            passed: BTreeMap::new(),
+        }
+    }
+}
+
 impl RootMemory {
+    /// Refuses another file of the remembered version.
+    pub fn check(
+        &self,
+        name: &RootName,
+        version: NonZeroU64,
+        sha256: &Digest,
+    ) -> Result<(), RootRegression> {
+        if version != self.version || *sha256 == self.sha256 {
+            return Ok(());
+        }
+        Err(RootRegression::Twin {
+            name: name.clone(),
+            version,
+            offered: sha256.clone(),
+            remembered: self.sha256.clone(),
+        })
+    }
+
     /// Remembers a root by its version and the bytes of its file, and when a newer one was last looked for.
     pub fn new(version: NonZeroU64, file: &[u8], probed: Timestamp) -> Self {
         Self {

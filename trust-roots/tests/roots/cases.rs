@@ -720,6 +720,16 @@ pub(crate) fn chain_of(count: usize) -> Vec<Vec<u8>> {
     files
 }
 
+/// The same from the second on by two others.
+pub(crate) fn fork_of(count: usize) -> Vec<Vec<u8>> {
+    let mut files = vec![pinned()];
+    while files.len() < count {
+        let draft = after(files.last().unwrap());
+        files.push(signed(&draft, &[ALICE, CAROL]));
+    }
+    files
+}
+
 /// What TUF's own suite of conformance tests asks of clients about roots, where the cases above do not.
 fn conformance() -> Vec<Story> {
     let five: &[u8] = &[1, 2, 3, 4, 5];

@@ -9,11 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Code, Digest, Explain, Limits, RootSource, Task, root_source::Unavailable,
+    Code, Digest, Explain, Limits, RootSource, Task, Timestamp, root_source::Unavailable,
 };
-use countersign_trust_roots::root::{FollowError, Followed, follow};
+use countersign_trust_roots::{
+    root::{FollowError, Followed, Pin, follow},
+    state::RootMemory,
+};
 
-use crate::{cases::chain_of, world::fingerprint};
+use crate::{
+    cases::{chain_of, fork_of},
+    world::fingerprint,
+};
 
 /// What it has, by version; what is not among it is absent, or could not be asked.
 struct Fake {
@@ -62,12 +68,28 @@ impl RootSource for Fake {
 }
 
 fn run(pin: &Digest, kept: Option<&Fake>, sources: &[&Fake]) -> Result<Followed, FollowError> {
+    run_after(None, pin, kept, sources)
+}
+
+/// The same where a version was seen before.
+fn run_after(
+    remembered: Option<&RootMemory>,
+    fingerprint: &Digest,
+    kept: Option<&Fake>,
+    sources: &[&Fake],
+) -> Result<Followed, FollowError> {
     let sources: Vec<&dyn RootSource> = sources
         .iter()
         .map(|source| *source as &dyn RootSource)
         .collect();
     let kept = kept.map(|kept| kept as &dyn RootSource);
-    let mut task = pin!(follow(pin, kept, &sources, &Limits::TABLE));
+    let name = "acme".parse().unwrap();
+    let known = Pin {
+        name: &name,
+        fingerprint,
+        remembered,
+    };
+    let mut task = pin!(follow(known, kept, &sources, &Limits::TABLE));
     match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(followed) => followed,
         Poll::Pending => panic!("nothing is waited for"),
@@ -108,6 +130,20 @@ fn the_pinned_version_is_found_where_earlier_ones_are_gone() {
         Code::new("root-fingerprint-mismatch")
     );
     assert_eq!(late.asked.lock().unwrap().last(), Some(&256));
+}
+
+#[test]
+fn a_pinned_version_after_those_that_are_tried_is_not_absent() {
+    let files: Vec<(u64, &[u8])> = (1..=257).map(|version| (version, &b"{}"[..])).collect();
+    let pin = Digest::sha256(b"another");
+    let (fewer, more) = files.split_at(255);
+    let one = source("one", fewer, Otherwise::Absent);
+    let absent = Code::new("root-fingerprint-mismatch");
+    assert_eq!(code(run(&pin, None, &[&one])), absent);
+    let one = source("one", more, Otherwise::Absent);
+    let error = run(&pin, None, &[&one]).unwrap_err();
+    assert_eq!(error.code(), Code::new("root-unavailable"));
+    assert!(error.to_string().contains("256"), "{error}");
 }
 
 #[test]
@@ -192,11 +228,13 @@ fn a_source_that_lies_hides_nothing_and_is_not_passed_over() {
     let pin = fingerprint(&files[0]);
     let one = source("one", &[(1, &files[0]), (2, &files[1])], Otherwise::Absent);
     let liar = source("liar", &[(2, &files[2]), (3, b"junk")], Otherwise::Absent);
+    let followed = run(&pin, None, &[&liar, &one]).unwrap();
     assert_eq!(
-        code(run(&pin, None, &[&liar, &one])),
-        Code::new("malformed"),
-        "version 3 is junk, and nobody has another"
+        followed.chain.newest().version(),
+        2,
+        "version 3 is junk, and another source says that there is none"
     );
+    assert_eq!(followed.unavailable.len(), 1);
     let whole = source(
         "whole",
         &[(1, &files[0]), (2, &files[1]), (3, &files[2])],
@@ -241,4 +279,94 @@ fn a_source_that_cannot_be_asked_is_asked_once() {
         "it would cost its time for each version"
     );
     assert_eq!(followed.unavailable.len(), 1);
+}
+
+#[test]
+fn a_page_in_the_place_of_a_root_is_no_answer_and_a_bad_root_is_one() {
+    let files = chain_of(2);
+    let pin = fingerprint(&files[0]);
+    let with = |second: &[u8]| source("one", &[(1, &files[0]), (2, second)], Otherwise::Absent);
+    let other = source("other", &[(1, &files[0])], Otherwise::Absent);
+    let long = vec![b' '; Limits::TABLE.root + 1];
+    for (second, alone, beside) in [
+        (&b"<html>"[..], "root-unavailable", None),
+        (b"", "root-unavailable", None),
+        (b"{}", "malformed", Some("malformed")),
+        (b"[", "root-unavailable", None),
+        (&long, "too-large", Some("too-large")),
+    ] {
+        assert_eq!(code(run(&pin, None, &[&with(second)])), Code::new(alone));
+        let outcome = run(&pin, None, &[&with(second), &other]);
+        assert_eq!(
+            outcome.as_ref().err().map(Explain::code),
+            beside.map(Code::new)
+        );
+        assert!(outcome.is_err() || outcome.unwrap().unavailable.len() == 1);
+    }
+}
+
+/// Two versions of one number, each signed as it must be.
+#[test]
+fn another_way_past_what_was_seen_is_not_gone() {
+    let (honest, forged) = (chain_of(3), fork_of(3));
+    assert_eq!(honest[0], forged[0]);
+    let pin = fingerprint(&honest[0]);
+    let all = |name, files: &[Vec<u8>]| {
+        let files: Vec<(u64, &[u8])> = (1..).zip(files.iter().map(Vec::as_slice)).collect();
+        source(name, &files, Otherwise::Absent)
+    };
+    let (one, evil) = (all("one", &honest), all("evil", &forged));
+    let seen = |number: u64, file: &[u8]| {
+        RootMemory::new(number.try_into().unwrap(), file, Timestamp::EPOCH)
+    };
+    assert_eq!(version(run(&pin, None, &[&evil])), 3, "nothing was seen");
+    let second = seen(2, &honest[1]);
+    let error = run_after(Some(&second), &pin, None, &[&evil]).unwrap_err();
+    assert_eq!(error.code(), Code::new("root-rollback"));
+    // It hides nothing, whether another source or what was kept begins with it.
+    for (kept, sources) in [
+        (None, &[&evil, &one][..]),
+        (Some(&evil), &[&one]),
+        (Some(&evil), &[&evil, &one]),
+    ] {
+        let followed = run_after(Some(&second), &pin, kept, sources).unwrap();
+        assert_eq!(followed.chain.newest().version(), 3);
+        assert_eq!(followed.files.get(&2).unwrap(), &honest[1]);
+    }
+    // One who has seen the forged one, too, is told.
+    let forged_seen = seen(2, &forged[1]);
+    let error = run_after(Some(&forged_seen), &pin, None, &[&one]).unwrap_err();
+    assert_eq!(error.code(), Code::new("root-rollback"));
+    // And where another file was pinned than the one that was seen.
+    let first = seen(1, b"another");
+    let error = run_after(Some(&first), &pin, None, &[&one]).unwrap_err();
+    assert_eq!(error.code(), Code::new("root-rollback"));
+}
+
+#[test]
+fn a_source_that_is_slow_does_not_hold_up_the_pinned_file() {
+    struct Silent;
+    impl RootSource for Silent {
+        fn name(&self) -> String {
+            "silent".to_owned()
+        }
+
+        fn version(&self, _: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let files = chain_of(1);
+    let one = source("one", &[(1, &files[0])], Otherwise::Absent);
+    let name = "acme".parse().unwrap();
+    let fingerprint = fingerprint(&files[0]);
+    let known = Pin {
+        name: &name,
+        fingerprint: &fingerprint,
+        remembered: None,
+    };
+    let sources: [&dyn RootSource; 2] = [&Silent, &one];
+    let mut task = pin!(follow(known, None, &sources, &Limits::TABLE));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(task.as_mut().poll(&mut context).is_pending());
+    assert_eq!(*one.asked.lock().unwrap(), [1]);
 }
