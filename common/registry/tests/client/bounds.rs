@@ -83,7 +83,10 @@ async fn silence_ends_at_the_deadline() {
     let world = World::oci(Login::Anonymous);
     let image = world.image("1");
     world.lie("GET /v2/*", Lie::Silence);
-    is_error(world.client.resolve(&image).await, "fetch-timeout");
+    is_error(
+        hurried(&world.stand_in).resolve(&image).await,
+        "fetch-timeout",
+    );
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl World {
     }
 
     fn one(&self) -> TsaClient {
-        self.authority("one", Duration::from_secs(5))
+        self.authority("one", Duration::from_secs(30))
     }
 
     /// One that has a second.
@@ -347,7 +347,7 @@ async fn what_does_not_pass_is_asked_once() {
     world.mend();
     let nowhere = world.stand_in.tsa_url("one").unwrap();
     let nowhere = nowhere.join("/nobody").unwrap();
-    let authority = world.at(nowhere, Duration::from_secs(5));
+    let authority = world.at(nowhere, Duration::from_secs(30));
     is_unavailable(authority.before().await);
     assert_eq!(world.calls().len(), 1);
 }
@@ -375,7 +375,7 @@ async fn nobody_at_the_port_is_an_error() {
     let gone = World::new();
     let url = gone.stand_in.tsa_url("one").unwrap();
     end(gone);
-    let authority = world.at(url, Duration::from_secs(5));
+    let authority = world.at(url, Duration::from_secs(30));
     for result in ask(&authority).await {
         let error = is_unavailable(result);
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
@@ -541,7 +541,7 @@ async fn several_authorities_are_told_apart() {
 #[tokio::test]
 async fn what_may_be_a_secret_in_a_url_is_sent_and_never_said() {
     let world = World::new();
-    let authority = world.with_secrets(Duration::from_secs(5));
+    let authority = world.with_secrets(Duration::from_secs(30));
     authority.before().await.unwrap();
     let calls = world.calls();
     assert_eq!(calls[0].header("authorization"), Some("Basic present"));

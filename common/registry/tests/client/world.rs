@@ -116,7 +116,7 @@ fn options(stand_in: &StandIn) -> Options {
     Options {
         certificate_authorities: stand_in.authority_pem().map(|pem| pem.as_bytes().to_vec()),
         plain_http: PlainHttp::Loopback,
-        timeout: Duration::from_secs(3),
+        timeout: Duration::from_secs(30),
         limits: Limits::TABLE,
     }
 }
