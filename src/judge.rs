@@ -22,7 +22,8 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Class, Deadline, Demand, Level, Outcome, Signers, Ungoverned, Verdict, Verifier,
+    Asked, Basis, Class, Deadline, Demand, Level, Outcome, PolicyBasis, RootVersion, Signers,
+    Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -367,8 +368,26 @@ impl Court {
     ) -> Verdict {
         match self.verifier(image) {
             Ok(verifier) => verifier.verify(image, registry, self.now, deadline).await,
-            Err(obstacle) => obstacle.verdict(image, self.now),
+            Err(obstacle) => obstacle
+                .verdict(image, self.now)
+                .based_on(self.basis(image)),
         }
+    }
+
+    /// The rule for an image that nobody can judge by: its mode holds all the same. With what was seen of its root.
+    fn basis(&self, image: &ImageRef) -> Basis {
+        let Ok(matched) = self.policy.rule_for(image.repository()) else {
+            return Basis::Keys;
+        };
+        let root = self.roots.get(&matched.rule.root.name);
+        let version = root.and_then(roots::seen).map(|seen| RootVersion {
+            number: seen.memory.version().get(),
+            sha256: seen.memory.sha256().clone(),
+        });
+        Basis::Policy(Box::new(PolicyBasis {
+            version,
+            ..PolicyBasis::of(&matched)
+        }))
     }
 
     /// Remembers what was learned: each root, and of the verified images the greatest moment that is proven to have passed.
@@ -411,10 +430,11 @@ impl Obstacle<'_> {
             Self::Root(error) if error.is_undecided() => {
                 return Verdict::unknown(image, now, *error);
             }
+            // A fault of this program, which no mode excuses.
+            Self::NotOpened(fault) => return Verdict::unknown(image, now, fault),
             Self::Root(error) => *error,
             Self::StateMissing(missing) => missing,
             Self::Ungoverned(ungoverned) => ungoverned,
-            Self::NotOpened(fault) => fault,
         };
         Verdict::unjudged(image, now, [explained])
     }

@@ -8,13 +8,13 @@ use countersign_common::{Code, Explain, KeyId, Limits, Repository};
 use countersign_trust_roots::{
     Role, TrustRoot,
     document::Unbound,
-    policy::{Matched, Mode as RuleMode, PolicyInvalid, Require, Rule},
+    policy::{Matched, PolicyInvalid, Require, Rule},
     root::{self, Contents, Grant},
 };
 
 use crate::{
-    Basis, DateDemand, Demand, Exceptable, Excepted, Level, Mode, Naming, PolicyBasis, Signers,
-    Verifier,
+    Basis, DateDemand, Demand, Exceptable, Excepted, Level, Naming, PolicyBasis, RootVersion,
+    Signers, Verifier,
 };
 
 /// A rule and its root allow no judgement.
@@ -184,7 +184,7 @@ impl Verifier {
             } else {
                 Naming::As(matched.signed.clone())
             },
-            basis: Basis::Policy(Box::new(basis(rule, &grant))),
+            basis: Basis::Policy(Box::new(basis(matched, &grant))),
         })
     }
 }
@@ -293,15 +293,14 @@ fn exceptions(rule: &Rule, place: &Repository, asked: &Demand) -> Vec<Excepted> 
     excepted.collect()
 }
 
-fn basis(rule: &Rule, grant: &Grant<'_>) -> PolicyBasis {
+fn basis(matched: &Matched<'_>, grant: &Grant<'_>) -> PolicyBasis {
+    let root = grant.root();
     PolicyBasis {
-        rule: rule.matches.to_string(),
-        root: rule.root.name.to_string(),
-        root_version: grant.root().version(),
-        scope: grant.pattern().to_string(),
-        mode: match rule.mode {
-            RuleMode::Enforce => Mode::Enforce,
-            RuleMode::Report => Mode::Report,
-        },
+        version: Some(RootVersion {
+            number: root.version(),
+            sha256: root.sha256().clone(),
+        }),
+        scope: Some(grant.pattern().to_string()),
+        ..PolicyBasis::of(matched)
     }
 }

@@ -20,6 +20,6 @@ pub use self::{
     exception::{Exceptable, Excepted},
     governed::{Asked, Class, Ungoverned},
     refusal::{CODES, DateLimit, Refusal},
-    verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, Verdict},
+    verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
     verifier::{Demand, Naming, Signers, Verifier},
 };

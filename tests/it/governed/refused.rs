@@ -206,3 +206,65 @@ fn more_operators_than_the_root_has_cannot_agree() {
     team.policy(&format!("{}time-threshold = 1\n", shop("dated")));
     team.verify(&image, &[]).ends(0);
 }
+
+/// What nobody can judge is refused by its rule, whose mode holds.
+#[test]
+fn a_rule_that_only_reports_stops_nothing_where_nobody_can_judge() {
+    let team = Team::new();
+    let shop_image = team.signed("shop/api", "1", "release");
+    let office = team.image("office/api", "1");
+    let required = format!("{}state = \"required\"\n", shop("signed"));
+    let later = ["--at", "2100-01-01T00:00:00Z"];
+    for (rules, image, more, code) in [
+        (
+            shop("signed").replace("shop", "office"),
+            &office,
+            &[][..],
+            "scope-not-granted",
+        ),
+        (required, &shop_image, &[], "state-missing"),
+        (shop("signed"), &shop_image, &later, "root-expired"),
+    ] {
+        let more = [more, &["--output", "json"]].concat();
+        for (mode, exit) in [("enforce", 1), ("report", 0)] {
+            team.policy(&rules.replace("enforce", mode));
+            for command in ["verify", "policy test"] {
+                let verdict = team.command(command, image, &more).ends(exit).json();
+                assert_eq!(verdict["verdict"], "refused");
+                assert_eq!(verdict["refusals"][0]["code"], code);
+                assert_eq!(verdict["pinned"], serde_json::Value::Null);
+                let policy = &verdict["policy"];
+                assert_eq!(
+                    (&policy["mode"], &policy["root"]),
+                    (&mode.into(), &"acme".into())
+                );
+                assert_eq!(policy["sha256"], team.fingerprint_of("policy.toml"));
+                assert_eq!(policy["rootVersion"], 1);
+                assert_eq!(policy["rootSha256"], team.fingerprint);
+            }
+        }
+        if code != "root-expired" {
+            let pin = team.verify(image, &["--pin"]).ends(1);
+            assert_eq!(pin.stdout, "");
+        }
+    }
+    // What could not be found out stays unknown, and what no rule is for is refused.
+    let nothing =
+        |verdict: &serde_json::Value, member: &str| verdict["policy"].get(member).is_none();
+    team.policy_from(
+        &["file:/absent"],
+        &shop("signed").replace("enforce", "report"),
+    );
+    let verdict = team
+        .verify(&shop_image, &["--output", "json"])
+        .ends(3)
+        .json();
+    assert_eq!(verdict["policy"]["mode"], "report");
+    assert!(
+        nothing(&verdict, "rootVersion") && nothing(&verdict, "scope"),
+        "{verdict}"
+    );
+    team.policy(&shop("signed").replace("enforce", "report"));
+    let verdict = team.verify(&office, &["--output", "json"]).ends(1).json();
+    assert_eq!(verdict["policy"], serde_json::Value::Null);
+}

@@ -3,7 +3,7 @@
 //! Asked once for each image. No rule is a refusal, and so are two that are equally specific: nothing is allowed
 //! because nobody thought of it, or because of the order of a file.
 
-use countersign_common::{Code, Explain, ImageRef, Repository};
+use countersign_common::{Code, Digest, Explain, ImageRef, Repository};
 
 use super::{Policy, Rule};
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 /// The rule for a place.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Matched<'a> {
+    /// SHA-256 of the policy's file.
+    pub policy: &'a Digest,
     /// What is demanded.
     pub rule: &'a Rule,
     /// The repository that signed documents must name: the place, or what it mirrors.
@@ -98,6 +100,7 @@ impl Policy {
         let matching = rules.iter().filter(|rule| rule.matches.matches(place));
         match choose(matching.map(|rule| (rule.matches.specificity(), *rule))) {
             Choice::One(rule) => Ok(Matched {
+                policy: &self.sha256,
                 rule,
                 signed: rule.signed(place)?,
             }),

@@ -41,6 +41,7 @@ pub const CODES: &[Code] = &[
 /// What is demanded, where, and by which trust roots it is judged; at least one rule.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
+    sha256: Digest,
     roots: BTreeMap<RootName, Arc<PinnedRoot>>,
     rules: Vec<Rule>,
 }
@@ -49,6 +50,11 @@ impl Policy {
     /// Parses a `policy.toml`.
     pub fn parse(text: &str) -> Result<Self, PolicyInvalid> {
         reading::policy(text)
+    }
+
+    /// SHA-256 of its text: of two that look alike, which one it is.
+    pub fn sha256(&self) -> &Digest {
+        &self.sha256
     }
 
     /// The roots, by name.

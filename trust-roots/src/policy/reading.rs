@@ -46,7 +46,11 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyInvalid> {
         .map_err(|error| file.refused(&error))?;
     let roots = file.roots(&document.roots)?;
     let rules = file.rules(&document.policy, &roots)?;
-    Ok(Policy { roots, rules })
+    Ok(Policy {
+        sha256: Digest::sha256(text.as_bytes()),
+        roots,
+        rules,
+    })
 }
 
 type Roots = BTreeMap<RootName, Arc<PinnedRoot>>;

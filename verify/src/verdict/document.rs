@@ -35,7 +35,8 @@ pub struct VerdictDocument {
     /// How much is proven. Present only if the verdict is `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<LevelName>,
-    /// The rule of a policy that it was judged by; absent if it was judged by keys that were named.
+    /// The rule of a policy that it was judged by; absent if it was judged by keys that were named, or if the policy has no
+    /// rule for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyDocument>,
     /// Whether the bytes are what their names say.
@@ -70,15 +71,22 @@ enum LevelName {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PolicyDocument {
+    /// SHA-256 of the policy's file.
+    sha256: String,
     /// The pattern of the rule.
     #[serde(rename = "match")]
     rule: String,
     /// What the policy calls the trust root.
     root: String,
-    /// The version of the trust root.
-    root_version: u64,
-    /// The pattern of the scope of the trust root.
-    scope: String,
+    /// The version of the trust root; absent if it could not be followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_version: Option<u64>,
+    /// SHA-256 of the file of that version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_sha256: Option<String>,
+    /// The pattern of the scope of the trust root; absent if it grants none, or was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     /// Whether a refusal lets nothing run, or is only said.
     mode: ModeName,
 }
@@ -266,11 +274,17 @@ impl From<&Verdict> for VerdictDocument {
 
 impl From<&PolicyBasis> for PolicyDocument {
     fn from(policy: &PolicyBasis) -> Self {
+        let version = policy.version.as_ref();
         Self {
+            sha256: policy.policy.to_string(),
             rule: Escaped(&policy.rule).to_string(),
             root: Escaped(&policy.root).to_string(),
-            root_version: policy.root_version,
-            scope: Escaped(&policy.scope).to_string(),
+            root_version: version.map(|version| version.number),
+            root_sha256: version.map(|version| version.sha256.to_string()),
+            scope: policy
+                .scope
+                .as_deref()
+                .map(|scope| Escaped(scope).to_string()),
             mode: match policy.mode {
                 Mode::Enforce => ModeName::Enforce,
                 Mode::Report => ModeName::Report,

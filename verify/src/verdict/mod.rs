@@ -18,7 +18,7 @@ use countersign_trust_roots::{TimeRules, document::Kind, time::Interval};
 pub(crate) use self::findings::{Findings, distinct};
 pub use self::{
     authenticity::{Authenticity, CountedAttestation, CountedSignature, SignatureOrigin},
-    basis::{Basis, Mode, PolicyBasis},
+    basis::{Basis, Mode, PolicyBasis, RootVersion},
     findings::{Fault, Finding, Reason},
     freshness::{Freshness, Published},
 };

@@ -11,7 +11,7 @@ use countersign_common::{Age, Escaped, Timestamp};
 
 use super::{
     Authenticity, Basis, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
-    Integrity, Mode, Occasion, Outcome, Published, Reason, SignatureOrigin, Verdict,
+    Integrity, Mode, Occasion, Outcome, PolicyBasis, Published, Reason, SignatureOrigin, Verdict,
 };
 
 /// Findings shown; a registry full of junk must not flood a log.
@@ -63,14 +63,7 @@ pub fn lines(verdict: &Verdict) -> String {
         freshness(verdict),
     );
     if let Basis::Policy(policy) = verdict.basis() {
-        let _ = writeln!(
-            lines,
-            "  policy        {} (root {} version {}, scope {})",
-            Escaped(&policy.rule),
-            Escaped(&policy.root),
-            policy.root_version,
-            Escaped(&policy.scope)
-        );
+        let _ = writeln!(lines, "  policy        {}", rested_on(policy));
     }
     if let Some(claim) = verdict.builder_claims() {
         let _ = writeln!(
@@ -85,6 +78,19 @@ pub fn lines(verdict: &Verdict) -> String {
         lines.push('\n');
     }
     lines
+}
+
+/// The rule, and of its root as much as is known.
+fn rested_on(policy: &PolicyBasis) -> String {
+    let mut text = format!("{} (root {}", Escaped(&policy.rule), Escaped(&policy.root));
+    if let Some(version) = &policy.version {
+        let _ = write!(text, " version {}", version.number);
+    }
+    if let Some(scope) = &policy.scope {
+        let _ = write!(text, ", scope {}", Escaped(scope));
+    }
+    text.push(')');
+    text
 }
 
 /// What was noticed, each with the kind that it is shown as: why it is refused or undecided, then remarks.

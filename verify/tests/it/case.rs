@@ -17,7 +17,7 @@ use countersign_trust_roots::{
 };
 use countersign_verify::{
     DateDemand, Exceptable, Excepted,
-    verdict::{Basis, Mode, PolicyBasis},
+    verdict::{Basis, Mode, PolicyBasis, RootVersion},
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +118,10 @@ impl CaseDocument {
 pub(crate) struct PolicyDocument {
     pub(crate) rule: String,
     pub(crate) root: String,
-    pub(crate) root_version: u64,
-    pub(crate) scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) root_version: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
     pub(crate) mode: ModeName,
 }
 
@@ -133,9 +135,14 @@ pub(crate) enum ModeName {
 impl PolicyDocument {
     pub(crate) fn basis(&self) -> Basis {
         Basis::Policy(Box::new(PolicyBasis {
+            // Of nothing: no policy and no root has it.
+            policy: Digest::sha256(b""),
             rule: self.rule.clone(),
             root: self.root.clone(),
-            root_version: self.root_version,
+            version: self.root_version.map(|number| RootVersion {
+                number,
+                sha256: Digest::sha256(b""),
+            }),
             scope: self.scope.clone(),
             mode: match self.mode {
                 ModeName::Enforce => Mode::Enforce,

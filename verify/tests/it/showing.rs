@@ -80,8 +80,8 @@ fn no_text_from_outside_moves_a_cursor_or_forges_a_line() {
         case.policy = Some(PolicyDocument {
             rule: HOSTILE.to_owned(),
             root: HOSTILE.to_owned(),
-            root_version: 1,
-            scope: HOSTILE.to_owned(),
+            root_version: Some(1),
+            scope: Some(HOSTILE.to_owned()),
             mode: ModeName::Report,
         });
     });

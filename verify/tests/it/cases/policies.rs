@@ -344,8 +344,8 @@ pub(super) fn modes() -> Vec<Story> {
             case.policy = Some(PolicyDocument {
                 rule: "registry.example/shop/**".to_owned(),
                 root: "acme".to_owned(),
-                root_version: 7,
-                scope: "registry.example/**".to_owned(),
+                root_version: Some(7),
+                scope: Some("registry.example/**".to_owned()),
                 mode,
             });
         })
