@@ -18,7 +18,7 @@ use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
     document::{StandIn, Unbound},
-    policy::{Matched, NoRule, PinnedRoot, Policy, StateUse},
+    policy::{Matched, NoRule, PinnedRoot, Policy, PolicyInvalid, StateUse},
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
@@ -100,24 +100,10 @@ pub(crate) fn policy(governed: &Governed, config: &Config) -> Result<Option<Poli
     let Some(path) = path else {
         return Ok(None);
     };
-    let text = String::from_utf8(files::read(&path)?).map_err(|_| {
-        Stop::new(
-            Exit::Usage,
-            &PolicyError {
-                path: path.clone(),
-                source: None,
-            },
-        )
-    })?;
-    let policy = Policy::parse(&text).map_err(|source| {
-        Stop::new(
-            Exit::Usage,
-            &PolicyError {
-                path: path.clone(),
-                source: Some(source),
-            },
-        )
-    })?;
+    let wrong = |fault| PolicyError::stop(&path, fault);
+    let text = String::from_utf8(files::read(&path)?).map_err(|_| wrong(PolicyFault::NoText))?;
+    let policy =
+        Policy::parse(&text).map_err(|source| wrong(PolicyFault::NotUnderstood(source)))?;
     Ok(Some(PolicyFile { path, policy }))
 }
 
@@ -202,15 +188,15 @@ pub(crate) struct Summons<'a> {
 impl Court {
     /// Opens the roots that the images need, all at once.
     pub(crate) async fn convene(
-        policy: Policy,
+        file: PolicyFile,
         needed: Needed<'_>,
         asked: Asked,
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
-        let court = Self::open(policy, needed, (asked, Probe::Hourly), summons).await?;
+        let court = Self::open(file.policy, needed, (asked, Probe::Hourly), summons).await?;
         court.warn();
         if let Needed::For(images) = needed {
-            court.check_configuration(images)?;
+            court.check_configuration(images, &file.path)?;
         }
         Ok(court)
     }
@@ -300,12 +286,16 @@ impl Court {
     }
 
     /// What a policy demands and no root can give is its own fault, and not an image's.
-    fn check_configuration(&self, images: &[ImageRef]) -> Result<(), Stop> {
+    fn check_configuration(&self, images: &[ImageRef], path: &Path) -> Result<(), Stop> {
         for image in images {
-            if let Err(Obstacle::Ungoverned(ungoverned)) = self.verifier(image)
-                && ungoverned.class() == Class::Configuration
-            {
-                return Err(Stop::new(Exit::Usage, &ungoverned));
+            match self.verifier(image) {
+                Err(Obstacle::Ungoverned(Ungoverned::Policy(source))) => {
+                    return Err(PolicyError::stop(path, PolicyFault::Unmeetable(source)));
+                }
+                Err(Obstacle::Ungoverned(other)) if other.class() == Class::Configuration => {
+                    return Err(Stop::new(Exit::Usage, &other));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -464,37 +454,48 @@ impl Judge {
     }
 }
 
-/// A policy that is not understood.
+/// A policy by which nothing can be judged.
 #[derive(Debug)]
 struct PolicyError {
     path: PathBuf,
-    /// `None` if it is no text at all.
-    source: Option<countersign_trust_roots::policy::PolicyInvalid>,
+    fault: PolicyFault,
+}
+
+#[derive(Debug)]
+enum PolicyFault {
+    NoText,
+    NotUnderstood(PolicyInvalid),
+    Unmeetable(PolicyInvalid),
+}
+
+impl PolicyError {
+    fn stop(path: &Path, fault: PolicyFault) -> Stop {
+        let path = path.to_owned();
+        Stop::new(Exit::Usage, &Self { path, fault })
+    }
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display().to_string();
-        let path = Escaped(&path);
-        match &self.source {
-            Some(source) => write!(f, "the policy {path} is not understood: {source}"),
-            None => write!(
-                f,
-                "the policy {path} is not understood: it is no text in UTF-8"
-            ),
+        write!(f, "the policy {} ", Escaped(&path))?;
+        match &self.fault {
+            PolicyFault::NoText => f.write_str("is not understood: it is no text in UTF-8"),
+            PolicyFault::NotUnderstood(source) => write!(f, "is not understood: {source}"),
+            PolicyFault::Unmeetable(source) => write!(f, "cannot be met: {source}"),
         }
     }
 }
 
 impl Explain for PolicyError {
     fn code(&self) -> Code {
-        Code::new("policy-invalid")
+        PolicyInvalid::CODE
     }
 
     fn remedy(&self) -> String {
-        match &self.source {
-            Some(source) => source.remedy(),
-            None => "save the file in UTF-8".to_owned(),
+        match &self.fault {
+            PolicyFault::NoText => "save the file in UTF-8".to_owned(),
+            PolicyFault::NotUnderstood(source) | PolicyFault::Unmeetable(source) => source.remedy(),
         }
     }
 }

@@ -57,7 +57,7 @@ async fn court(
         when,
         system,
     };
-    let court = Court::convene(file.policy, needed, asked, summons).await?;
+    let court = Court::convene(file, needed, asked, summons).await?;
     Ok((court, client))
 }
 
@@ -103,7 +103,7 @@ async fn check(arguments: &PolicyCheck, common: &Common, now: Timestamp) -> Resu
             system: now,
         };
         let court = Court::convene(
-            file.policy,
+            file,
             Needed::All,
             judge::nothing_besides(StandIn::Refused),
             summons,

@@ -112,7 +112,7 @@ async fn judge(
                 when: arguments.dates.at.map_or(When::Now, When::AsOf),
                 system,
             };
-            let court = Court::convene(file.policy, Needed::For(images), asked, summons).await?;
+            let court = Court::convene(file, Needed::For(images), asked, summons).await?;
             return Ok(Judge::Policy(Box::new(court)));
         }
         Some(_) if arguments.governed.policy.is_some() => {

@@ -35,6 +35,10 @@ struct Case {
     places: Vec<String>,
     /// The keys that the root lists.
     listed: Vec<String>,
+    /// Other names that it has for keys, and for which; none if the key cannot be read.
+    named: BTreeMap<String, Vec<String>>,
+    /// How many operators of time-stamp authorities it lists.
+    operators: Option<usize>,
 }
 
 struct Fixture {
@@ -108,7 +112,8 @@ impl Answer {
                 Err(refusal) => answer.refuse(&refusal),
             }
         }
-        answer.check_signers(&policy, &fixture.case.listed);
+        answer.check_signers(&policy, &fixture.case);
+        answer.check_operators(&policy, fixture.case.operators);
         answer
     }
 
@@ -122,11 +127,24 @@ impl Answer {
         writeln!(self.text, "error[{code}]: {explained}\n  remedy: {remedy}").unwrap();
     }
 
-    fn check_signers(&mut self, policy: &Policy, listed: &[String]) {
-        let listed: BTreeSet<KeyId> = listed
-            .iter()
-            .map(|key| KeyId::parse(key).unwrap())
-            .collect();
+    fn check_operators(&mut self, policy: &Policy, listed: Option<usize>) {
+        let Some(listed) = listed else {
+            return;
+        };
+        for rule in policy.rules() {
+            match rule.check_operators(listed) {
+                Ok(()) => self.text.push_str("the root can prove its dates\n"),
+                Err(error) => self.refuse(&error),
+            }
+        }
+    }
+
+    fn check_signers(&mut self, policy: &Policy, case: &Case) {
+        let key = |key: &String| KeyId::parse(key).unwrap();
+        let listed = case.listed.iter().map(|name| (key(name), Some(key(name))));
+        let named = case.named.iter();
+        let named = named.map(|(name, of)| (key(name), of.first().map(key)));
+        let listed: BTreeMap<KeyId, Option<KeyId>> = listed.chain(named).collect();
         if listed.is_empty() {
             return;
         }
@@ -135,8 +153,8 @@ impl Answer {
             .iter()
             .filter_map(|rule| rule.signers.as_ref())
         {
-            match signers.check_listed(&listed) {
-                Ok(()) => self.text.push_str("the root lists every signer\n"),
+            match signers.keys(&listed) {
+                Ok(_) => self.text.push_str("the root lists every signer\n"),
                 Err(error) => self.refuse(&error),
             }
         }
@@ -269,7 +287,9 @@ fn check_twin(fixture: &Fixture, all: &BTreeMap<&str, &Fixture>) {
     let is_near = differ <= 3 || before == one.len();
     let asks = &fixture.case.places;
     if fixture.text == twin.text {
-        assert!(*asks != twin.case.places, "{}: its twin", fixture.name);
+        let told = |case: &Case| (case.named.clone(), case.operators);
+        let is_other = *asks != twin.case.places || told(&fixture.case) != told(&twin.case);
+        assert!(is_other, "{}: its twin", fixture.name);
     } else {
         let asks_nothing_else = asks.is_empty() || *asks == twin.case.places;
         assert!(

@@ -43,14 +43,12 @@ pub enum Ungoverned {
     /// The root does not grant it.
     #[error(transparent)]
     Root(#[from] root::Refusal),
-    /// More operators must agree than the root lists.
+    /// More operators must agree than the root lists, by what is asked besides.
     #[error(
-        "the policy for `{rule}` demands dates by {threshold} operators, and root version {version} lists {operators}"
+        "besides the policy dates are demanded by as many operators as {threshold}, and root version {version} lists {operators}"
     )]
     TimeThreshold {
-        /// The rule's pattern.
-        rule: String,
-        /// What it demands.
+        /// What is demanded.
         threshold: usize,
         /// The root's version.
         version: u64,
@@ -79,12 +77,15 @@ pub enum Class {
 
 impl Ungoverned {
     /// Every code that is neither a policy's nor a root's.
-    pub const CODES: &'static [Code] = &[Code::new("level-not-yet")];
+    pub const CODES: &'static [Code] = &[
+        Code::new("level-not-yet"),
+        Code::new("time-threshold-too-high"),
+    ];
 
     /// What is wrong with a rule wherever it is applied, as far as that can be told of a pattern.
     pub fn of_rule(rule: &Rule, root: &Contents) -> Result<(), Self> {
         level_of(rule)?;
-        check_time_threshold(rule, root)?;
+        rule.check_operators(operators(root))?;
         let granted = rule.mirrors.as_ref().unwrap_or(&rule.matches);
         let scopes = root.scopes().iter().filter(|scope| {
             let mut patterns = scope.repositories.iter();
@@ -92,8 +93,7 @@ impl Ungoverned {
         });
         if let Some(wanted) = &rule.signers {
             let ids = scopes.flat_map(|scope| scope.key_ids(Role::Sign));
-            let names = ids.flat_map(|id| names(root, id)).collect();
-            wanted.check_listed(&names)?;
+            wanted.keys(&ids.flat_map(|id| names(root, id)).collect())?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Explain for Ungoverned {
             Self::Nobody { .. } => Code::new("scope-not-granted"),
             Self::Policy(invalid) => invalid.code(),
             Self::Root(refusal) => refusal.code(),
-            Self::TimeThreshold { .. } => PolicyInvalid::CODE,
+            Self::TimeThreshold { .. } => Code::new("time-threshold-too-high"),
         }
     }
 
@@ -131,7 +131,7 @@ impl Explain for Ungoverned {
             Self::Policy(invalid) => invalid.remedy(),
             Self::Root(refusal) => refusal.remedy(),
             Self::TimeThreshold { .. } => {
-                "lower `time-threshold`, or add authorities of more operators: `countersign trust add-tsa`".to_owned()
+                "demand fewer with `--time-threshold`, or add authorities of more operators: `countersign trust add-tsa`".to_owned()
             }
         }
     }
@@ -148,7 +148,8 @@ impl Verifier {
     ) -> Result<Self, Ungoverned> {
         let rule = matched.rule;
         let level = level_of(rule)?;
-        check_time_threshold(rule, root.contents())?;
+        rule.check_operators(operators(root.contents()))?;
+        asked.check_operators(root.contents())?;
         let grant = root.grant(&matched.signed)?;
         let authorities = grant.authorities().map_err(|_| Ungoverned::Nobody {
             version: root.version(),
@@ -200,6 +201,24 @@ pub struct Asked {
     pub limits: Limits,
 }
 
+impl Asked {
+    /// A date that nobody can prove is not the image's fault.
+    fn check_operators(&self, root: &Contents) -> Result<(), Ungoverned> {
+        let is_dated = self.demand.level() >= Level::Dated;
+        let wanted = self.time_threshold.map_or(0, NonZeroUsize::get);
+        let threshold = wanted.max(usize::from(is_dated));
+        let operators = operators(root);
+        if threshold > operators {
+            return Err(Ungoverned::TimeThreshold {
+                threshold,
+                version: root.version(),
+                operators,
+            });
+        }
+        Ok(())
+    }
+}
+
 fn level_of(rule: &Rule) -> Result<Level, Ungoverned> {
     match rule.require {
         Require::Signed => Ok(Level::Signed),
@@ -211,43 +230,31 @@ fn level_of(rule: &Rule) -> Result<Level, Ungoverned> {
     }
 }
 
-/// A demand that no date could ever meet is the policy's fault.
-fn check_time_threshold(rule: &Rule, root: &Contents) -> Result<(), Ungoverned> {
+/// How many operators of time-stamp authorities a root lists.
+fn operators(root: &Contents) -> usize {
     let authorities = root.time().authorities.iter();
     let operators: BTreeSet<&str> = authorities.map(|one| one.operator.as_str()).collect();
-    match rule.time_threshold {
-        Some(threshold) if threshold.get() > operators.len() => Err(Ungoverned::TimeThreshold {
-            rule: rule.matches.to_string(),
-            threshold: threshold.get(),
-            version: root.version(),
-            operators: operators.len(),
-        }),
-        _ => Ok(()),
-    }
+    operators.len()
 }
 
-/// What a key of a root may be called in a policy: its id there, or the hash of its material.
-fn names(root: &Contents, id: &str) -> impl Iterator<Item = KeyId> {
-    let material = root
-        .keys()
-        .get(id)
-        .and_then(|declared| declared.key.as_ref());
-    let material = material.map(|key| key.id().clone());
-    material.into_iter().chain(KeyId::parse(id))
+/// What a key of a root may be called in a policy, its id there or the hash of its material, and which it is.
+fn names(root: &Contents, id: &str) -> impl Iterator<Item = (KeyId, Option<KeyId>)> {
+    let declared = root.keys().get(id);
+    let key = declared.and_then(|declared| declared.key.as_ref());
+    let key = key.map(|key| key.id().clone());
+    let by_hash = key.clone().map(|key| (key.clone(), Some(key)));
+    let by_id = KeyId::parse(id).map(|id| (id, key));
+    by_hash.into_iter().chain(by_id)
 }
 
-/// Which keys must have signed, and how many. A key is named by its id in the root, or by the hash of its material.
+/// Which keys must have signed, and how many.
 fn signers(rule: &Rule, grant: &Grant<'_>) -> Result<(NonZeroUsize, Signers), Ungoverned> {
     let Some(wanted) = &rule.signers else {
         return Ok((NonZeroUsize::MIN, Signers::Anybody));
     };
     let root = grant.root().contents();
     let ids = grant.scope().key_ids(Role::Sign).iter();
-    wanted.check_listed(&ids.clone().flat_map(|id| names(root, id)).collect())?;
-    let keys = ids
-        .filter(|id| names(root, id).any(|name| wanted.of.contains(&name)))
-        .filter_map(|id| grant.key(Role::Sign, id).cloned())
-        .collect();
+    let keys = wanted.keys(&ids.flat_map(|id| names(root, id)).collect())?;
     Ok((wanted.at_least, Signers::Only(keys)))
 }
 

@@ -164,6 +164,21 @@ fn a_root_that_believes_nobody_about_time_is_explained() {
     team.policy_from(&[&source], &shop("signed"));
     let run = team.explain("shop/api:1", &[]).ends(0);
     assert!(!run.stdout.contains("operators"), "{}", run.stdout);
+    // No rule can have it prove a date, and nobody who asks for one besides.
+    team.check(&[]).ends(0);
+    let image = team.image("shop/api", "1");
+    team.verify(&image, &["--max-age", "1d"])
+        .ends(2)
+        .says("error[time-threshold-too-high]");
+    for rule in [
+        shop("dated"),
+        format!("{}max-age = \"1d\"\n", shop("signed")),
+    ] {
+        team.policy_from(&[&source], &rule);
+        let said = "a proven date is demanded, and the root lists no time-stamp authority";
+        team.check(&[]).ends(2).says("[policy-invalid]").says(said);
+        team.verify(&image, &[]).ends(2).says(said);
+    }
 }
 
 #[test]

@@ -196,15 +196,49 @@ fn more_operators_than_the_root_has_cannot_agree() {
     let team = Team::new();
     let image = team.signed("shop/api", "1", "release");
     team.policy(&format!("{}time-threshold = 2\n", shop("dated")));
-    let said = "demands dates by 2 operators, and root version 1 lists 1";
+    let said = "`time-threshold` is 2, and of operators of time-stamp authorities the root lists 1";
     team.verify(&image, &[])
         .ends(2)
         .says("error[policy-invalid]")
+        .says("policy.toml cannot be met: line 10, column 18: ")
         .says(said);
     let check = ["policy", "check", "--policy", "policy.toml"];
     team.world.countersign(&check).ends(2).says(said);
     team.policy(&format!("{}time-threshold = 1\n", shop("dated")));
     team.verify(&image, &[]).ends(0);
+    // What is asked at the command is the command's fault.
+    team.verify(&image, &["--time-threshold", "2"])
+        .ends(2)
+        .says("error[time-threshold-too-high]");
+    team.verify(&image, &["--time-threshold", "1"]).ends(0);
+}
+
+#[test]
+fn one_key_by_two_names_is_no_two_signers() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&shop("signed"));
+    let verdict = team.verify(&image, &["--output", "json"]).ends(0).json();
+    let hash = verdict["authenticity"]["signatures"][0]["keyId"].clone();
+    let shown = team.trust("show --dir acme --output json").json();
+    let id = crate::trust::id_of(&shown, "release");
+    let of = |count: u8| {
+        team.policy(&format!(
+            "{}signers = {{ at-least = {count}, of = [\"{id}\", {hash}] }}\n",
+            shop("signed")
+        ));
+    };
+    let said = "`at-least` is 2, and distinct keys that can sign are among these: 1";
+    let check = ["policy", "check", "--policy", "policy.toml"];
+    of(2);
+    team.verify(&image, &[])
+        .ends(2)
+        .says("error[policy-invalid]")
+        .says(said);
+    team.world.countersign(&check).ends(2).says(said);
+    of(1);
+    team.verify(&image, &[]).ends(0);
+    team.world.countersign(&check).ends(0);
 }
 
 /// What nobody can judge is refused by its rule, whose mode holds.

@@ -110,6 +110,14 @@ pub enum Reason {
     /// A key that the root does not list: a policy narrows a root and never widens it.
     #[error("the root lists no key `{0}`")]
     SignerUnlisted(countersign_common::KeyId),
+    /// Fewer keys than names.
+    #[error("`at-least` is {at_least}, and distinct keys that can sign are among these: {keys}")]
+    SignersShared {
+        /// How many are demanded.
+        at_least: usize,
+        /// How many could sign.
+        keys: usize,
+    },
     /// More signers than there are.
     #[error("`at-least` is {at_least}, and `of` lists {listed}")]
     SignersTooFew {
@@ -124,6 +132,16 @@ pub enum Reason {
     /// Not TOML.
     #[error("this is not TOML: {}", Escaped(.0))]
     Syntax(String),
+    /// More operators than a root lists.
+    #[error(
+        "`time-threshold` is {wanted}, and of operators of time-stamp authorities the root lists {listed}"
+    )]
+    TimeThresholdAbove {
+        /// How many are demanded.
+        wanted: usize,
+        /// How many there are.
+        listed: usize,
+    },
     /// Longer than any.
     #[error("`{what}` is longer than {limit} bytes")]
     TooLong {
@@ -143,6 +161,9 @@ pub enum Reason {
     /// Another type.
     #[error("this must be {0}")]
     Type(&'static str),
+    /// A date where nobody proves one.
+    #[error("a proven date is demanded, and the root lists no time-stamp authority")]
+    Undatable,
     /// No type of attestation.
     #[error("unknown type of attestation {0}")]
     UnknownAttestation(Unknown),
@@ -251,6 +272,15 @@ impl Explain for PolicyInvalid {
             Reason::SignerUnlisted(_) => {
                 "take it out, or have it added to the root with `countersign trust add-key`"
                     .to_owned()
+            }
+            Reason::SignersShared { .. } => {
+                "lower `at-least`, or list more keys: one that is listed by two names is one".to_owned()
+            }
+            Reason::TimeThresholdAbove { .. } => {
+                "lower `time-threshold`, or add authorities of more operators: `countersign trust add-tsa`".to_owned()
+            }
+            Reason::Undatable => {
+                "demand `signed` and no age, or add an authority: `countersign trust add-tsa`".to_owned()
             }
             Reason::Empty(_) => "fill it, or leave it out where it may be left out".to_owned(),
             Reason::TooLong { .. } | Reason::TooMany { .. } => "shorten it".to_owned(),

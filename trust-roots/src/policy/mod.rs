@@ -121,9 +121,40 @@ pub struct Rule {
     pub attestations: BTreeSet<PredicateType>,
     /// Images of which less is demanded.
     pub exceptions: Vec<Exception>,
+    dating: Dating,
 }
 
-/// Several keys, and how many of them must have signed; never more than there are.
+/// Where a rule demands dates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Dating {
+    /// That there is one that is proven.
+    date: Option<Position>,
+    /// That so many operators agree on it.
+    threshold: Option<Position>,
+}
+
+impl Rule {
+    /// Whether a root that lists so many operators of time-stamp authorities can prove the dates that are demanded. Where it
+    /// lists none, an age is demanded in vain, too.
+    pub fn check_operators(&self, listed: usize) -> Result<(), PolicyInvalid> {
+        let wanted = self.time_threshold.map_or(0, NonZeroUsize::get);
+        if let Some(at) = self.dating.threshold
+            && wanted > listed
+        {
+            let reason = Reason::TimeThresholdAbove { wanted, listed };
+            return Err(PolicyInvalid { at, reason });
+        }
+        match self.dating.date {
+            Some(at) if listed == 0 => Err(PolicyInvalid {
+                at,
+                reason: Reason::Undatable,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Several keys, and how many of them must have signed; never more than are listed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Signers {
     /// How many.
@@ -134,17 +165,30 @@ pub struct Signers {
 }
 
 impl Signers {
-    /// Whether a root lists each of them: one that it does not list would widen it.
-    pub fn check_listed(&self, listed: &BTreeSet<KeyId>) -> Result<(), PolicyInvalid> {
-        self.of
-            .difference(listed)
-            .next()
-            .map_or(Ok(()), |unlisted| {
-                Err(PolicyInvalid {
-                    at: self.at,
-                    reason: Reason::SignerUnlisted(unlisted.clone()),
-                })
-            })
+    /// Which keys of a root they are, by all the names that it has for keys. One that it does not list would widen it. A name
+    /// has no key where the key is of a kind that is not read; such a key signs nothing, and a key of two names signs once.
+    pub fn keys(
+        &self,
+        listed: &BTreeMap<KeyId, Option<KeyId>>,
+    ) -> Result<BTreeSet<KeyId>, PolicyInvalid> {
+        let wrong = |reason| PolicyInvalid {
+            at: self.at,
+            reason,
+        };
+        let mut keys = BTreeSet::new();
+        for name in &self.of {
+            let key = listed
+                .get(name)
+                .ok_or_else(|| wrong(Reason::SignerUnlisted(name.clone())))?;
+            keys.extend(key.clone());
+        }
+        if keys.len() < self.at_least.get() {
+            return Err(wrong(Reason::SignersShared {
+                at_least: self.at_least.get(),
+                keys: keys.len(),
+            }));
+        }
+        Ok(keys)
     }
 }
 

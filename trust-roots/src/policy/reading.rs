@@ -17,8 +17,8 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reason, Require, RootSource, Rule,
-    Signers, Unknown,
+    Dating, Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reason, Require, RootSource,
+    Rule, Signers, Unknown,
     document::{
         ExceptionDocument, Located, PolicyDocument, RootDocument, RuleDocument, SignersDocument,
     },
@@ -176,6 +176,7 @@ impl File<'_> {
                 .transpose()?,
             attestations: self.attestations(document)?,
             exceptions: self.exceptions(document, &matches)?,
+            dating: self.dating(document),
             matches,
         })
     }
@@ -236,6 +237,21 @@ impl File<'_> {
             return Err(text.wrong(self, Reason::AgesCross));
         }
         Ok((min, max))
+    }
+
+    /// Ages demand a date, whatever is required.
+    fn dating(self, document: &RuleDocument) -> Dating {
+        let is_required = *document.require.value() >= Require::Dated;
+        let ages = [&document.max_age, &document.min_age];
+        let age = || ages.into_iter().flatten().next();
+        Dating {
+            date: if is_required {
+                Some(document.require.at(self))
+            } else {
+                age().map(|age| age.at(self))
+            },
+            threshold: document.time_threshold.as_ref().map(|count| count.at(self)),
+        }
     }
 
     /// A length of time that something must be within.
