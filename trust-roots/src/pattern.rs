@@ -9,7 +9,8 @@ use countersign_common::{ImageRef, Repository};
 /// A pattern of canonical repositories, such as `registry.example/shop/**`.
 ///
 /// `*` stands for any characters inside one label of the host or one segment of the path; `**` as the last segment of the
-/// path for one or more segments. A host is never left open: `**` is not for it, and labels are counted.
+/// path for one or more segments. A host is never left open: `**` is not for it, and labels are counted. A port is literal,
+/// and where there is none there must be none: another port is another registry.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Pattern(String);
 
@@ -102,7 +103,7 @@ impl Pattern {
 
     /// Whether some repository is matched by both.
     pub fn overlaps(&self, other: &Self) -> bool {
-        overlap(&parts(&self.0), &parts(&other.0))
+        overlap(&Parts::of(&self.0), &Parts::of(&other.0))
     }
 }
 
@@ -147,14 +148,31 @@ pub fn choose<T>(candidates: impl IntoIterator<Item = (Specificity, T)>) -> Choi
     }
 }
 
-/// The labels of the host, then the segments of the path: neither stands for the other.
-fn parts(text: &str) -> (Vec<&str>, Vec<&str>) {
-    let (host, path) = text.split_once('/').unwrap_or((text, ""));
-    (host.split('.').collect(), path.split('/').collect())
+/// What is compared on its own: none of them stands for another.
+struct Parts<'a> {
+    labels: Vec<&'a str>,
+    port: Option<&'a str>,
+    segments: Vec<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        let (host, path) = text.split_once('/').unwrap_or((text, ""));
+        let (host, port) = match host.rsplit_once(':') {
+            // Not what is inside the brackets of an address.
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (host, None),
+        };
+        Self {
+            labels: host.split('.').collect(),
+            port,
+            segments: path.split('/').collect(),
+        }
+    }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
-    let ((host, path), (name_host, name_path)) = (parts(pattern), parts(name));
+    let (pattern, name) = (Parts::of(pattern), Parts::of(name));
     let all = |patterns: &[&str], names: &[&str]| {
         patterns.len() == names.len()
             && patterns
@@ -162,13 +180,14 @@ fn matches(pattern: &str, name: &str) -> bool {
                 .zip(names)
                 .all(|(pattern, name)| glob(pattern.as_bytes(), name.as_bytes()))
     };
-    let path_matches = match path.split_last() {
-        Some((&"**", before)) => name_path
+    let path_matches = match pattern.segments.split_last() {
+        Some((&"**", before)) => name
+            .segments
             .split_at_checked(before.len())
             .is_some_and(|(begin, rest)| all(before, begin) && !rest.is_empty()),
-        _ => all(&path, &name_path),
+        _ => all(&pattern.segments, &name.segments),
     };
-    all(&host, &name_host) && path_matches
+    all(&pattern.labels, &name.labels) && pattern.port == name.port && path_matches
 }
 
 /// Whether a text without `*` is matched. Greedy with one way back, so its time is bounded by the product of the lengths.
@@ -200,10 +219,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
-fn overlap(
-    (host, path): &(Vec<&str>, Vec<&str>),
-    (other_host, other_path): &(Vec<&str>, Vec<&str>),
-) -> bool {
+fn overlap(one: &Parts<'_>, other: &Parts<'_>) -> bool {
     let all = |one: &[&str], other: &[&str]| {
         one.len() == other.len()
             && one
@@ -211,7 +227,11 @@ fn overlap(
                 .zip(other)
                 .all(|(one, other)| common(one.as_bytes(), other.as_bytes()))
     };
-    let paths = match (path.split_last(), other_path.split_last()) {
+    let below = |open: &[&str], path: &[&str]| {
+        path.split_at_checked(open.len())
+            .is_some_and(|(begin, rest)| all(open, begin) && !rest.is_empty())
+    };
+    let paths = match (one.segments.split_last(), other.segments.split_last()) {
         (Some((&"**", one)), Some((&"**", other))) => {
             let length = one.len().min(other.len());
             all(
@@ -219,15 +239,11 @@ fn overlap(
                 other.get(..length).unwrap_or_default(),
             )
         }
-        (Some((&"**", open)), _) => other_path
-            .split_at_checked(open.len())
-            .is_some_and(|(begin, rest)| all(open, begin) && !rest.is_empty()),
-        (_, Some((&"**", open))) => path
-            .split_at_checked(open.len())
-            .is_some_and(|(begin, rest)| all(open, begin) && !rest.is_empty()),
-        _ => all(path, other_path),
+        (Some((&"**", open)), _) => below(open, &other.segments),
+        (_, Some((&"**", open))) => below(open, &one.segments),
+        _ => all(&one.segments, &other.segments),
     };
-    all(host, other_host) && paths
+    all(&one.labels, &other.labels) && one.port == other.port && paths
 }
 
 /// Whether some text is matched by both: filled row by row, as the longest common subsequence is.
@@ -341,7 +357,27 @@ mod tests {
             (
                 "localhost:5000/*",
                 &["localhost:5000/x"],
-                &["localhost:5001/x", "localhost:5000/x/y"],
+                &["localhost:5001/x", "localhost:5000/x/y", "localhost/x"],
+            ),
+            // Another port is another registry.
+            (
+                "127.0.0.*/**",
+                &["127.0.0.1/x", "127.0.0.27/x/y"],
+                &["127.0.0.1:5000/x", "127.0.0.1:80/x"],
+            ),
+            (
+                "[2001:db8::*]/**",
+                &["[2001:db8::1]/x"],
+                &["[2001:db8::1]:5000/x", "[2001:db7::1]/x"],
+            ),
+            (
+                "registry.*:5000/*",
+                &["registry.example:5000/x"],
+                &[
+                    "registry.example/x",
+                    "registry.example:50001/x",
+                    "registry.example:5001/x",
+                ],
             ),
             (
                 "111122223333.dkr.ecr.*.amazonaws.com/shop/**",
@@ -373,6 +409,9 @@ mod tests {
             "registry.example/**/api",
             "registry.example/shop**",
             "registry.example/a*b*c*d",
+            "registry.example:*/x",
+            "registry.example:50*/x",
+            "registry.example*:/x",
             "Registry.example/shop/**",
             "registry.example/Shop/**",
             "registry.example/shop:1",
@@ -459,6 +498,9 @@ mod tests {
             ("a.example/x/**", "a.example/x", false),
             ("a.example/*", "a.example/x/**", false),
             ("a.example/*/z", "a.example/x/**", true),
+            ("a.*/x", "a.example:5000/x", false),
+            ("a.*:5000/x", "a.example:5000/*", true),
+            ("a.*:5000/x", "*.example:5001/x", false),
         ] {
             assert_eq!(
                 pattern(one).overlaps(&pattern(other)),
@@ -480,20 +522,53 @@ mod tests {
         }
 
         #[test]
-        fn two_that_match_one_name_overlap(
-            one in "[ab*]{1,4}(\\.[ab*]{1,3})?(/[ab*]{1,4}){1,2}(/\\*\\*)?",
-            other in "[ab*]{1,4}(\\.[ab*]{1,3})?(/[ab*]{1,4}){1,2}(/\\*\\*)?",
-            name in "[ab]{1,3}(\\.[ab]{1,3})?(/[ab]{1,3}){1,3}",
-        ) {
+        fn two_that_match_one_name_overlap(one in PATTERN, other in PATTERN, name in NAME) {
             if matches(&one, &name) && matches(&other, &name) {
-                prop_assert!(overlap(&parts(&one), &parts(&other)), "{} {} {}", one, other, name);
+                prop_assert!(overlap(&Parts::of(&one), &Parts::of(&other)), "{} {} {}", one, other, name);
             }
+        }
+
+        #[test]
+        fn names_match_by_definition(pattern in PATTERN, name in NAME) {
+            prop_assert_eq!(matches(&pattern, &name), defined(&pattern, &name), "{} {}", pattern, name);
         }
 
         #[test]
         fn globs_match_as_regular_expressions_do(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
             prop_assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), slow(pattern.as_bytes(), text.as_bytes()));
         }
+    }
+
+    /// In each part few letters, so that they meet.
+    const PATTERN: &str = "[ab*]{1,3}(\\.[ab*]{1,2})?(:[12])?(/[ab*]{1,3}){1,2}(/\\*\\*)?";
+    const NAME: &str = "[ab]{1,2}(\\.[ab]{1,2})?(:[12])?(/[ab]{1,2}){1,3}";
+
+    /// Part by part, by definition.
+    fn defined(pattern: &str, name: &str) -> bool {
+        let (pattern, name) = (whole(pattern), whole(name));
+        let (mut pattern, mut name) = (pattern.as_slice(), name.as_slice());
+        while let Some((first, rest)) = pattern.split_first() {
+            if first == "/**" && rest.is_empty() {
+                return !name.is_empty() && name.iter().all(|part| part.starts_with('/'));
+            }
+            let Some((part, left)) = name.split_first() else {
+                return false;
+            };
+            if !slow(first.as_bytes(), part.as_bytes()) {
+                return false;
+            }
+            (pattern, name) = (rest, left);
+        }
+        name.is_empty()
+    }
+
+    /// Each part with what comes before it, and a port that is always there.
+    fn whole(text: &str) -> Vec<String> {
+        let (host, path) = text.split_once('/').unwrap();
+        let (labels, port) = host.split_once(':').unwrap_or((host, "none"));
+        let labels = labels.split('.').map(|label| format!(".{label}"));
+        let segments = path.split('/').map(|segment| format!("/{segment}"));
+        labels.chain([format!(":{port}")]).chain(segments).collect()
     }
 
     /// By definition.

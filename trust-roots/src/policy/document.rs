@@ -50,7 +50,7 @@ pub(super) struct RootDocument {
 #[serde(deny_unknown_fields, expecting = "a table", rename_all = "kebab-case")]
 pub(super) struct RuleDocument {
     /// The repositories: `host/path`, where `*` stands for any characters inside one label of the host or one segment of
-    /// the path, and `**` as the last segment for one or more segments.
+    /// the path, and `**` as the last segment for one or more segments. A port is literal.
     #[serde(rename = "match")]
     pub(super) pattern: Located<String>,
     /// The repositories that `match` mirrors, whose names the signed documents have. Both end in `/**` and have no other
