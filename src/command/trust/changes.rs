@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use countersign_common::Escaped;
 use countersign_trust_roots::{
     Pattern, Role, Term,
-    root::{Contents, Counts, Scope, TimeEntry},
+    root::{Accuracy, Contents, Counts, Scope, TimeEntry},
     time::{Standing, Window},
 };
 
@@ -20,6 +20,7 @@ pub(super) fn changes(before: Option<&Contents>, after: &Contents) -> Vec<String
     terms(before, after, &mut said);
     owners(before, after, &mut said);
     authorities(before, after, &mut said);
+    unlisted(before, after, &mut said);
     counts(before, after, &mut said);
     said
 }
@@ -283,6 +284,24 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<Strin
             said.push(format!("{} is not listed any more", authority(gone)));
         }
     }
+}
+
+/// What counts for nobody today would count for whoever is listed tomorrow.
+fn unlisted(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+    let had = before.map(|before| before.time().unlisted.as_slice());
+    let (had, has) = (had.unwrap_or_default(), &after.time().unlisted);
+    let sentence = |one: &Accuracy, again: &str| {
+        format!(
+            "{} of {} is said to be exact to {}, though no authority is listed so{again}",
+            Escaped(&one.uri),
+            Escaped(&one.operator),
+            wording::length(one.seconds)
+        )
+    };
+    let begun = has.iter().filter(|one| !had.contains(one));
+    said.extend(begun.map(|one| sentence(one, "")));
+    let gone = had.iter().filter(|one| !has.contains(one));
+    said.extend(gone.map(|one| sentence(one, ": no longer")));
 }
 
 /// Who it is, and enough of its root key to tell it from another.

@@ -341,3 +341,45 @@ fn strange_files_in_the_folder_are_left_alone() {
     world.line("publish --dir acme --to out").ends(0);
     assert_eq!(world.names_in("out"), ["1.root.json"]);
 }
+
+#[test]
+fn nothing_is_signed_that_is_not_shown() {
+    let world = World::with_root("acme");
+    world
+        .line("set-scope --dir acme --repository registry.example/shop/** --epoch 2")
+        .ends(0);
+    let honest = world.root_file("acme/draft.root.json");
+    let edits: [(&str, fn(&mut Value)); 4] = [
+        ("`x-other`", |signed| signed["x-other"] = 1.into()),
+        ("`consistent_snapshot`", |signed| {
+            signed["consistent_snapshot"] = false.into();
+        }),
+        ("`x-countersign.trustedRoot.x-other`", |signed| {
+            signed["x-countersign"]["trustedRoot"]["x-other"] = 1.into();
+        }),
+        ("role snapshot", |signed| {
+            signed["roles"]["snapshot"]["keyids"] = signed["roles"]["root"]["keyids"].clone();
+        }),
+    ];
+    for (says, edit) in edits {
+        let mut draft = honest.clone();
+        edit(&mut draft["signed"]);
+        world.write("acme/draft.root.json", &draft.to_string());
+        world
+            .line("sign --dir acme --key alice.key")
+            .ends(1)
+            .says("refused[root-lint]")
+            .says(says);
+    }
+    // What counts for nobody is shown.
+    let mut draft = honest;
+    let authorities = &mut draft["signed"]["x-countersign"]["time"]["authorities"];
+    let mut second = authorities[0].clone();
+    second["operator"] = HOSTILE.into();
+    authorities.as_array_mut().unwrap().push(second);
+    world.write("acme/draft.root.json", &draft.to_string());
+    world
+        .line("sign --dir acme --key alice.key")
+        .ends(0)
+        .says("is said to be exact to 1s, though no authority is listed so");
+}

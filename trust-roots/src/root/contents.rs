@@ -21,6 +21,7 @@ use super::{
     exact,
     fault::Fault,
     time::{self, Time},
+    understood,
 };
 use crate::{Pattern, Revocation, Role, RootName, Term, pattern::PatternError, time::Window};
 
@@ -38,6 +39,8 @@ pub struct Contents {
     pub(super) scopes: Vec<Scope>,
     pub(super) terms: BTreeMap<String, Term>,
     pub(super) time: Time,
+    /// The first member that says more than is understood here.
+    pub(super) beyond: Option<String>,
 }
 
 /// A key, as a root declares it.
@@ -98,11 +101,12 @@ impl Contents {
         let file: serde_json::Value = json::from_slice(bytes, limits).map_err(Fault::Json)?;
         exact::check(&file)?;
         let metadata = Metadata::<Root>::from_slice(bytes).map_err(Fault::Tuf)?;
-        Self::of(metadata.signed(), limits)
+        let signed = file.get("signed").unwrap_or_default();
+        Self::of(signed, metadata.signed(), limits)
     }
 
     /// What is said by a root that was parsed.
-    pub(super) fn of(root: &Root, limits: &Limits) -> Result<Self, Fault> {
+    fn of(signed: &serde_json::Value, root: &Root, limits: &Limits) -> Result<Self, Fault> {
         let extension = extension(root, limits)?;
         let keys = keys(root, &extension, limits)?;
         let undeclared = extension
@@ -131,6 +135,8 @@ impl Contents {
                 .map(|(id, status)| Ok((id.clone(), term(status)?)))
                 .collect::<Result<_, Fault>>()?,
             time: time::read(&extension, limits)?,
+            beyond: understood::beyond(signed, root, &extension)
+                .map_err(|source| Fault::Json(source.into()))?,
             keys,
         })
     }

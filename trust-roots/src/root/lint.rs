@@ -83,6 +83,15 @@ pub enum Lint {
         /// The key.
         id: String,
     },
+    /// Whoever signs would not be shown all that is signed.
+    #[error(
+        "its `{}` says what is not understood here, so nobody who signs would be shown it",
+        Escaped(path)
+    )]
+    NotUnderstood {
+        /// The first such member, from `signed` on.
+        path: String,
+    },
     /// Who vouches for an authority is not said.
     #[error(
         "several time-stamp authorities are listed, and {} names no operator",
@@ -191,6 +200,9 @@ impl Explain for Lint {
             }
             Self::KeyTwice { .. } => "leave one of them out".to_owned(),
             Self::KeyUnusable { .. } => "use an ECDSA key on P-256 or P-384, or an RSA key".to_owned(),
+            Self::NotUnderstood { .. } => {
+                "take it out of the file, which is JSON; or let those sign who know the program that wrote it".to_owned()
+            }
             Self::RevocationWeakened { .. } => {
                 "leave it as it was; give the signer a new key: `countersign trust rotate`".to_owned()
             }
@@ -221,6 +233,9 @@ impl Explain for Lint {
 /// Everything that makes a root unsafe, by itself and as the version after another. Empty: it may be signed.
 pub fn lints(root: &Contents, previous: Option<&Contents>, now: Timestamp) -> Vec<Lint> {
     let mut found = Vec::new();
+    if let Some(path) = &root.beyond {
+        found.push(Lint::NotUnderstood { path: path.clone() });
+    }
     if now >= root.expires {
         found.push(Lint::Expired {
             expires: root.expires,
@@ -342,6 +357,7 @@ fn scopes(root: &Contents, found: &mut Vec<Lint>) {
 fn tuf_roles(root: &Contents, found: &mut Vec<Lint>) {
     let [publish, heartbeat] = root.online();
     for (role, wanted, task) in [
+        ("snapshot", &publish, "publish"),
         ("targets", &publish, "publish"),
         ("timestamp", &heartbeat, "beat"),
     ] {

@@ -19,6 +19,7 @@ mod grant;
 mod lint;
 mod refusal;
 mod time;
+mod understood;
 
 pub use self::{
     admission::NotAdmitted,
@@ -33,5 +34,5 @@ pub use self::{
     grant::Grant,
     lint::{Lint, lints},
     refusal::{CODES, Refusal},
-    time::{Counts, Time, TimeEntry},
+    time::{Accuracy, Counts, Time, TimeEntry},
 };

@@ -1,5 +1,7 @@
 //! Whom a root believes about time: Sigstore's list of authorities, joined with what a root adds to each.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
     Limits,
@@ -26,6 +28,19 @@ pub struct Time {
     pub heartbeat: Counts,
     /// Its authorities, retired and compromised ones too.
     pub authorities: Vec<TimeEntry>,
+    /// What is said of authorities that are not listed, or were said of before: it never counts.
+    pub unlisted: Vec<Accuracy>,
+}
+
+/// How exact an authority is said to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Accuracy {
+    /// Who operates it.
+    pub operator: String,
+    /// Where it is asked.
+    pub uri: String,
+    /// How exact, in seconds.
+    pub seconds: u64,
 }
 
 /// How many operators' stamps a kind of document has.
@@ -79,7 +94,23 @@ pub(super) fn read(extension: &ExtensionDocument, limits: &Limits) -> Result<Tim
             .iter()
             .map(|entry| time_entry(entry, &document.authorities, limits))
             .collect::<Result<_, _>>()?,
+        unlisted: unlisted(extension),
     })
+}
+
+/// Which of two for one authority counts is for their order to say, so whoever reads of one must read of the other.
+fn unlisted(extension: &ExtensionDocument) -> Vec<Accuracy> {
+    let entries = extension.trusted_root.timestamp_authorities.iter();
+    let mut listed: BTreeSet<_> = entries.map(|entry| (&entry.operator, &entry.uri)).collect();
+    let unlisted = extension.time.authorities.iter();
+    unlisted
+        .filter(|authority| !listed.remove(&(&authority.operator, &authority.uri)))
+        .map(|authority| Accuracy {
+            operator: authority.operator.clone(),
+            uri: authority.uri.clone(),
+            seconds: authority.default_accuracy_seconds,
+        })
+        .collect()
 }
 
 fn time_entry(

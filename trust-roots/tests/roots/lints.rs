@@ -169,6 +169,14 @@ fn tufs_roles_that_differ_are_unsafe() {
             task: "publish"
         }]
     );
+    let found = of_value(|signed| signed["roles"]["snapshot"]["keyids"] = json!([]));
+    assert_eq!(
+        found,
+        [Lint::TufRoleDiffers {
+            role: "snapshot",
+            task: "publish"
+        }]
+    );
     let found = of_value(|signed| signed["roles"]["timestamp"]["keyids"] = json!([id(RELEASE)]));
     assert_eq!(
         found,
@@ -397,4 +405,134 @@ fn every_lint_is_a_sentence_with_a_remedy() {
             assert!(text.len() > 20 && !text.ends_with('.'), "{text}");
         }
     }
+}
+
+#[test]
+fn what_nobody_would_be_shown_is_not_signed() {
+    let beyond = |edit: fn(&mut Value)| {
+        let found = of_value(edit);
+        match &found[..] {
+            [] => None,
+            [Lint::NotUnderstood { path }] => Some(path.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let cases: [(&str, fn(&mut Value)); 13] = [
+        ("x-other", |signed| signed["x-other"] = json!(null)),
+        ("consistent_snapshot", |signed| {
+            signed["consistent_snapshot"] = json!(false);
+        }),
+        ("consistent_snapshot", |signed| {
+            signed
+                .as_object_mut()
+                .unwrap()
+                .remove("consistent_snapshot");
+        }),
+        ("roles.root.x-other", |signed| {
+            signed["roles"]["root"]["x-other"] = json!(1);
+        }),
+        ("roles.targets.threshold", |signed| {
+            signed["roles"]["targets"]["threshold"] = json!(0x0100_0000);
+            signed["x-countersign"]["scopes"][0]["publish"]["keyids"] = json!([]);
+            for role in ["targets", "snapshot"] {
+                signed["roles"][role]["keyids"] = json!([]);
+            }
+        }),
+        ("x-countersign.trustedRoot.x-other", |signed| {
+            signed["x-countersign"]["trustedRoot"]["x-other"] = json!([]);
+        }),
+        ("x-countersign.trustedRoot.mediaType", |signed| {
+            signed["x-countersign"]["trustedRoot"]["mediaType"] = json!("text/html");
+        }),
+        (
+            "x-countersign.trustedRoot.timestampAuthorities.0.x-other",
+            |signed| {
+                signed["x-countersign"]["trustedRoot"]["timestampAuthorities"][0]["x-other"] =
+                    json!({});
+            },
+        ),
+        (
+            "x-countersign.trustedRoot.timestampAuthorities.0.subject",
+            |signed| {
+                signed["x-countersign"]["trustedRoot"]["timestampAuthorities"][0]["subject"] =
+                    json!({ "organization": "x" });
+            },
+        ),
+        (
+            "x-countersign.trustedRoot.timestampAuthorities.0.validFor.x-other",
+            |signed| {
+                signed["x-countersign"]["trustedRoot"]["timestampAuthorities"][0]["validFor"]["x-other"] =
+                    json!("");
+            },
+        ),
+        (
+            "x-countersign.trustedRoot.timestampAuthorities.0.certChain.x-other",
+            |signed| {
+                signed["x-countersign"]["trustedRoot"]["timestampAuthorities"][0]["certChain"]["x-other"] =
+                    json!(true);
+            },
+        ),
+        (
+            "x-countersign.trustedRoot.timestampAuthorities.0.certChain.certificates.0.x-other",
+            |signed| {
+                let entry = &mut signed["x-countersign"]["trustedRoot"]["timestampAuthorities"][0];
+                entry["certChain"]["certificates"][0]["x-other"] = json!(0);
+            },
+        ),
+        (&"y".repeat(200), |signed| {
+            signed["y".repeat(300)] = json!(0);
+        }),
+    ];
+    for (path, edit) in cases {
+        assert_eq!(beyond(edit).as_deref(), Some(path));
+    }
+    // What is written otherwise, or left out, and means the same.
+    let same: [fn(&mut Value); 4] = [
+        |signed| signed["spec_version"] = json!("1.0.31"),
+        |signed| {
+            signed["x-countersign"]
+                .as_object_mut()
+                .unwrap()
+                .remove("time");
+            signed["x-countersign"]
+                .as_object_mut()
+                .unwrap()
+                .remove("trustedRoot");
+        },
+        |signed| {
+            signed["x-countersign"]["scopes"][0]
+                .as_object_mut()
+                .unwrap()
+                .remove("epoch");
+        },
+        |signed| {
+            signed["x-countersign"]["trustedRoot"]["mediaType"] =
+                json!("application/vnd.dev.sigstore.trustedroot+json;version=0.1");
+        },
+    ];
+    for edit in same {
+        assert_eq!(beyond(edit), None);
+    }
+}
+
+#[test]
+fn what_is_said_of_no_authority_is_kept_apart() {
+    let unlisted = |authorities: Value| {
+        let signed = edited(&first(), |signed| {
+            signed["x-countersign"]["time"]["authorities"] = authorities;
+        });
+        let contents = contents(&signed_value(&signed, &[]));
+        let unlisted = contents.time().unlisted.iter();
+        unlisted.map(|one| one.seconds).collect::<Vec<_>>()
+    };
+    let one = |operator: &str, seconds: u64| json!({ "operator": operator, "uri": "https://one.example/rfc3161", "defaultAccuracySeconds": seconds });
+    assert_eq!(unlisted(json!([one("one.example", 1)])), [0; 0]);
+    assert_eq!(
+        unlisted(json!([one("one.example", 1), one("one.example", 9)])),
+        [9]
+    );
+    assert_eq!(
+        unlisted(json!([one("two.example", 5), one("one.example", 1)])),
+        [5]
+    );
 }
