@@ -191,11 +191,17 @@ fn settings(old: Option<&Scope>, scope: &Scope, name: &str, said: &mut Vec<Strin
 
 fn terms(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
     for id in after.keys().keys() {
-        let had = before.map(|before| before.term(id)).unwrap_or_default();
+        let known = before.filter(|before| before.keys().contains_key(id));
+        let had = known.map(|before| before.term(id)).unwrap_or_default();
         let has = after.term(id);
         if had != has {
             let key = wording::key(after, id);
-            said.push(format!("{key} counts {}", when(&has)));
+            let was = known.map(|_| format!("; it was: {}", when(&had)));
+            said.push(format!(
+                "{key} counts {}{}",
+                when(&has),
+                was.unwrap_or_default()
+            ));
         }
     }
 }
@@ -246,7 +252,11 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<Strin
             )),
             Some(old) => {
                 if old.valid != entry.valid {
-                    said.push(format!("{name} is believed{}", stretch(entry.valid)));
+                    said.push(format!(
+                        "{name} is believed{}; it was:{}",
+                        stretch(entry.valid),
+                        stretch(old.valid)
+                    ));
                 }
                 if old.default_accuracy_seconds != entry.default_accuracy_seconds {
                     let seconds = entry.default_accuracy_seconds.unwrap_or_default();

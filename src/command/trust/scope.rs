@@ -39,8 +39,14 @@ pub(super) fn set(
         }),
         epoch: arguments.epoch.map(NonZeroU64::get),
     };
-    edit.draft
+    let copied = edit
+        .draft
         .set_scope(&repositories, &scope)
         .map_err(TrustError::from)?;
+    edit.notes.extend(copied.map(|pattern| {
+        format!(
+            "the new scope decides in the place of the one for {pattern}, and has its keys: what they signed there goes on to count"
+        )
+    }));
     edit.finish(common)
 }

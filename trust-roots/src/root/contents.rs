@@ -452,7 +452,7 @@ fn scope(document: &ScopeDocument, position: usize) -> Result<Scope, Fault> {
     })
 }
 
-fn canonical(name: &str) -> Option<Repository> {
+pub(super) fn canonical(name: &str) -> Option<Repository> {
     let image = ImageRef::parse(name).ok()?;
     (image.repository().to_string() == name).then(|| image.repository().clone())
 }

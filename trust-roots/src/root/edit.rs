@@ -14,11 +14,12 @@ use sigstore_tuf::Key;
 use super::{
     Draft, EditRefused, Fault, Statements,
     chain::may_sign_roots,
-    contents::{SCHEMES, online},
+    contents::{SCHEMES, canonical, online},
     document::{
         AuthorityDocument, CertChainDocument, CertificateDocument, ReasonDocument, RevokedDocument,
         ScopeDocument, StatementsDocument, TimestampAuthorityDocument, ValidForDocument,
     },
+    reach::deciding,
 };
 use crate::{Pattern, Revocation, Role, Term, time::Window};
 
@@ -203,14 +204,21 @@ impl Draft {
     }
 
     /// Makes a scope for these patterns, or changes the one that has any of them.
-    pub fn set_scope(&mut self, patterns: &[Pattern], edit: &ScopeEdit) -> Result<(), EditRefused> {
+    ///
+    /// A new one begins as a copy of the one that decided about all of them so far, whose pattern is given back: it decides
+    /// alone, and what was signed there must go on to count.
+    pub fn set_scope(
+        &mut self,
+        patterns: &[Pattern],
+        edit: &ScopeEdit,
+    ) -> Result<Option<Pattern>, EditRefused> {
         let found: BTreeSet<_> = patterns
             .iter()
             .filter_map(|pattern| self.scope(pattern).ok())
             .collect();
-        let position = match found.iter().copied().collect::<Vec<_>>().as_slice() {
-            [] => self.new_scope(),
-            [one] => *one,
+        let (position, copied) = match found.iter().copied().collect::<Vec<_>>().as_slice() {
+            [] => self.new_scope(patterns),
+            [one] => (*one, None),
             _ => return Err(EditRefused::SeveralScopes),
         };
         self.changed();
@@ -238,12 +246,44 @@ impl Draft {
                 Statements::Sibling => StatementsDocument::Sibling,
             };
         }
-        Ok(())
+        Ok(copied)
     }
 
-    fn new_scope(&mut self) -> usize {
-        self.extension.scopes.push(ScopeDocument::default());
-        self.extension.scopes.len() - 1
+    fn new_scope(&mut self, patterns: &[Pattern]) -> (usize, Option<Pattern>) {
+        let position = self.extension.scopes.len();
+        let (scope, copied) = match self.covering(patterns) {
+            Some((scope, pattern)) => (scope, Some(pattern)),
+            None => (ScopeDocument::default(), None),
+        };
+        self.extension.scopes.push(scope);
+        (position, copied)
+    }
+
+    /// A copy of the scope that decided about all of these so far, for nothing yet, and a pattern of it. None if several did:
+    /// the keys of each would count in the place of the others.
+    fn covering(&self, patterns: &[Pattern]) -> Option<(ScopeDocument, Pattern)> {
+        let known: Vec<(Pattern, usize)> = (self.extension.scopes.iter().enumerate())
+            .flat_map(|(position, scope)| {
+                let patterns = scope.repositories.iter();
+                patterns.filter_map(move |text| Some((Pattern::parse(text).ok()?, position)))
+            })
+            .collect();
+        let decided = patterns.iter().flat_map(|pattern| {
+            deciding(
+                pattern,
+                known.iter().map(|(known, position)| (known, *position)),
+            )
+        });
+        let by_scope: BTreeMap<usize, &Pattern> = decided
+            .map(|(pattern, position)| (position, pattern))
+            .collect();
+        let (position, pattern) = by_scope.first_key_value().filter(|_| by_scope.len() == 1)?;
+        let mut scope = self.extension.scopes.get(*position)?.clone();
+        scope.repositories.clear();
+        scope.epochs.retain(|name, _| {
+            canonical(name).is_some_and(|name| patterns.iter().any(|one| one.matches(&name)))
+        });
+        Some((scope, (*pattern).clone()))
     }
 
     /// Adds a time-stamp authority; or, if its root is there already, sets which of its stamps count.

@@ -7,8 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_common::{Code, Escaped, Explain, KeyId, Timestamp};
 
-use super::Contents;
-use crate::{Pattern, Revocation, Role, TimeRulesError, time::Standing};
+use super::{
+    Contents,
+    reach::{beginning, overlap},
+    succession,
+};
+use crate::{Pattern, Role, TimeRulesError, pattern::Specificity};
 
 /// One thing that makes a root unsafe.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -61,6 +65,19 @@ pub enum Lint {
         role: Role,
         /// A pattern of the scope.
         pattern: Pattern,
+    },
+    /// What a key signed in some repositories would count no more, since another scope decides about them.
+    #[error(
+        "key {} signed in `{before}` and is not in the scope of `{now}`: what it signed there would count no more",
+        Escaped(id)
+    )]
+    KeyLeftOut {
+        /// The key.
+        id: String,
+        /// A pattern of the scope that decided.
+        before: Pattern,
+        /// A pattern of the scope that decides.
+        now: Pattern,
     },
     /// One person counts as two.
     #[error(
@@ -133,6 +150,15 @@ pub enum Lint {
         /// The other.
         other: Pattern,
     },
+    /// What a key signed when it was not to would count.
+    #[error(
+        "the time of key {} has grown into the past: what it signed outside of it would count",
+        Escaped(id)
+    )]
+    TermWidened {
+        /// The key.
+        id: String,
+    },
     /// More than there are must sign.
     #[error(
         "the role {} has {keys} keys and a threshold of {threshold}",
@@ -161,6 +187,15 @@ pub enum Lint {
     /// It was void, and its stamps count again.
     #[error("the stamps of {} were void and count again", Escaped(uri))]
     TsaRestored {
+        /// The authority.
+        uri: String,
+    },
+    /// What it stamped when it was not believed would count.
+    #[error(
+        "the time in which the stamps of {} count has grown into the past",
+        Escaped(uri)
+    )]
+    TsaWidened {
         /// The authority.
         uri: String,
     },
@@ -198,12 +233,15 @@ impl Explain for Lint {
             Self::KeyDeleted { .. } => {
                 "leave it in its role, and end its time: `countersign trust remove-key`, or `revoke`".to_owned()
             }
+            Self::KeyLeftOut { now, .. } => format!(
+                "list it there, too, if only for what it signed: `countersign trust add-key --scope '{now}'`"
+            ),
             Self::KeyTwice { .. } => "leave one of them out".to_owned(),
             Self::KeyUnusable { .. } => "use an ECDSA key on P-256 or P-384, or an RSA key".to_owned(),
             Self::NotUnderstood { .. } => {
                 "take it out of the file, which is JSON; or let those sign who know the program that wrote it".to_owned()
             }
-            Self::RevocationWeakened { .. } => {
+            Self::RevocationWeakened { .. } | Self::TermWidened { .. } => {
                 "leave it as it was; give the signer a new key: `countersign trust rotate`".to_owned()
             }
             Self::RootKeyOnline { .. } => {
@@ -222,6 +260,9 @@ impl Explain for Lint {
             }
             Self::TsaRestored { .. } => {
                 "leave it void; add what replaces it: `countersign trust add-tsa`".to_owned()
+            }
+            Self::TsaWidened { .. } => {
+                "leave it as it was; list what it is asked for now as another authority: `countersign trust add-tsa`".to_owned()
             }
             Self::TufRoleDiffers { .. } => {
                 "edit roots with `countersign trust`, which keeps them equal".to_owned()
@@ -249,8 +290,7 @@ pub fn lints(root: &Contents, previous: Option<&Contents>, now: Timestamp) -> Ve
     tuf_roles(root, &mut found);
     time(root, &mut found);
     if let Some(previous) = previous {
-        deletions(root, previous, &mut found);
-        weakenings(root, previous, &mut found);
+        succession::check(root, previous, now, &mut found);
     }
     found
 }
@@ -327,30 +367,24 @@ fn thresholds(root: &Contents, found: &mut Vec<Lint>) {
 }
 
 fn scopes(root: &Contents, found: &mut Vec<Lint>) {
-    let patterns: Vec<(usize, &Pattern)> = root
-        .scopes
-        .iter()
-        .enumerate()
-        .flat_map(|(scope, contents)| {
-            contents
-                .repositories
-                .iter()
-                .map(move |pattern| (scope, pattern))
-        })
-        .collect();
-    for (position, (scope, one)) in patterns.iter().enumerate() {
-        let tied = patterns
-            .iter()
-            .skip(position + 1)
-            .filter(|(other_scope, other)| {
-                scope != other_scope
-                    && one.specificity() == other.specificity()
-                    && one.overlaps(other)
-            });
-        found.extend(tied.map(|(_, other)| Lint::ScopesOverlap {
-            one: (*one).clone(),
-            other: (*other).clone(),
-        }));
+    // Two that are equally specific and match one repository have one beginning.
+    let mut alike: BTreeMap<(&str, Specificity), Vec<(usize, &Pattern)>> = BTreeMap::new();
+    for (position, scope) in root.scopes.iter().enumerate() {
+        for pattern in &scope.repositories {
+            let key = (beginning(pattern), pattern.specificity());
+            alike.entry(key).or_default().push((position, pattern));
+        }
+    }
+    for alike in alike.values() {
+        for (position, (scope, one)) in alike.iter().enumerate() {
+            let others = alike.iter().skip(position + 1);
+            let tied =
+                others.filter(|(other_scope, other)| scope != other_scope && overlap(one, other));
+            found.extend(tied.map(|(_, other)| Lint::ScopesOverlap {
+                one: (*one).clone(),
+                other: (*other).clone(),
+            }));
+        }
     }
 }
 
@@ -401,92 +435,5 @@ fn time(root: &Contents, found: &mut Vec<Lint>) {
     }
     if let Err(error) = root.time_rules(None) {
         found.push(Lint::Time(error));
-    }
-}
-
-fn deletions(root: &Contents, previous: &Contents, found: &mut Vec<Lint>) {
-    for scope in &previous.scopes {
-        let Some(pattern) = scope.repositories.first() else {
-            continue;
-        };
-        // A scope may be divided, or its patterns changed: the key must still be somewhere that matches.
-        let heirs: Vec<_> = root
-            .scopes
-            .iter()
-            .filter(|heir| {
-                heir.repositories
-                    .iter()
-                    .any(|one| scope.repositories.iter().any(|other| one.overlaps(other)))
-            })
-            .collect();
-        for role in Role::ALL {
-            for id in scope.key_ids(role) {
-                if !heirs.iter().any(|heir| heir.key_ids(role).contains(id)) {
-                    found.push(Lint::KeyDeleted {
-                        id: id.clone(),
-                        role,
-                        pattern: pattern.clone(),
-                    });
-                }
-            }
-        }
-        for heir in heirs {
-            if heir.epoch < scope.epoch {
-                found.push(Lint::EpochFell {
-                    pattern: pattern.clone(),
-                    before: scope.epoch,
-                    now: heir.epoch,
-                });
-            }
-        }
-    }
-    for entry in &previous.time.authorities {
-        let is_it = |other: &&super::TimeEntry| {
-            other.anchor.id() == entry.anchor.id() && other.operator == entry.operator
-        };
-        let heirs: Vec<_> = root.time.authorities.iter().filter(is_it).collect();
-        if heirs.is_empty() {
-            found.push(Lint::TsaDeleted {
-                uri: entry.uri.clone(),
-            });
-        } else if entry.standing == Standing::Compromised
-            && heirs.iter().all(|heir| heir.standing == Standing::Good)
-        {
-            found.push(Lint::TsaRestored {
-                uri: entry.uri.clone(),
-            });
-        }
-    }
-}
-
-fn weakenings(root: &Contents, previous: &Contents, found: &mut Vec<Lint>) {
-    for (id, term) in &previous.terms {
-        let Some(before) = term.revoked else {
-            continue;
-        };
-        let now = root.terms.get(id).and_then(|term| term.revoked);
-        let holds = match (before, now) {
-            (Revocation::Compromised { at: None }, Some(Revocation::Compromised { at })) => {
-                at.is_none()
-            }
-            (
-                Revocation::Compromised { at: Some(before) },
-                Some(Revocation::Compromised { at }),
-            ) => at.is_none_or(|at| at <= before),
-            (Revocation::Compromised { .. }, _) | (Revocation::Misused { .. }, None) => false,
-            (Revocation::Misused { from, .. }, Some(Revocation::Compromised { at })) => {
-                at.is_none_or(|at| at <= from)
-            }
-            (
-                Revocation::Misused { from, to },
-                Some(Revocation::Misused {
-                    from: new_from,
-                    to: new_to,
-                }),
-            ) => new_from <= from && new_to >= to,
-        };
-        if !holds {
-            found.push(Lint::RevocationWeakened { id: id.clone() });
-        }
     }
 }

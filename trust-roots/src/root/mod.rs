@@ -17,7 +17,9 @@ mod fault;
 mod follow;
 mod grant;
 mod lint;
+mod reach;
 mod refusal;
+mod succession;
 mod time;
 mod understood;
 

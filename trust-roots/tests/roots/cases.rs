@@ -634,7 +634,15 @@ fn scopes() -> Vec<Story> {
                 .add_key(&new_key(REVIEW, "review"), Role::Sign, &pattern(text))
                 .unwrap();
         }
-        vec![signed(&draft, &[ALICE, BOB])]
+        // A narrower scope is made with the keys of the wider one; here it is to have its own alone.
+        let signed = edited(&draft, |signed| {
+            for scope in &mut signed["x-countersign"]["scopes"].as_array_mut().unwrap()[1..] {
+                scope["sign"]["keyids"] = json!([id(REVIEW)]);
+                scope["publish"]["keyids"] = json!([]);
+                scope["heartbeat"]["keyids"] = json!([]);
+            }
+        });
+        vec![signed_value(&signed, &[ALICE, BOB])]
     };
     vec![
         story(

@@ -235,6 +235,7 @@ fn each_edit_takes_the_signatures_away() {
         ("set_scope", |draft| {
             draft
                 .set_scope(&[pattern("registry.example/x")], &ScopeEdit::default())
+                .map(drop)
                 .unwrap()
         }),
         ("add_time_authority", |draft| {
@@ -361,6 +362,48 @@ fn a_scope_is_made_once_and_then_changed() {
         &ScopeEdit::default(),
     );
     assert!(matches!(both, Err(EditRefused::SeveralScopes)));
+}
+
+#[test]
+fn a_narrower_scope_begins_with_what_holds_for_the_wider_one() {
+    let mut draft = first();
+    let edit = ScopeEdit {
+        epoch: Some(3),
+        statements: Some(Statements::Same),
+        ..ScopeEdit::default()
+    };
+    draft.set_scope(&[pattern(SHOP)], &edit).unwrap();
+    let made = |patterns: &[&str]| {
+        let mut draft = draft.clone();
+        let patterns: Vec<_> = patterns.iter().map(|text| pattern(text)).collect();
+        let copied = draft.set_scope(&patterns, &ScopeEdit::default()).unwrap();
+        let contents = draft.contents(&Limits::TABLE).unwrap();
+        (copied, contents.scopes().last().unwrap().clone())
+    };
+    let (copied, scope) = made(&["registry.example/shop/api", "registry.example/shop/web/**"]);
+    assert_eq!(copied, Some(pattern(SHOP)));
+    assert_eq!(
+        scope.name(),
+        "registry.example/shop/api, registry.example/shop/web/**"
+    );
+    assert_eq!(scope.key_ids(Role::Publish), [id(RELEASE)]);
+    assert_eq!(scope.key_ids(Role::Heartbeat), [id(CLOCK)]);
+    assert_eq!((scope.epoch, scope.statements), (3, Statements::Same));
+    // It decided about none of them.
+    for text in ["registry.example/tools/**", "registry.example/**"] {
+        let (copied, scope) = made(&[text]);
+        assert_eq!(copied, None, "{text}");
+        assert_eq!(scope.key_ids(Role::Sign), [""; 0], "{text}");
+        assert_eq!(scope.epoch, 1, "{text}");
+    }
+    // Of two that decided neither may stand for the other.
+    let tools = pattern("registry.example/tools/**");
+    draft.set_scope(&[tools], &ScopeEdit::default()).unwrap();
+    let both = [
+        pattern("registry.example/shop/api"),
+        pattern("registry.example/tools/api"),
+    ];
+    assert_eq!(draft.set_scope(&both, &ScopeEdit::default()).unwrap(), None);
 }
 
 #[test]

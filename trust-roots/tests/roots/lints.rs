@@ -536,3 +536,256 @@ fn what_is_said_of_no_authority_is_kept_apart() {
         [5]
     );
 }
+
+#[test]
+fn a_narrower_scope_takes_nothing_from_those_who_signed_there() {
+    let api = "registry.example/shop/api";
+    let keys = |ids: &[u8]| json!({ "keyids": ids.iter().map(|one| id(*one)).collect::<Vec<_>>() });
+    let with = |patterns: &[&str], ids: &[u8]| {
+        let (patterns, keys) = (json!(patterns), keys(ids));
+        of_changed_value(move |signed| {
+            let scope = json!({ "repositories": patterns, "sign": keys });
+            let scopes = signed["x-countersign"]["scopes"].as_array_mut().unwrap();
+            scopes.push(scope);
+            signed["x-countersign"]["scopes"][1]["heartbeat"] = json!({ "keyids": [id(CLOCK)] });
+        })
+    };
+    let left_out = |now: &str| {
+        vec![Lint::KeyLeftOut {
+            id: id(RELEASE),
+            before: pattern(SHOP),
+            now: pattern(now),
+        }]
+    };
+    for taken in [
+        api,
+        "registry.example/shop/a*",
+        "registry.example/shop/api/**",
+    ] {
+        assert_eq!(with(&[taken], &[]), left_out(taken), "{taken}");
+        assert_eq!(with(&[taken], &[RELEASE]), [], "{taken}");
+    }
+    for other in [
+        "registry.example/tools/**",
+        "registry.example/**",
+        "other.example/shop/api",
+    ] {
+        assert_eq!(with(&[other], &[]), [], "{other}");
+    }
+    assert_eq!(
+        with(&["registry.example/tools/**", api], &[]),
+        left_out(api),
+        "beside another"
+    );
+    // What was revoked signs nothing that must go on to count.
+    let revoked = of_changed_value(|signed| {
+        let scope = json!({ "repositories": [api], "heartbeat": { "keyids": [id(CLOCK)] } });
+        let ours = &mut signed["x-countersign"];
+        ours["scopes"].as_array_mut().unwrap().push(scope);
+        ours["keyStatus"] = json!({ id(RELEASE): { "revoked": { "reason": "compromised" } } });
+        for role in ["targets", "snapshot"] {
+            signed["roles"][role]["keyids"] = json!([]);
+        }
+    });
+    assert_eq!(revoked, []);
+}
+
+#[test]
+fn a_pattern_that_goes_leaves_its_repositories_to_their_own_keys() {
+    let scope = |pattern: &str, signs: u8| json!({ "repositories": [pattern], "sign": { "keyids": [id(signs)] } });
+    let (all, shop) = (scope("registry.example/**", REVIEW), scope(SHOP, RELEASE));
+    let lints = |before: Value, now: Value| {
+        let mut with_review = first();
+        with_review
+            .add_key(&new_key(REVIEW, "review"), Role::Sign, &pattern(SHOP))
+            .unwrap();
+        let of = |scopes: Value| {
+            contents(&signed_value(
+                &edited(&with_review, |signed| {
+                    signed["x-countersign"]["scopes"] = scopes;
+                    for role in ["targets", "snapshot", "timestamp"] {
+                        signed["roles"][role]["keyids"] = json!([]);
+                    }
+                }),
+                &[],
+            ))
+        };
+        lints(&of(now), Some(&of(before)), time(NOW))
+    };
+    let both = json!([all, shop]);
+    assert_eq!(lints(both.clone(), both.clone()), []);
+    // The wider one decides there now, and lists another.
+    assert!(matches!(
+        lints(both.clone(), json!([all]))[..],
+        [Lint::KeyDeleted { .. }]
+    ));
+    let wider = json!({ "repositories": ["registry.example/**"],
+        "sign": { "keyids": [id(REVIEW), id(RELEASE)] } });
+    assert_eq!(lints(both.clone(), json!([wider])), []);
+    // Elsewhere it is listed, and that decides nothing.
+    let elsewhere = scope("other.example/**", RELEASE);
+    assert!(matches!(
+        lints(both, json!([all, elsewhere]))[..],
+        [Lint::KeyDeleted { .. }]
+    ));
+}
+
+#[test]
+fn no_time_that_has_passed_begins_to_count() {
+    let moments = [
+        "2026-01-01T00:00:00Z",
+        "2026-06-01T00:00:00Z",
+        "2027-01-01T00:00:00Z",
+        "2027-06-01T00:00:00Z",
+    ];
+    // The first two have passed. Each is a window by the positions of its ends.
+    let window = |(start, end): (Option<usize>, Option<usize>)| Window {
+        start: start.map(|at| time(moments[at])),
+        end: end.map(|at| time(moments[at])),
+    };
+    for (before, now, holds) in [
+        ((None, Some(0)), (None, Some(0)), true),
+        ((None, Some(0)), (None, None), false),
+        ((None, Some(0)), (None, Some(1)), false),
+        ((None, Some(1)), (None, Some(0)), true),
+        // A rotation that is not over may take longer.
+        ((None, Some(2)), (None, Some(3)), true),
+        ((None, Some(2)), (None, None), true),
+        ((None, None), (None, Some(0)), true),
+        ((Some(1), None), (Some(0), None), false),
+        ((Some(1), None), (None, None), false),
+        ((Some(0), None), (Some(1), None), true),
+        ((Some(3), None), (Some(2), None), true),
+        ((Some(3), None), (Some(1), None), false),
+        ((Some(3), None), (None, None), false),
+        ((Some(0), Some(1)), (Some(2), Some(3)), true),
+    ] {
+        let key = |valid| {
+            let mut draft = first();
+            let term = Term {
+                valid: window(valid),
+                revoked: None,
+            };
+            draft.set_term(&id(RELEASE), &term).unwrap();
+            draft.contents(&Limits::TABLE).unwrap()
+        };
+        let found = lints(&key(now), Some(&key(before)), time(NOW));
+        let expected = [Lint::TermWidened { id: id(RELEASE) }];
+        let expected = if holds { &[][..] } else { &expected };
+        assert_eq!(found, expected, "{before:?} {now:?}");
+        let clock = |valid| {
+            let mut draft = first();
+            let mut one = tsa("one");
+            one.valid = window(valid);
+            draft.add_time_authority(&one, &Limits::TABLE).unwrap();
+            draft.contents(&Limits::TABLE).unwrap()
+        };
+        let found = lints(&clock(now), Some(&clock(before)), time(NOW));
+        let is_widened = found
+            .iter()
+            .any(|lint| matches!(lint, Lint::TsaWidened { .. }));
+        assert_eq!(is_widened, !holds, "{before:?} {now:?}: {found:?}");
+    }
+    // To the second: a time that ends now is not over.
+    let ends = |end: &str| {
+        let mut draft = first();
+        let valid = Window {
+            start: None,
+            end: Some(time(end)),
+        };
+        let term = Term {
+            valid,
+            revoked: None,
+        };
+        draft.set_term(&id(RELEASE), &term).unwrap();
+        draft.contents(&Limits::TABLE).unwrap()
+    };
+    let after = |end| lints(&ends("2028-01-01T00:00:00Z"), Some(&ends(end)), time(NOW)).len();
+    assert_eq!((after(NOW), after("2026-11-24T09:59:59Z")), (0, 1));
+}
+
+#[test]
+fn another_entry_of_an_authority_reopens_no_time_either() {
+    let contents = |draft: &Draft| draft.contents(&Limits::TABLE).unwrap();
+    let mut before = first();
+    let mut retired = tsa("one");
+    retired.valid.end = Some(time("2026-01-01T00:00:00Z"));
+    before.add_time_authority(&retired, &Limits::TABLE).unwrap();
+    let mut elsewhere = tsa("one");
+    elsewhere.uri = "https://elsewhere.example/rfc3161".to_owned();
+    let with = |start: &str| {
+        let mut now = before.clone();
+        let mut entry = elsewhere.clone();
+        entry.valid.start = Some(time(start));
+        now.add_time_authority(&entry, &Limits::TABLE).unwrap();
+        lints(&contents(&now), Some(&contents(&before)), time(NOW))
+    };
+    assert_eq!(
+        with("2026-01-02T00:00:00Z"),
+        [Lint::TsaWidened {
+            uri: elsewhere.uri.clone()
+        }]
+    );
+    assert_eq!(with("2026-11-24T10:00:01Z"), []);
+}
+
+#[test]
+fn the_epoch_of_one_repository_does_not_fall_either() {
+    let api = "registry.example/shop/api";
+    let with = |scopes: Value| {
+        let scopes: Vec<Value> = scopes.as_array().unwrap().clone();
+        contents(&signed_value(
+            &edited(&first(), |signed| {
+                let all = &mut signed["x-countersign"]["scopes"];
+                let whole = all[0].clone();
+                *all = scopes
+                    .iter()
+                    .map(|scope| {
+                        let mut one = whole.clone();
+                        for (name, value) in scope.as_object().unwrap() {
+                            one[name] = value.clone();
+                        }
+                        one
+                    })
+                    .collect();
+            }),
+            &[],
+        ))
+    };
+    let fell = |before: Value, now: Value| {
+        let found = lints(&with(now), Some(&with(before)), time(NOW));
+        match found[..] {
+            [] => None,
+            [Lint::EpochFell { before, now, .. }] => Some((before, now)),
+            _ => panic!("{found:?}"),
+        }
+    };
+    let one = |epoch: u64, of_api: u64| json!([{ "epoch": epoch, "epochs": { api: of_api } }]);
+    let none = |epoch: u64| json!([{ "epoch": epoch }]);
+    assert_eq!(fell(one(1, 5), one(1, 5)), None);
+    assert_eq!(fell(one(1, 5), one(1, 6)), None);
+    assert_eq!(fell(one(1, 5), one(1, 4)), Some((5, 4)));
+    assert_eq!(fell(one(1, 5), none(1)), Some((5, 1)));
+    assert_eq!(fell(one(1, 5), none(5)), None);
+    assert_eq!(fell(none(3), one(3, 2)), Some((3, 2)));
+    assert_eq!(fell(none(3), one(3, 3)), None);
+    // Where another scope decides about it, it has no other epoch.
+    let moved = |epoch: u64| json!([{ "epoch": 1 }, { "repositories": [api], "epoch": epoch }]);
+    assert_eq!(fell(one(1, 5), moved(4)), Some((5, 4)));
+    assert_eq!(fell(one(1, 5), moved(5)), None);
+    // A scope that decides elsewhere may have another.
+    assert_eq!(
+        fell(
+            moved(5),
+            json!([{ "epoch": 2 }, { "repositories": [api], "epoch": 5 }])
+        ),
+        None
+    );
+    assert_eq!(
+        fell(
+            json!([{ "epoch": 7 }, { "repositories": [api], "epoch": 5 }]),
+            json!([{ "epoch": 7 }, { "repositories": [api], "epoch": 5 }])
+        ),
+        None
+    );
+}
