@@ -371,8 +371,8 @@ impl Court {
         };
         let root = self.roots.get(&matched.rule.root.name);
         let version = root.and_then(roots::seen).map(|seen| RootVersion {
-            number: seen.memory.version().get(),
-            sha256: seen.memory.sha256().clone(),
+            number: seen.root.newest.version().get(),
+            sha256: seen.root.newest.sha256().clone(),
         });
         Basis::Policy(Box::new(PolicyBasis {
             version,

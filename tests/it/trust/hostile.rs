@@ -342,6 +342,9 @@ fn strange_files_in_the_folder_are_left_alone() {
     assert_eq!(world.names_in("out"), ["1.root.json"]);
 }
 
+/// What somebody changes of a draft by hand.
+type Edit = fn(&mut Value);
+
 #[test]
 fn nothing_is_signed_that_is_not_shown() {
     let world = World::with_root("acme");
@@ -349,7 +352,7 @@ fn nothing_is_signed_that_is_not_shown() {
         .line("set-scope --dir acme --repository registry.example/shop/** --epoch 2")
         .ends(0);
     let honest = world.root_file("acme/draft.root.json");
-    let edits: [(&str, fn(&mut Value)); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("`x-other`", |signed| signed["x-other"] = 1.into()),
         ("`consistent_snapshot`", |signed| {
             signed["consistent_snapshot"] = false.into();

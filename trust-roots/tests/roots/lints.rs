@@ -407,6 +407,9 @@ fn every_lint_is_a_sentence_with_a_remedy() {
     }
 }
 
+/// What somebody changes of a draft by hand.
+type Edit = fn(&mut Value);
+
 #[test]
 fn what_nobody_would_be_shown_is_not_signed() {
     let beyond = |edit: fn(&mut Value)| {
@@ -417,7 +420,7 @@ fn what_nobody_would_be_shown_is_not_signed() {
             other => panic!("{other:?}"),
         }
     };
-    let cases: [(&str, fn(&mut Value)); 13] = [
+    let cases: [(&str, Edit); 13] = [
         ("x-other", |signed| signed["x-other"] = json!(null)),
         ("consistent_snapshot", |signed| {
             signed["consistent_snapshot"] = json!(false);
