@@ -428,6 +428,14 @@ pub(crate) struct KeyGenerate {
 pub(crate) enum KeySpec {
     P256,
     P384,
+    P521,
+    Ed25519,
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+    #[value(name = "ml-dsa-65")]
+    MlDsa65,
+    #[value(name = "ml-dsa-87")]
+    MlDsa87,
     #[value(name = "rsa-2048")]
     Rsa2048,
     #[value(name = "rsa-3072")]

@@ -65,15 +65,15 @@ pub struct PublicKey {
     id: KeyId,
     /// `SubjectPublicKeyInfo` (RFC 5280 section 4.1), in the one encoding that we write ourselves.
     spki: Vec<u8>,
-    /// What the backend takes: an uncompressed point, or an `RSAPublicKey`.
+    /// What the backend takes: an uncompressed point, an `RSAPublicKey`, or the bare bytes.
     key: Vec<u8>,
 }
 
 impl PublicKey {
     /// Parses a `SubjectPublicKeyInfo` in DER.
     ///
-    /// Accepted: P-256 and P-384 with an uncompressed point, RSA of 2,048 to 4,096 bits with an odd exponent from
-    /// 65,537 to 2^33.
+    /// Accepted: P-256, P-384 and P-521 with an uncompressed point; RSA of 2,048 to 4,096 bits with an odd exponent from
+    /// 65,537 to 2^33; Ed25519 (RFC 8410) with a point of large order; ML-DSA-44, -65 and -87 (RFC 9881).
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let info =
             SubjectPublicKeyInfoRef::from_der(der).map_err(|source| KeyError::Der { source })?;
@@ -84,7 +84,7 @@ impl PublicKey {
         let family = match info.algorithm.oid {
             EC_PUBLIC_KEY => elliptic(&info.algorithm, key)?,
             RSA_ENCRYPTION => rsa(&info.algorithm, key)?,
-            _ => return Err(KeyError::Unsupported),
+            oid => named(oid, &info.algorithm, key)?,
         };
         let algorithm = family.default_algorithm();
         ParsedPublicKey::new(algorithm.backend(), key).map_err(|_| KeyError::Invalid)?;
@@ -92,7 +92,10 @@ impl PublicKey {
         let spki = SubjectPublicKeyInfoRef {
             algorithm: AlgorithmIdentifierRef {
                 oid: info.algorithm.oid,
-                parameters: Some(info.algorithm.parameters.unwrap_or(AnyRef::NULL)),
+                parameters: match family {
+                    Family::Rsa => Some(AnyRef::NULL),
+                    _ => info.algorithm.parameters,
+                },
             },
             subject_public_key: BitStringRef::from_bytes(key)
                 .map_err(|source| KeyError::Der { source })?,
@@ -105,6 +108,20 @@ impl PublicKey {
             spki,
             key: key.to_vec(),
         })
+    }
+
+    /// The Ed25519 key of these 32 bytes (RFC 8032 section 5.1.5).
+    pub fn from_ed25519_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let info = SubjectPublicKeyInfoRef {
+            algorithm: AlgorithmIdentifierRef {
+                oid: ED25519,
+                parameters: None,
+            },
+            subject_public_key: BitStringRef::from_bytes(bytes)
+                .map_err(|source| KeyError::Der { source })?,
+        };
+        let der = info.to_der().map_err(|source| KeyError::Der { source })?;
+        Self::from_spki_der(&der)
     }
 
     /// Parses one `PUBLIC KEY` block ([RFC 7468 section 13](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
@@ -155,6 +172,11 @@ impl PublicKey {
         &self.spki
     }
 
+    /// What the bit string of the `SubjectPublicKeyInfo` holds: a point, an `RSAPublicKey`, or the key's bare bytes.
+    pub fn key_bytes(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The key as a `PUBLIC KEY` block.
     pub fn to_pem(&self) -> Result<String, KeyError> {
         der::pem::encode_string(
@@ -179,13 +201,31 @@ impl PublicKey {
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 /// rsaEncryption (RFC 8017).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// id-Ed25519 (RFC 8410).
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// id-ml-dsa-44, -65 and -87 (RFC 9881).
+const ML_DSA_44: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17");
+const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
+const ML_DSA_87: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19");
+/// The y of edwards25519's points of order 1, 2, 4 and 8, little-endian; 0 and 1 also as p and p + 1.
+const SMALL_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
 
 fn elliptic(algorithm: &AlgorithmIdentifierRef<'_>, point: &[u8]) -> Result<Family, KeyError> {
     let (family, length) = match algorithm.parameters_oid() {
         Ok(SECP256R1) => (Family::P256, 65),
         Ok(SECP384R1) => (Family::P384, 97),
+        Ok(SECP521R1) => (Family::P521, 133),
         _ => return Err(KeyError::Unsupported),
     };
     // Compressed and hybrid points would give one key several encodings, hence several names.
@@ -194,6 +234,40 @@ fn elliptic(algorithm: &AlgorithmIdentifierRef<'_>, point: &[u8]) -> Result<Fami
     } else {
         Err(KeyError::Point)
     }
+}
+
+/// The kinds whose identifier says everything; parameters would give one key several encodings.
+fn named(
+    oid: ObjectIdentifier,
+    algorithm: &AlgorithmIdentifierRef<'_>,
+    key: &[u8],
+) -> Result<Family, KeyError> {
+    let (family, length) = match oid {
+        ED25519 => (Family::Ed25519, 32),
+        ML_DSA_44 => (Family::MlDsa44, 1_312),
+        ML_DSA_65 => (Family::MlDsa65, 1_952),
+        ML_DSA_87 => (Family::MlDsa87, 2_592),
+        _ => return Err(KeyError::Unsupported),
+    };
+    if algorithm.parameters.is_some() {
+        return Err(KeyError::Unsupported);
+    }
+    if key.len() != length || (family == Family::Ed25519 && is_of_small_order(key)) {
+        return Err(KeyError::Invalid);
+    }
+    Ok(family)
+}
+
+/// Whether a point is one of the eight for which signatures fit every message, in any of their encodings.
+fn is_of_small_order(point: &[u8]) -> bool {
+    let Some((sign, rest)) = point.split_last() else {
+        return false;
+    };
+    // The last bit is the sign of x.
+    let point = [rest, &[sign & 0x7f]].concat();
+    SMALL_ORDER
+        .iter()
+        .any(|listed| hex::encode(&point) == *listed)
 }
 
 fn rsa(algorithm: &AlgorithmIdentifierRef<'_>, key: &[u8]) -> Result<Family, KeyError> {
@@ -232,7 +306,7 @@ fn bit_length(number: &UintRef<'_>) -> usize {
     (number.as_bytes().len() * 8).saturating_sub(leading)
 }
 
-/// A signature as its algorithm encodes it: DER for ECDSA, the bare number for RSA.
+/// A signature as its algorithm encodes it: DER for ECDSA, the bare number for RSA, the bare bytes for Ed25519 and ML-DSA.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Signature(Vec<u8>);
 
@@ -265,7 +339,7 @@ pub struct SignatureInvalid;
 #[non_exhaustive]
 pub enum KeyError {
     /// The key cannot sign so.
-    #[error("a key on {key} cannot be used with `{algorithm}`")]
+    #[error("a key of the kind {key} cannot be used with `{algorithm}`")]
     AlgorithmMismatch {
         /// What the key is made of.
         key: &'static str,
@@ -279,7 +353,9 @@ pub enum KeyError {
         source: der::Error,
     },
     /// The point or the modulus is refused by the backend.
-    #[error("the key is not valid: its point is not on its curve, or its modulus is unusable")]
+    #[error(
+        "the key is not valid: its point is not on its curve, its modulus is unusable, or its length is not its kind's"
+    )]
     Invalid,
     /// A PEM file of something else.
     #[error(
@@ -309,7 +385,9 @@ pub enum KeyError {
         bits: usize,
     },
     /// Another kind of key.
-    #[error("the kind of key is not supported; ECDSA on P-256 or P-384, and RSA, are")]
+    #[error(
+        "the kind of key is not supported; ECDSA on P-256, P-384 and P-521, Ed25519, ML-DSA-44, -65 and -87, and RSA are"
+    )]
     Unsupported,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Signers meet it in binaries and tests. The private key itself never passes through it.
 
-use crate::{Code, Explain, PublicKey, Signature, Task};
+use crate::{Algorithm, Code, Explain, PublicKey, Signature, Task};
 
 /// Signs with one key.
 pub trait Signer: Send + Sync {
@@ -188,6 +188,20 @@ pub enum Refusal {
         /// What the service said.
         message: String,
     },
+    /// Longer than what the key service takes of a key that signs messages themselves.
+    #[error(
+        "what key {key} should sign has {length} bytes; the key service takes {limit} of {algorithm}"
+    )]
+    MessageTooLong {
+        /// The key that was asked.
+        key: String,
+        /// Its algorithm.
+        algorithm: Algorithm,
+        /// Bytes of the message.
+        length: usize,
+        /// How many are taken.
+        limit: usize,
+    },
     /// No such key or alias.
     #[error("there is no key {key} in region {region}")]
     NotFound {
@@ -241,6 +255,7 @@ pub const CODES: &[Code] = &[
     Code::new("key-credentials"),
     Code::new("key-disabled"),
     Code::new("key-invalid-state"),
+    Code::new("key-message-too-long"),
     Code::new("key-not-found"),
     Code::new("key-protocol"),
     Code::new("key-region-unknown"),
@@ -285,6 +300,7 @@ impl Explain for Refusal {
             Self::AnotherKey { .. } => "key-alias-moved",
             Self::Disabled { .. } => "key-disabled",
             Self::InvalidState { .. } => "key-invalid-state",
+            Self::MessageTooLong { .. } => "key-message-too-long",
             Self::NotFound { .. } => "key-not-found",
             Self::Protocol { .. } => "key-protocol",
             Self::Rejected { .. } => "key-request-rejected",
@@ -301,6 +317,9 @@ impl Explain for Refusal {
             Self::AnotherKey { .. } => "find out who moved the alias; then name the key by its ARN",
             Self::Disabled { .. } => "enable the key with `aws kms enable-key`, or sign with another key",
             Self::InvalidState { .. } => "cancel the deletion with `aws kms cancel-key-deletion`, or sign with another key",
+            Self::MessageTooLong { .. } => {
+                "sign it with a key of another spec: ECDSA, RSA and ML-DSA keys sign what is as long as one likes"
+            }
             Self::NotFound { .. } => {
                 "check the key's name and region: an alias is looked up in the caller's account and in `AWS_REGION`, an ARN in its own"
             }
@@ -308,7 +327,8 @@ impl Explain for Refusal {
             Self::Rejected { .. } => "read what the key service says; check the key's name and, if one is set, `AWS_ENDPOINT_URL_KMS`",
             Self::SelfCheckFailed { .. } => "do not use this key service: nothing was written; check the endpoint and the key's algorithm",
             Self::WrongUsage { .. } => {
-                "use a key with usage SIGN_VERIFY and one of the specs ECC_NIST_P256, ECC_NIST_P384 or RSA_2048 to RSA_4096, and an algorithm that it has"
+                "use a key with usage SIGN_VERIFY and one of the specs ECC_NIST_P256, _P384, _P521 or _EDWARDS25519, ML_DSA_44, _65 or _87, or RSA_2048 to RSA_4096, and \
+an algorithm that it has"
             }
         }
         .to_owned()
@@ -362,6 +382,12 @@ mod tests {
                 key: key(),
                 message: message(),
             },
+            Refusal::MessageTooLong {
+                key: key(),
+                algorithm: Algorithm::Ed25519,
+                length: 4_097,
+                limit: 4_096,
+            },
             Refusal::NotFound {
                 key: key(),
                 region: "eu-west-1".to_owned(),
@@ -401,11 +427,12 @@ mod tests {
             Refusal::AnotherKey { .. } => 1,
             Refusal::Disabled { .. } => 2,
             Refusal::InvalidState { .. } => 3,
-            Refusal::NotFound { .. } => 4,
-            Refusal::Protocol { .. } => 5,
-            Refusal::Rejected { .. } => 6,
-            Refusal::SelfCheckFailed { .. } => 7,
-            Refusal::WrongUsage { .. } => 8,
+            Refusal::MessageTooLong { .. } => 4,
+            Refusal::NotFound { .. } => 5,
+            Refusal::Protocol { .. } => 6,
+            Refusal::Rejected { .. } => 7,
+            Refusal::SelfCheckFailed { .. } => 8,
+            Refusal::WrongUsage { .. } => 9,
         }
     }
 
@@ -413,7 +440,7 @@ mod tests {
     fn every_failure_is_explained_and_shows_no_hostile_text() {
         let (errors, refusals) = (errors(), refusals());
         assert!(errors.iter().map(error_position).eq(0..5));
-        assert!(refusals.iter().map(refusal_position).eq(0..9));
+        assert!(refusals.iter().map(refusal_position).eq(0..10));
         let errors = errors.iter().map(|error| error as &dyn Explain);
         let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
         assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);

@@ -54,6 +54,11 @@ fn spec(spec: KeySpec) -> file::KeySpec {
     match spec {
         KeySpec::P256 => file::KeySpec::P256,
         KeySpec::P384 => file::KeySpec::P384,
+        KeySpec::P521 => file::KeySpec::P521,
+        KeySpec::Ed25519 => file::KeySpec::Ed25519,
+        KeySpec::MlDsa44 => file::KeySpec::MlDsa44,
+        KeySpec::MlDsa65 => file::KeySpec::MlDsa65,
+        KeySpec::MlDsa87 => file::KeySpec::MlDsa87,
         KeySpec::Rsa2048 => file::KeySpec::Rsa2048,
         KeySpec::Rsa3072 => file::KeySpec::Rsa3072,
         KeySpec::Rsa4096 => file::KeySpec::Rsa4096,

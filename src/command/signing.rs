@@ -69,10 +69,8 @@ impl Workshop {
         };
         let signer = keys::signer(order.key, &config).await?;
         licence.admit(signer.key(), order.roles)?;
-        if signer.key().public_key.algorithm() == Algorithm::EcdsaP384Sha384 {
-            tracing::warn!(
-                "signatures by a P-384 key use SHA-384; cosign verifies them by its KMS name, not by a public key file"
-            );
+        if let Some(warning) = outside_of_cosign(signer.key().public_key.algorithm()) {
+            tracing::warn!("{warning}");
         }
         Ok(Self {
             registry,
@@ -123,6 +121,28 @@ impl Workshop {
             .collect()
             .await
     }
+}
+
+/// What cosign makes of signatures by a key, unless it verifies them with the key's public half as it is.
+fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
+    let hash = match algorithm {
+        Algorithm::EcdsaP256Sha256 | Algorithm::Ed25519 | Algorithm::RsaPkcs1Sha256 => return None,
+        Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha384 => "sha384",
+        Algorithm::EcdsaP521Sha512 | Algorithm::RsaPkcs1Sha512 => "sha512",
+        Algorithm::MlDsa44
+        | Algorithm::MlDsa65
+        | Algorithm::MlDsa87
+        | Algorithm::RsaPssSha256
+        | Algorithm::RsaPssSha384
+        | Algorithm::RsaPssSha512 => {
+            return Some(format!(
+                "cosign does not verify signatures by `{algorithm}` with a public key; Countersign does"
+            ));
+        }
+    };
+    Some(format!(
+        "cosign verifies signatures by `{algorithm}` only with `--signature-digest-algorithm {hash}`, or by the key's KMS name"
+    ))
 }
 
 /// Says why an image was not signed.

@@ -11,6 +11,11 @@ use super::*;
 const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 const MESSAGE: &[u8] = b"what is signed";
 const P384: &str = include_str!("../../../fixtures/keys/p384.pub");
+const P521: &str = include_str!("../../../fixtures/keys/p521.pub");
+const ED25519: &str = include_str!("../../../fixtures/keys/ed25519.pub");
+const ML_DSA_44: &str = include_str!("../../../fixtures/keys/ml-dsa-44.pub");
+const ML_DSA_65: &str = include_str!("../../../fixtures/keys/ml-dsa-65.pub");
+const ML_DSA_87: &str = include_str!("../../../fixtures/keys/ml-dsa-87.pub");
 const RSA: &str = include_str!("../../../fixtures/keys/rsa-2048.pub");
 
 fn signing_key(seed: u8) -> SigningKey {
@@ -86,6 +91,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 const P256_ALGORITHM: &str = "301306072a8648ce3d020106082a8648ce3d030107";
 const P384_ALGORITHM: &str = "301006072a8648ce3d020106052b81040022";
 const P521_ALGORITHM: &str = "301006072a8648ce3d020106052b81040023";
+const ED25519_ALGORITHM: &str = "300506032b6570";
 const RSA_ALGORITHM: &str = "300d06092a864886f70d0101010500";
 
 fn rsa_key(bits: usize, exponent: &[u8]) -> Vec<u8> {
@@ -233,10 +239,10 @@ fn a_signature_has_one_encoding() {
 #[test]
 fn the_hash_follows_the_curve() {
     use p256::ecdsa::signature::hazmat::PrehashSigner as _;
-    let hash = Algorithm::EcdsaP384Sha384.message_digest(MESSAGE);
+    let hash = Algorithm::EcdsaP384Sha384.message_digest(MESSAGE).unwrap();
     let swapped: OracleSignature = signing_key(1).sign_prehash(&hash).unwrap();
     assert!(!verifies(&key(1), swapped.to_der().as_bytes()));
-    let hash = Algorithm::EcdsaP256Sha256.message_digest(MESSAGE);
+    let hash = Algorithm::EcdsaP256Sha256.message_digest(MESSAGE).unwrap();
     let right: OracleSignature = signing_key(1).sign_prehash(&hash).unwrap();
     assert!(verifies(&key(1), right.to_der().as_bytes()));
 }
@@ -246,6 +252,11 @@ fn a_key_is_trusted_for_an_algorithm_of_its_own_family_alone() {
     let families = [
         (key(1), Family::P256),
         (PublicKey::from_pem(P384).unwrap(), Family::P384),
+        (PublicKey::from_pem(P521).unwrap(), Family::P521),
+        (PublicKey::from_pem(ED25519).unwrap(), Family::Ed25519),
+        (PublicKey::from_pem(ML_DSA_44).unwrap(), Family::MlDsa44),
+        (PublicKey::from_pem(ML_DSA_65).unwrap(), Family::MlDsa65),
+        (PublicKey::from_pem(ML_DSA_87).unwrap(), Family::MlDsa87),
         (PublicKey::from_pem(RSA).unwrap(), Family::Rsa),
     ];
     for (key, family) in families {
@@ -308,15 +319,17 @@ fn a_key_of_another_kind_or_without_its_kind_is_refused() {
     ));
     assert!(matches!(
         refusal(&info(P521_ALGORITHM, &point)),
-        KeyError::Unsupported
+        KeyError::Point
     ));
-    assert!(
-        matches!(
-            refusal(&info("300506032b6570", &[7; 32])),
-            KeyError::Unsupported
-        ),
-        "Ed25519"
-    );
+    for (what, algorithm) in [
+        ("Ed448", "300506032b6571"),
+        ("X25519", "300506032b656e"),
+        ("SLH-DSA", "300b0609608648016503040314"),
+        ("secp256k1", "301006072a8648ce3d020106052b8104000a"),
+    ] {
+        let refused = refusal(&info(algorithm, &point));
+        assert!(matches!(refused, KeyError::Unsupported), "{what}");
+    }
     assert!(
         matches!(
             refusal(&info("300906072a8648ce3d0201", &point)),
@@ -333,6 +346,116 @@ fn a_key_of_another_kind_or_without_its_kind_is_refused() {
     let position = unused_bits.len() - 66;
     unused_bits[position] = 1;
     assert!(PublicKey::from_spki_der(&unused_bits).is_err());
+}
+
+#[test]
+fn a_key_of_bare_bytes_has_their_length_and_no_parameters() {
+    for (pem, algorithm, with_null) in [
+        (ED25519, ED25519_ALGORITHM, "300706032b65700500"),
+        (
+            ML_DSA_44,
+            "300b0609608648016503040311",
+            "300d06096086480165030403110500",
+        ),
+        (
+            ML_DSA_65,
+            "300b0609608648016503040312",
+            "300d06096086480165030403120500",
+        ),
+        (
+            ML_DSA_87,
+            "300b0609608648016503040313",
+            "300d06096086480165030403130500",
+        ),
+    ] {
+        let key = PublicKey::from_pem(pem).unwrap();
+        let bytes = key.key_bytes();
+        assert_eq!(
+            PublicKey::from_spki_der(&info(algorithm, bytes)).unwrap(),
+            key
+        );
+        for other in [&bytes[1..], &[bytes, &[0]].concat(), &[]] {
+            assert!(matches!(
+                refusal(&info(algorithm, other)),
+                KeyError::Invalid
+            ));
+        }
+        let parameters = refusal(&info(with_null, bytes));
+        assert!(matches!(parameters, KeyError::Unsupported), "{with_null}");
+    }
+}
+
+#[test]
+fn an_ed25519_key_is_made_of_its_bytes() {
+    let key = PublicKey::from_pem(ED25519).unwrap();
+    assert_eq!(PublicKey::from_ed25519_bytes(key.key_bytes()).unwrap(), key);
+    for bytes in [&key.key_bytes()[1..], &[], &[0; 32]] {
+        let refused = PublicKey::from_ed25519_bytes(bytes).unwrap_err();
+        assert!(matches!(refused, KeyError::Invalid));
+    }
+}
+
+/// With such a key one signature fits every message, or one in eight.
+#[test]
+fn points_of_small_order_are_no_keys() {
+    let identity = |last: u8| [&[1], [0; 30].as_slice(), &[last]].concat();
+    let forged = [identity(0), vec![0; 32]].concat();
+    let backend = UnparsedPublicKey::new(Algorithm::Ed25519.backend(), identity(0));
+    backend.verify(b"whatever", &forged).unwrap();
+
+    for listed in SMALL_ORDER {
+        let mut point = hex::decode(listed).unwrap();
+        for sign in [0, 0x80] {
+            point[31] = (point[31] & 0x7f) | sign;
+            let refused = refusal(&info(ED25519_ALGORITHM, &point));
+            assert!(matches!(refused, KeyError::Invalid), "{listed}");
+        }
+    }
+}
+
+#[test]
+fn another_library_s_signatures_fit_and_no_flipped_byte_does() {
+    macro_rules! signature {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../fixtures/keys/", $name, ".sig")).as_slice()
+        };
+    }
+    for (pem, signature) in [
+        (P521, signature!("p521")),
+        (ED25519, signature!("ed25519")),
+        (ML_DSA_44, signature!("ml-dsa-44")),
+        (ML_DSA_65, signature!("ml-dsa-65")),
+        (ML_DSA_87, signature!("ml-dsa-87")),
+    ] {
+        let key = PublicKey::from_pem(pem).unwrap();
+        let algorithm = key.algorithm();
+        assert!(verifies(&key, signature), "{algorithm}");
+        assert!(key.verify(b"another", &signature.to_vec().into()).is_err());
+        for position in 0..signature.len() {
+            let mut altered = signature.to_vec();
+            altered[position] ^= 1 << (position % 8);
+            assert!(!verifies(&key, &altered), "{algorithm}: {position}");
+        }
+        for other in [&signature[1..], &[signature, &[0]].concat(), &[]] {
+            assert!(!verifies(&key, other), "{algorithm}");
+        }
+    }
+}
+
+/// S + L is the same number to whoever does not look; RFC 8032 demands S below L.
+#[test]
+fn the_number_of_an_ed25519_signature_has_one_encoding() {
+    const L: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+    let signature = include_bytes!("../../../fixtures/keys/ed25519.sig");
+    let mut altered = signature.to_vec();
+    let mut carry = 0;
+    for (byte, order) in altered[32..].iter_mut().zip(hex::decode(L).unwrap()) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        *byte = u8::try_from(sum & 0xff).unwrap();
+        carry = sum >> 8;
+    }
+    let key = PublicKey::from_pem(ED25519).unwrap();
+    assert!(verifies(&key, signature) && !verifies(&key, &altered));
 }
 
 #[test]

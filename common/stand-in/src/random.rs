@@ -18,7 +18,8 @@ pub(crate) fn secret<const N: usize>() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<N>())
 }
 
-fn bytes<const N: usize>() -> [u8; N] {
+/// Random bytes.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(
         clippy::expect_used,

@@ -1,7 +1,7 @@
 //! Signs with keys in AWS KMS, and fetches their public halves.
 //!
-//! Binaries and tests call it, behind the port [`countersign_common::Signer`]. The private key never leaves KMS; a
-//! message never leaves this machine, only its hash does. Whether a signature is good is not decided here.
+//! Binaries and tests call it, behind the port [`countersign_common::Signer`]. The private key never leaves KMS; of a
+//! message only its hash leaves this machine, but for Ed25519, whose signature needs the message. Whether a signature is good is not decided here.
 #![allow(
     clippy::disallowed_methods,
     reason = "an adapter: it reads the variables that choose region and endpoint, as the AWS SDK does"
@@ -12,6 +12,7 @@ mod connection;
 mod failure;
 mod key_spec;
 mod key_uri;
+mod message;
 mod signer;
 
 pub use self::{

@@ -3,7 +3,7 @@
 use aws_sdk_kms::{
     operation::{RequestId, get_public_key::GetPublicKeyOutput, sign::SignOutput},
     primitives::Blob,
-    types::{KeyUsageType, MessageType},
+    types::KeyUsageType,
 };
 use countersign_common::{
     Algorithm, PublicKey, Task,
@@ -14,13 +14,13 @@ use crate::{
     KeyUri, Options,
     connection::{Connection, Notice},
     failure::Request,
-    key_spec,
+    key_spec, message,
 };
 
 /// The account of the stand-in; AWS gives it to nobody.
 const STAND_IN_ACCOUNT: &str = "000000000000";
-/// An RSA signature of 4,096 bits has 512 bytes.
-const SIGNATURE_LIMIT: usize = 1_024;
+/// A signature of ML-DSA-87 has 4,627 bytes.
+const SIGNATURE_LIMIT: usize = 8 << 10;
 
 /// Signs with one key in AWS KMS.
 ///
@@ -60,14 +60,15 @@ impl Signer {
 
     async fn ask(&self, message: &[u8]) -> Result<Signed, Failure> {
         let algorithm = self.key.public_key.algorithm();
+        let (message, message_type) = message::of(message, &self.key)?;
         let request = Request::new("kms:Sign", &self.key.name, &self.connection);
         let output = self
             .connection
             .client
             .sign()
             .key_id(&self.key.name)
-            .message(Blob::new(algorithm.message_digest(message)))
-            .message_type(MessageType::Digest)
+            .message(message)
+            .message_type(message_type)
             .signing_algorithm(key_spec::signing_algorithm(algorithm))
             .send()
             .await

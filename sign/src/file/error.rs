@@ -46,7 +46,9 @@ pub enum KeyFileError {
     #[error("the private key cannot be used: {0}")]
     Key(#[from] KeyError),
     /// Another kind of key.
-    #[error("the kind of private key is not supported; P-256, P-384 and RSA are")]
+    #[error(
+        "the kind of private key is not supported; P-256, P-384, P-521, Ed25519, ML-DSA and RSA are"
+    )]
     Kind,
     /// Another PEM block.
     #[error(

@@ -3,7 +3,12 @@
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{self, KeySize},
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+        ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+        ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair,
+        PqdsaSigningAlgorithm,
+    },
 };
 use pkcs8::{SecretDocument, der::pem::LineEnding};
 use zeroize::Zeroizing;
@@ -17,6 +22,16 @@ pub enum KeySpec {
     P256,
     /// ECDSA on P-384.
     P384,
+    /// ECDSA on P-521.
+    P521,
+    /// Ed25519.
+    Ed25519,
+    /// ML-DSA-44.
+    MlDsa44,
+    /// ML-DSA-65.
+    MlDsa65,
+    /// ML-DSA-87.
+    MlDsa87,
     /// RSA of 2,048 bits.
     Rsa2048,
     /// RSA of 3,072 bits.
@@ -36,8 +51,13 @@ pub struct GeneratedKey {
 /// Makes a key.
 pub fn generate(spec: KeySpec) -> Result<GeneratedKey, KeyFileError> {
     let private = match spec {
-        KeySpec::P256 => ecdsa(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)),
-        KeySpec::P384 => ecdsa(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING)),
+        KeySpec::P256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
+        KeySpec::P384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+        KeySpec::P521 => ecdsa(&ECDSA_P521_SHA512_ASN1_SIGNING),
+        KeySpec::Ed25519 => Ed25519KeyPair::generate().map(PrivateKey::Ed25519),
+        KeySpec::MlDsa44 => ml_dsa(&ML_DSA_44_SIGNING),
+        KeySpec::MlDsa65 => ml_dsa(&ML_DSA_65_SIGNING),
+        KeySpec::MlDsa87 => ml_dsa(&ML_DSA_87_SIGNING),
         KeySpec::Rsa2048 => rsa(KeySize::Rsa2048),
         KeySpec::Rsa3072 => rsa(KeySize::Rsa3072),
         KeySpec::Rsa4096 => rsa(KeySize::Rsa4096),
@@ -54,6 +74,9 @@ pub fn generate(spec: KeySpec) -> Result<GeneratedKey, KeyFileError> {
 fn document(private: &PrivateKey) -> Result<SecretDocument, KeyFileError> {
     match private {
         PrivateKey::Ecdsa(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
+        // The first version of the format, which every tool reads.
+        PrivateKey::Ed25519(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
+        PrivateKey::MlDsa(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
         PrivateKey::Rsa(pair) => {
             let der: Pkcs8V1Der<'_> = pair.as_der()?;
             pkcs8_key::document(der.as_ref())
@@ -63,8 +86,12 @@ fn document(private: &PrivateKey) -> Result<SecretDocument, KeyFileError> {
 
 type Generated = Result<PrivateKey, aws_lc_rs::error::Unspecified>;
 
-fn ecdsa(pair: Result<EcdsaKeyPair, aws_lc_rs::error::Unspecified>) -> Generated {
-    pair.map(PrivateKey::Ecdsa)
+fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm) -> Generated {
+    EcdsaKeyPair::generate(algorithm).map(PrivateKey::Ecdsa)
+}
+
+fn ml_dsa(algorithm: &'static PqdsaSigningAlgorithm) -> Generated {
+    PqdsaKeyPair::generate(algorithm).map(PrivateKey::MlDsa)
 }
 
 fn rsa(size: KeySize) -> Generated {

@@ -5,8 +5,10 @@ use aws_lc_rs::{
     error::{KeyRejected, Unspecified},
     rsa,
     signature::{
-        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, KeyPair,
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+        ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+        KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair,
+        PqdsaSigningAlgorithm,
     },
 };
 use countersign_common::PublicKey;
@@ -18,6 +20,13 @@ use super::{KeyFileError, PrivateKey};
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+/// id-Ed25519 (RFC 8410).
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// id-ml-dsa-44, -65 and -87 (RFC 9881).
+const ML_DSA_44: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17");
+const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
+const ML_DSA_87: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19");
 /// rsaEncryption (RFC 8017).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -35,6 +44,11 @@ pub(super) fn parse(document: &SecretDocument) -> Result<(PrivateKey, PublicKey)
     let private = match (info.algorithm.oid, curve) {
         (EC_PUBLIC_KEY, Some(SECP256R1)) => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING, document)?,
         (EC_PUBLIC_KEY, Some(SECP384R1)) => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING, document)?,
+        (EC_PUBLIC_KEY, Some(SECP521R1)) => ecdsa(&ECDSA_P521_SHA512_ASN1_SIGNING, document)?,
+        (ED25519, _) => PrivateKey::Ed25519(Ed25519KeyPair::from_pkcs8(document.as_bytes())?),
+        (ML_DSA_44, _) => ml_dsa(&ML_DSA_44_SIGNING, document)?,
+        (ML_DSA_65, _) => ml_dsa(&ML_DSA_65_SIGNING, document)?,
+        (ML_DSA_87, _) => ml_dsa(&ML_DSA_87_SIGNING, document)?,
         (RSA_ENCRYPTION, _) => PrivateKey::Rsa(rsa::KeyPair::from_pkcs8(document.as_bytes())?),
         _ => return Err(KeyFileError::Kind),
     };
@@ -46,6 +60,8 @@ pub(super) fn parse(document: &SecretDocument) -> Result<(PrivateKey, PublicKey)
 pub(super) fn public_key(private: &PrivateKey) -> Result<PublicKey, KeyFileError> {
     let der: Result<PublicKeyX509Der<'_>, Unspecified> = match private {
         PrivateKey::Ecdsa(pair) => pair.public_key().as_der(),
+        PrivateKey::Ed25519(pair) => pair.public_key().as_der(),
+        PrivateKey::MlDsa(pair) => pair.public_key().as_der(),
         PrivateKey::Rsa(pair) => pair.public_key().as_der(),
     };
     Ok(PublicKey::from_spki_der(der?.as_ref())?)
@@ -56,4 +72,11 @@ fn ecdsa(
     document: &SecretDocument,
 ) -> Result<PrivateKey, KeyRejected> {
     EcdsaKeyPair::from_pkcs8(algorithm, document.as_bytes()).map(PrivateKey::Ecdsa)
+}
+
+fn ml_dsa(
+    algorithm: &'static PqdsaSigningAlgorithm,
+    document: &SecretDocument,
+) -> Result<PrivateKey, KeyRejected> {
+    PqdsaKeyPair::from_pkcs8(algorithm, document.as_bytes()).map(PrivateKey::MlDsa)
 }

@@ -56,7 +56,15 @@ async fn keys_of_cosign_open_with_their_password() {
 
 #[tokio::test]
 async fn keys_without_a_password_are_not_asked_for_one() {
-    for (pem, public_pem) in [key!("p384"), key!("rsa-2048")] {
+    for (pem, public_pem) in [
+        key!("p384"),
+        key!("p521"),
+        key!("ed25519"),
+        key!("ml-dsa-44"),
+        key!("ml-dsa-65"),
+        key!("ml-dsa-87"),
+        key!("rsa-2048"),
+    ] {
         let signer = Signer::read(pem, "test.key", None, never_asked).unwrap();
         signs(&signer, public_pem).await;
     }
@@ -80,6 +88,11 @@ async fn what_is_generated_is_read_again() {
     for (spec, algorithm) in [
         (KeySpec::P256, Algorithm::EcdsaP256Sha256),
         (KeySpec::P384, Algorithm::EcdsaP384Sha384),
+        (KeySpec::P521, Algorithm::EcdsaP521Sha512),
+        (KeySpec::Ed25519, Algorithm::Ed25519),
+        (KeySpec::MlDsa44, Algorithm::MlDsa44),
+        (KeySpec::MlDsa65, Algorithm::MlDsa65),
+        (KeySpec::MlDsa87, Algorithm::MlDsa87),
         (KeySpec::Rsa2048, Algorithm::RsaPkcs1Sha256),
         (KeySpec::Rsa3072, Algorithm::RsaPkcs1Sha256),
         (KeySpec::Rsa4096, Algorithm::RsaPkcs1Sha256),

@@ -155,7 +155,8 @@ impl Sheet {
             ask::confirm("Sign this?")?;
         }
         let signer = self.signer(&name, contents).await?;
-        let message = self.draft.message().map_err(TrustError::from)?;
+        let key = &signer.key().public_key;
+        let message = self.draft.message_for(key).map_err(TrustError::from)?;
         let made = signer
             .sign(&message)
             .await
@@ -165,12 +166,11 @@ impl Sheet {
             target: log::SIGNATURE,
             root = contents.name().as_str(),
             version = contents.version(),
-            signed = %Digest::sha256(&message),
+            signed = %Digest::sha256(&self.draft.message().map_err(TrustError::from)?),
             key = %signer.key().name,
             request_id = made.request_id.as_deref().unwrap_or_default(),
             "signed"
         );
-        let key = &signer.key().public_key;
         let previous = self.before.as_ref().map(Chain::newest);
         self.draft
             .sign(key, &made.signature, previous, &Limits::TABLE)

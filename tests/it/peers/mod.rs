@@ -6,6 +6,7 @@
 mod clients;
 mod cosign;
 pub(crate) mod docker_registry;
+mod key_specs;
 mod libraries;
 mod python_tuf;
 

@@ -94,7 +94,8 @@ const REFUSED_BY_PYTHON_TUF_ALONE: &str = "root-key-of-a-kind-that-is-not-known"
 
 /// Kinds of keys whose signatures of roots python-tuf counts and our chains do not, so that no draft takes them; scopes may
 /// have them.
-const COUNTED_BY_PYTHON_TUF_ALONE: [Algorithm; 3] = [
+const COUNTED_BY_PYTHON_TUF_ALONE: [Algorithm; 4] = [
+    Algorithm::EcdsaP521Sha512,
     Algorithm::RsaPkcs1Sha256,
     Algorithm::RsaPkcs1Sha384,
     Algorithm::RsaPkcs1Sha512,
@@ -199,6 +200,11 @@ impl Person {
         let name = match algorithm {
             Algorithm::EcdsaP256Sha256 => return Self::with_p256(20),
             Algorithm::EcdsaP384Sha384 => "p384.key",
+            Algorithm::EcdsaP521Sha512 => "p521.key",
+            Algorithm::Ed25519 => "ed25519.key",
+            Algorithm::MlDsa44 => "ml-dsa-44.key",
+            Algorithm::MlDsa65 => "ml-dsa-65.key",
+            Algorithm::MlDsa87 => "ml-dsa-87.key",
             _ => "rsa-2048.key",
         };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys");
@@ -256,7 +262,7 @@ fn after(previous: &[u8]) -> Draft {
 fn signed(mut draft: Draft, previous: Option<&[u8]>, by: &[&Person]) -> Vec<u8> {
     let previous = previous.map(|bytes| Contents::read(bytes, &Limits::TABLE).unwrap());
     for person in by {
-        let signature = person.sign(&draft.message().unwrap());
+        let signature = person.sign(&draft.message_for(person.public()).unwrap());
         draft
             .sign(
                 person.public(),

@@ -3,9 +3,11 @@
 //! The rules are TUF's ([specification, section 5.3](https://theupdateframework.github.io/specification/latest/#update-root)),
 //! with one more: signers are counted by their key material, since one key under two ids is one person.
 
-use std::{collections::BTreeSet, ops::Deref};
+use std::{borrow::Cow, collections::BTreeSet, ops::Deref};
 
-use countersign_common::{Algorithm, Digest, KeyId, Limits, PublicKey, Signature, Timestamp};
+use countersign_common::{
+    Algorithm, Digest, KeyId, Limits, PublicKey, Signature, Timestamp, digest::HashAlgorithm,
+};
 use sigstore_tuf::{Metadata, Root, TrustedMetadataSet};
 
 use super::{Contents, Refusal, fault::Fault};
@@ -193,8 +195,8 @@ pub(super) fn signers(metadata: &Metadata<Root>, judge: &Contents) -> BTreeSet<K
             continue;
         };
         let is_signed = || {
-            key.verify(metadata.signed_canonical(), &Signature::from(bytes))
-                .is_ok()
+            let message = signed_by(key, metadata.signed_canonical());
+            key.verify(&message, &Signature::from(bytes)).is_ok()
         };
         if may_sign_roots(key) && is_signed() {
             signers.insert(key.id().clone());
@@ -203,10 +205,25 @@ pub(super) fn signers(metadata: &Metadata<Root>, judge: &Contents) -> BTreeSet<K
     signers
 }
 
-/// Whether TUF clients know how the key signs: RSA they know with PSS alone.
+/// What a key signs of a root: its canonical form, which TUF's TAP 21 has ML-DSA keys sign as a hash with a prefix.
+pub(super) fn signed_by<'m>(key: &PublicKey, canonical: &'m [u8]) -> Cow<'m, [u8]> {
+    match key.algorithm() {
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => {
+            let hashed = Digest::of(HashAlgorithm::Sha512, canonical);
+            let hashed = hex::decode(hashed.hex()).unwrap_or_default();
+            [b"tuf\x01", hashed.as_slice()].concat().into()
+        }
+        _ => canonical.into(),
+    }
+}
+
+/// Whether TUF clients know how the key signs: RSA they know with PSS alone, and P-521 not all of them.
 pub(super) fn may_sign_roots(key: &PublicKey) -> bool {
     !matches!(
         key.algorithm(),
-        Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512
+        Algorithm::EcdsaP521Sha512
+            | Algorithm::RsaPkcs1Sha256
+            | Algorithm::RsaPkcs1Sha384
+            | Algorithm::RsaPkcs1Sha512
     )
 }

@@ -325,9 +325,14 @@ fn keys(
 }
 
 /// How each scheme of TUF signs.
-pub(super) const SCHEMES: [(&str, &str, Algorithm); 8] = [
+pub(super) const SCHEMES: [(&str, &str, Algorithm); 13] = [
     ("ecdsa", "ecdsa-sha2-nistp256", Algorithm::EcdsaP256Sha256),
     ("ecdsa", "ecdsa-sha2-nistp384", Algorithm::EcdsaP384Sha384),
+    ("ecdsa", "ecdsa-sha2-nistp521", Algorithm::EcdsaP521Sha512),
+    ("ed25519", "ed25519", Algorithm::Ed25519),
+    ("ml-dsa", "ml-dsa-44/1", Algorithm::MlDsa44),
+    ("ml-dsa", "ml-dsa-65/1", Algorithm::MlDsa65),
+    ("ml-dsa", "ml-dsa-87/1", Algorithm::MlDsa87),
     ("rsa", "rsa-pkcs1v15-sha256", Algorithm::RsaPkcs1Sha256),
     ("rsa", "rsa-pkcs1v15-sha384", Algorithm::RsaPkcs1Sha384),
     ("rsa", "rsa-pkcs1v15-sha512", Algorithm::RsaPkcs1Sha512),
@@ -341,8 +346,13 @@ fn public_key(key: &Key) -> Option<PublicKey> {
         .iter()
         .find(|(kind, scheme, _)| *kind == key.keytype && *scheme == key.scheme);
     let (_, _, algorithm) = known?;
-    let public = PublicKey::from_pem(&key.keyval.public).ok()?;
-    public.with_algorithm(*algorithm).ok()
+    let public = if *algorithm == Algorithm::Ed25519 {
+        let bytes = hex::decode(&key.keyval.public).ok()?;
+        PublicKey::from_ed25519_bytes(&bytes)
+    } else {
+        PublicKey::from_pem(&key.keyval.public)
+    };
+    public.ok()?.with_algorithm(*algorithm).ok()
 }
 
 fn roles(

@@ -11,7 +11,7 @@ use sigstore_tuf::{Metadata, Root, canonical_json::to_canonical_bytes};
 
 use super::{
     Contents, EditRefused, Fault, Refusal,
-    chain::signers,
+    chain::{signed_by, signers},
     document::{ExtensionDocument, MEMBER, SCHEMA, TimeDocument, TrustedRootDocument},
 };
 
@@ -127,6 +127,11 @@ impl Draft {
         Contents::read(&self.to_json()?, limits)
     }
 
+    /// What this key signs of it.
+    pub fn message_for(&self, key: &PublicKey) -> Result<Vec<u8>, Fault> {
+        Ok(signed_by(key, &self.message()?).into_owned())
+    }
+
     /// What is signed.
     pub fn message(&self) -> Result<Vec<u8>, Fault> {
         to_canonical_bytes(&self.signed()?).map_err(Fault::Tuf)
@@ -161,7 +166,7 @@ impl Draft {
         let id = id.ok_or_else(|| EditRefused::NoRootKey {
             key: key.id().clone(),
         })?;
-        key.verify(&self.message()?, signature)
+        key.verify(&self.message_for(key)?, signature)
             .map_err(|_| EditRefused::SignatureInvalid { id: id.clone() })?;
         self.add_signature(id, hex::encode(signature.as_bytes()));
         Ok(())
@@ -188,8 +193,9 @@ impl Draft {
                 .filter(|judge| judge.root_role().key_ids.contains(id))
                 .filter_map(|judge| judge.keys().get(id)?.key.as_ref());
             let signature = hex::decode(signature).map(Signature::from);
-            signature
-                .is_ok_and(|signature| keys.any(|key| key.verify(&message, &signature).is_ok()))
+            signature.is_ok_and(|signature| {
+                keys.any(|key| key.verify(&signed_by(key, &message), &signature).is_ok())
+            })
         };
         if let Some((id, _)) = copy.signatures.iter().find(|(id, text)| !fits(id, text)) {
             return Err(EditRefused::SignatureInvalid { id: id.clone() });

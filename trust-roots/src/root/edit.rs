@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use countersign_common::{Limits, PublicKey, Timestamp, rfc3161::Anchor};
+use countersign_common::{Algorithm, Limits, PublicKey, Timestamp, rfc3161::Anchor};
 use serde_json::{Map, Value, json as value};
 use sigstore_tuf::Key;
 
@@ -413,7 +413,11 @@ impl Draft {
         let algorithm = key.public.algorithm();
         let scheme = SCHEMES.iter().find(|(_, _, known)| *known == algorithm);
         let (kind, scheme, _) = scheme.ok_or(EditRefused::Algorithm { algorithm })?;
-        let public = key.public.to_pem().map_err(EditRefused::Key)?;
+        let public = if algorithm == Algorithm::Ed25519 {
+            hex::encode(key.public.key_bytes())
+        } else {
+            key.public.to_pem().map_err(EditRefused::Key)?
+        };
         let document =
             value!({ "keytype": kind, "scheme": scheme, "keyval": { "public": public } });
         let parsed: Key = serde_json::from_value(document.clone())

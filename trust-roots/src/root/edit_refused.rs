@@ -57,7 +57,9 @@ pub enum EditRefused {
     #[error("the other draft is not a copy of this one: what is signed differs")]
     OtherDraft,
     /// Other TUF clients would not count its signatures.
-    #[error("no root key can sign with `{algorithm}`: TUF knows RSA with PSS alone")]
+    #[error(
+        "no root key can sign with `{algorithm}`: TUF knows RSA with PSS alone, and not all of its clients know P-521"
+    )]
     RootAlgorithm {
         /// How it signs.
         algorithm: Algorithm,
@@ -117,7 +119,7 @@ impl Explain for EditRefused {
     fn remedy(&self) -> String {
         match self {
             Self::Algorithm { .. } | Self::Key(_) => {
-                "use an ECDSA key on P-256 or P-384, or an RSA key".to_owned()
+                "use an ECDSA, Ed25519, ML-DSA or RSA key".to_owned()
             }
             Self::Fault(fault) => fault.remedy(),
             Self::KeyListed { .. } => "nothing needs to be done; `countersign trust show` lists all".to_owned(),
@@ -137,7 +139,7 @@ impl Explain for EditRefused {
                 "let everybody sign the same draft: send out this one again".to_owned()
             }
             Self::RootAlgorithm { .. } => {
-                "use an ECDSA key; or sign with the same key by `rsa-pss-sha256`".to_owned()
+                "use a key on P-256 or P-384, Ed25519 or ML-DSA; or, if it is an RSA key, sign with it by `rsa-pss-sha256`".to_owned()
             }
             Self::SeveralScopes => "change one scope after the other".to_owned(),
             Self::SignatureInvalid { .. } => {

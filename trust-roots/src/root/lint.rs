@@ -237,7 +237,7 @@ impl Explain for Lint {
                 "list it there, too, if only for what it signed: `countersign trust add-key --scope '{now}'`"
             ),
             Self::KeyTwice { .. } => "leave one of them out".to_owned(),
-            Self::KeyUnusable { .. } => "use an ECDSA key on P-256 or P-384, or an RSA key".to_owned(),
+            Self::KeyUnusable { .. } => "use an ECDSA, Ed25519, ML-DSA or RSA key".to_owned(),
             Self::NotUnderstood { .. } => {
                 "take it out of the file, which is JSON; or let those sign who know the program that wrote it".to_owned()
             }

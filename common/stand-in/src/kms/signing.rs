@@ -11,7 +11,8 @@ use super::{
     Kms,
     keys::{Key, KeyState},
     lifecycle::wrong_state,
-    spec::{KeyUsage, SigningAlgorithm},
+    material::Prepared,
+    spec::{KeyUsage, Method, SigningAlgorithm},
 };
 use crate::aws::{AwsError, parse};
 
@@ -79,7 +80,7 @@ impl Kms {
         let (key, arn) = self.keys().find(&request.key_id, &self.place)?;
         key.check_state(&arn)?;
         let algorithm = key.algorithm(&arn, &request.signing_algorithm)?;
-        let digest = request.digest(&message, algorithm)?;
+        let prepared = request.prepare(message, algorithm)?;
         if request.dry_run {
             return Err(AwsError::new(
                 "DryRunOperationException",
@@ -88,7 +89,7 @@ impl Kms {
         }
         let signature = key
             .material()?
-            .sign(algorithm, &digest)
+            .sign(algorithm.method, &prepared)
             .map_err(|_| AwsError {
                 status: 500,
                 ..AwsError::new("KMSInternalException", "the key did not sign")
@@ -146,18 +147,32 @@ impl Sign {
         )))
     }
 
-    fn digest(&self, message: &[u8], algorithm: SigningAlgorithm) -> Result<Digest, AwsError> {
-        match self.message_type.as_deref().unwrap_or("RAW") {
-            "RAW" => Ok(digest(algorithm.digest, message)),
-            "DIGEST" => Digest::import_less_safe(message, algorithm.digest).map_err(|_| {
-                let name = algorithm.name;
-                AwsError::validation(format!("Digest is invalid length for algorithm {name}."))
-            }),
-            "EXTERNAL_MU" => Err(AwsError::validation(format!(
-                "MessageType EXTERNAL_MU is not compatible with algorithm {}.",
-                algorithm.name
+    fn prepare(&self, message: Vec<u8>, algorithm: SigningAlgorithm) -> Result<Prepared, AwsError> {
+        let name = algorithm.name;
+        let message_type = self.message_type.as_deref().unwrap_or("RAW");
+        match (message_type, algorithm.method) {
+            ("RAW", Method::Ecdsa(hash) | Method::Rsa(hash, _)) => {
+                Ok(Prepared::Digest(digest(hash, &message)))
+            }
+            ("RAW", Method::Ed25519 | Method::MlDsa) => Ok(Prepared::Message(message)),
+            ("DIGEST", Method::Ecdsa(hash) | Method::Rsa(hash, _)) => {
+                let digest = Digest::import_less_safe(&message, hash).map_err(|_| {
+                    AwsError::validation(format!("Digest is invalid length for algorithm {name}."))
+                })?;
+                Ok(Prepared::Digest(digest))
+            }
+            ("EXTERNAL_MU", Method::MlDsa) => {
+                let representative = message.try_into().map_err(|_| {
+                    AwsError::validation(format!(
+                        "External mu is invalid length for algorithm {name}."
+                    ))
+                })?;
+                Ok(Prepared::Representative(representative))
+            }
+            ("DIGEST" | "EXTERNAL_MU", _) => Err(AwsError::validation(format!(
+                "MessageType {message_type} is not compatible with algorithm {name}."
             ))),
-            other => Err(not_in_enumeration("messageType", other)),
+            (other, _) => Err(not_in_enumeration("messageType", other)),
         }
     }
 }

@@ -44,6 +44,8 @@ struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Scheme {
     Ecdsa(&'static EcdsaSigningAlgorithm),
+    Ed25519,
+    MlDsa(MlDsa),
     Rsa(KeySize),
     Secret,
 }
@@ -52,15 +54,26 @@ pub(crate) enum Scheme {
 #[derive(Clone, Copy)]
 pub(crate) struct SigningAlgorithm {
     pub(crate) name: &'static str,
-    pub(crate) digest: &'static digest::Algorithm,
-    pub(crate) padding: Padding,
+    pub(crate) method: Method,
 }
 
-/// How a digest is padded.
+/// The parameter sets of FIPS 204.
 #[derive(Clone, Copy)]
-pub(crate) enum Padding {
-    None,
-    Rsa(&'static dyn RsaEncoding),
+pub(crate) enum MlDsa {
+    L44,
+    L65,
+    L87,
+}
+
+/// What is done to what is sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Method {
+    Ecdsa(&'static digest::Algorithm),
+    /// The message itself, and no hash of it.
+    Ed25519,
+    /// The message itself, or its representative.
+    MlDsa,
+    Rsa(&'static digest::Algorithm, &'static dyn RsaEncoding),
 }
 
 impl KeySpec {
@@ -85,6 +98,16 @@ impl KeySpec {
         usages: &[KeyUsage::SignVerify, KeyUsage::KeyAgreement],
         algorithms: &[ecdsa("ECDSA_SHA_512", &SHA512)],
     });
+    /// `ECC_NIST_EDWARDS25519`. Its second algorithm, which signs a hash, is not here.
+    pub const ECC_NIST_EDWARDS25519: Self = Self(&Row {
+        name: "ECC_NIST_EDWARDS25519",
+        scheme: Scheme::Ed25519,
+        usages: &[KeyUsage::SignVerify],
+        algorithms: &[SigningAlgorithm {
+            name: "ED25519_SHA_512",
+            method: Method::Ed25519,
+        }],
+    });
     /// `ECC_SECG_P256K1`
     pub const ECC_SECG_P256K1: Self = Self(&Row {
         name: "ECC_SECG_P256K1",
@@ -98,6 +121,27 @@ impl KeySpec {
         scheme: Scheme::Secret,
         usages: &[KeyUsage::GenerateVerifyMac],
         algorithms: &[],
+    });
+    /// `ML_DSA_44`
+    pub const ML_DSA_44: Self = Self(&Row {
+        name: "ML_DSA_44",
+        scheme: Scheme::MlDsa(MlDsa::L44),
+        usages: &[KeyUsage::SignVerify],
+        algorithms: ML_DSA,
+    });
+    /// `ML_DSA_65`
+    pub const ML_DSA_65: Self = Self(&Row {
+        name: "ML_DSA_65",
+        scheme: Scheme::MlDsa(MlDsa::L65),
+        usages: &[KeyUsage::SignVerify],
+        algorithms: ML_DSA,
+    });
+    /// `ML_DSA_87`
+    pub const ML_DSA_87: Self = Self(&Row {
+        name: "ML_DSA_87",
+        scheme: Scheme::MlDsa(MlDsa::L87),
+        usages: &[KeyUsage::SignVerify],
+        algorithms: ML_DSA,
     });
     /// `RSA_2048`
     pub const RSA_2048: Self = Self(&Row {
@@ -129,12 +173,16 @@ impl KeySpec {
     });
 
     /// Every spec there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::ECC_NIST_P256,
         Self::ECC_NIST_P384,
         Self::ECC_NIST_P521,
+        Self::ECC_NIST_EDWARDS25519,
         Self::ECC_SECG_P256K1,
         Self::HMAC_256,
+        Self::ML_DSA_44,
+        Self::ML_DSA_65,
+        Self::ML_DSA_87,
         Self::RSA_2048,
         Self::RSA_3072,
         Self::RSA_4096,
@@ -210,6 +258,11 @@ impl SigningAlgorithm {
     }
 }
 
+const ML_DSA: &[SigningAlgorithm] = &[SigningAlgorithm {
+    name: "ML_DSA_SHAKE_256",
+    method: Method::MlDsa,
+}];
+
 const RSA: &[SigningAlgorithm] = &[
     rsa("RSASSA_PKCS1_V1_5_SHA_256", &SHA256, &RSA_PKCS1_SHA256),
     rsa("RSASSA_PKCS1_V1_5_SHA_384", &SHA384, &RSA_PKCS1_SHA384),
@@ -222,8 +275,7 @@ const RSA: &[SigningAlgorithm] = &[
 const fn ecdsa(name: &'static str, digest: &'static digest::Algorithm) -> SigningAlgorithm {
     SigningAlgorithm {
         name,
-        digest,
-        padding: Padding::None,
+        method: Method::Ecdsa(digest),
     }
 }
 
@@ -234,7 +286,6 @@ const fn rsa(
 ) -> SigningAlgorithm {
     SigningAlgorithm {
         name,
-        digest,
-        padding: Padding::Rsa(encoding),
+        method: Method::Rsa(digest, encoding),
     }
 }

@@ -4,10 +4,10 @@ use aws_lc_rs::{
     digest::{self, SHA256, SHA384, SHA512, digest},
     signature::{
         ECDSA_P256_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
-        ECDSA_P521_SHA512_ASN1, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256,
-        RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-        RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey,
-        VerificationAlgorithm,
+        ECDSA_P521_SHA512_ASN1, ED25519, EcdsaKeyPair, ML_DSA_44, ML_DSA_65, ML_DSA_87,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+        UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -102,6 +102,62 @@ async fn a_p521_key_signs() {
 #[tokio::test]
 async fn a_secp256k1_key_signs() {
     signs_what_it_should(KeySpec::ECC_SECG_P256K1, 1).await;
+}
+
+/// Algorithms that take the message: its hash is refused.
+async fn signs_messages(spec: KeySpec, verification: &'static dyn VerificationAlgorithm) {
+    let world = World::ecr();
+    let key = world.stand_in.create_key(spec, "alias/signer").unwrap();
+    let public = world.kms("GetPublicKey", json!({"KeyId": key.arn})).await;
+    assert_eq!(public["KeySpec"], spec.name());
+    let listed = public["SigningAlgorithms"].as_array().unwrap();
+    let [algorithm] = listed.as_slice() else {
+        panic!("{listed:?}")
+    };
+    let algorithm = algorithm.as_str().unwrap();
+    let message = b"a message that is hashed by no caller";
+    let signed = world
+        .kms("Sign", sign(&key.arn, message, "RAW", algorithm))
+        .await;
+    UnparsedPublicKey::new(verification, decoded(&public, "PublicKey"))
+        .verify(message, &decoded(&signed, "Signature"))
+        .unwrap();
+    let hashed = sign(&key.arn, &[7; 64], "DIGEST", algorithm);
+    world
+        .kms_refuses("Sign", hashed, "ValidationException")
+        .await;
+}
+
+#[tokio::test]
+async fn an_ed25519_key_signs_messages() {
+    signs_messages(KeySpec::ECC_NIST_EDWARDS25519, &ED25519).await;
+}
+
+#[tokio::test]
+async fn ml_dsa_keys_sign_messages() {
+    signs_messages(KeySpec::ML_DSA_44, &ML_DSA_44).await;
+    signs_messages(KeySpec::ML_DSA_65, &ML_DSA_65).await;
+    signs_messages(KeySpec::ML_DSA_87, &ML_DSA_87).await;
+}
+
+#[tokio::test]
+async fn a_representative_has_64_bytes_and_is_signed_by_ml_dsa_keys_alone() {
+    let world = World::ecr();
+    let ml_dsa = world
+        .stand_in
+        .create_key(KeySpec::ML_DSA_44, "alias/ml-dsa");
+    let ml_dsa = ml_dsa.unwrap().arn;
+    let of = |length| sign(&ml_dsa, &vec![7; length], "EXTERNAL_MU", "ML_DSA_SHAKE_256");
+    world.kms("Sign", of(64)).await;
+    for length in [1, 32, 63, 65] {
+        world
+            .kms_refuses("Sign", of(length), "ValidationException")
+            .await;
+    }
+    let ecdsa = sign(DEFAULT_ALIAS, &[7; 64], "EXTERNAL_MU", "ECDSA_SHA_256");
+    world
+        .kms_refuses("Sign", ecdsa, "ValidationException")
+        .await;
 }
 
 #[tokio::test]
