@@ -398,9 +398,10 @@ impl Court {
                 .map(|(name, seen)| (name.clone(), seen.root.clone()))
                 .collect(),
         };
-        store.commit(&advance, self.system)?;
-        seen().for_each(|(name, seen)| seen.keep(store, name));
-        Ok(())
+        let verified: Vec<_> = seen()
+            .flat_map(|(name, seen)| seen.verified(name))
+            .collect();
+        store.commit(&verified, &advance, self.system)
     }
 }
 

@@ -22,7 +22,7 @@ use countersign_trust_roots::{
     state::{RootMemory, RootRegression, RootSeen, State},
 };
 
-use crate::state::Store;
+use crate::state::{Store, VerifiedRoot};
 
 /// How long no network is asked for a newer version. What lies in a folder is looked at each time.
 const PROBED_FOR: Duration = Duration::from_hours(1);
@@ -221,15 +221,16 @@ impl Seen {
         }
     }
 
-    /// Keeps its versions, so that the next run need not fetch them. A cache that cannot be written costs requests, and
-    /// nothing else.
-    pub(crate) fn keep(&self, store: &Store, name: &RootName) {
-        for (version, file) in &self.files {
-            if let Err(stop) = store.keep_root(name, *version, file) {
-                tracing::debug!(?stop, "a version of the root {name} is not kept");
-                return;
-            }
-        }
+    /// Its versions.
+    pub(crate) fn verified<'a>(
+        &'a self,
+        name: &'a RootName,
+    ) -> impl Iterator<Item = VerifiedRoot<'a>> {
+        self.files.iter().map(move |(version, file)| VerifiedRoot {
+            name,
+            version: *version,
+            file,
+        })
     }
 }
 

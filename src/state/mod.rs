@@ -1,6 +1,7 @@
 //! The file in which a verifier's state lies, and the roots that it has verified, in a folder of the user's own.
 //!
-//! Read before a judgement; committed after one that succeeded. Whatever happens to this process or to the others that
+//! Read before a judgement; committed after it. One that refused moves no floor, and what it learned of roots stays true.
+//! Whatever happens to this process or to the others that
 //! write at the same time, the file holds one whole state, and what it remembers never falls. A state that cannot be
 //! read is never taken for none.
 
@@ -12,6 +13,7 @@ mod owned;
 mod tests;
 
 use std::{
+    borrow::Borrow,
     ffi::OsString,
     num::NonZeroU64,
     path::{Path, PathBuf},
@@ -40,6 +42,17 @@ const ROOTS: &str = "roots";
 /// Bytes of the longest root.
 const ROOT_LIMIT: usize = Limits::TABLE.root;
 
+/// A version of a root that a run has verified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VerifiedRoot<'a> {
+    /// Its name in the policy.
+    pub(crate) name: &'a RootName,
+    /// Its version.
+    pub(crate) version: NonZeroU64,
+    /// Its file.
+    pub(crate) file: &'a [u8],
+}
+
 /// A folder with a state in it, or where one will be.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -65,15 +78,27 @@ impl Store {
         Ok(self.load()?)
     }
 
-    /// Remembers what a run has learned. The first commit makes the folder and the file, even if nothing was learned.
-    pub(crate) fn commit(&self, advance: &Advance, system_now: Timestamp) -> Result<(), Stop> {
+    /// Remembers what a run has learned, and the roots that it has verified. The first commit makes the folder and the file,
+    /// even if nothing was learned.
+    ///
+    /// The roots come first, and under the same lock: a version that is remembered and not kept would be looked for at
+    /// sources that may not have it yet, and be missed there as one that was rolled back.
+    pub(crate) fn commit(
+        &self,
+        verified: &[VerifiedRoot<'_>],
+        advance: &Advance,
+        system_now: Timestamp,
+    ) -> Result<(), Stop> {
         // Most runs learn nothing new. They neither wait nor need a disk that can be written.
         if self.next(advance, system_now)?.is_none() {
+            self.keep(verified, || Lock::take(&self.folder, Duration::ZERO));
             return Ok(());
         }
         let lock = Lock::take(&self.folder, self.patience)?;
         // Another writer may have been here in between.
-        if let Some(next) = self.next(advance, system_now)? {
+        let next = self.next(advance, system_now)?;
+        self.keep(verified, || Ok(&lock));
+        if let Some(next) = next {
             let bytes = next.to_json();
             // What could not be read again would lock every later run out.
             State::parse(&bytes)
@@ -81,6 +106,37 @@ impl Store {
             lock.replace(Path::new(STATE), &bytes)?;
         }
         Ok(())
+    }
+
+    /// Keeps what is not kept yet, so that the next run need not fetch it. A cache that cannot be written costs requests,
+    /// and nothing else.
+    fn keep<L: Borrow<Lock>>(
+        &self,
+        verified: &[VerifiedRoot<'_>],
+        lock: impl FnOnce() -> Result<L, StateError>,
+    ) {
+        // A damaged one is replaced, as it would never be used.
+        let is_missing = |root: &&VerifiedRoot<'_>| {
+            let kept = self.kept_root(root.name, root.version);
+            !matches!(kept, Ok(Some(kept)) if kept == *root.file)
+        };
+        let mut missing = verified.iter().filter(is_missing).peekable();
+        if missing.peek().is_none() {
+            return;
+        }
+        let kept = lock().and_then(|lock| {
+            missing.try_for_each(|root| {
+                self.check_folders(root.name)?;
+                for folder in [self.folder.join(ROOTS), self.root_folder(root.name)] {
+                    owned::create_folder(&folder)?;
+                }
+                let file = root_file(root.name, root.version);
+                lock.borrow().replace(&file, root.file)
+            })
+        });
+        if let Err(error) = kept {
+            tracing::debug!(?error, "versions of roots are not kept");
+        }
     }
 
     /// The kept versions of a root.
@@ -112,24 +168,6 @@ impl Store {
     /// The folder of a root's versions, each as `<version>.root.json`.
     fn root_folder(&self, name: &RootName) -> PathBuf {
         self.folder.join(ROOTS).join(name.as_str())
-    }
-
-    /// Keeps a verified root, so that the next run need not fetch it. For that alone nobody waits for another writer.
-    pub(crate) fn keep_root(
-        &self,
-        name: &RootName,
-        version: NonZeroU64,
-        bytes: &[u8],
-    ) -> Result<(), Stop> {
-        // A damaged one is replaced, as it would never be used.
-        if self.kept_root(name, version)?.as_deref() == Some(bytes) {
-            return Ok(());
-        }
-        let lock = Lock::take(&self.folder, Duration::ZERO)?;
-        for folder in [self.folder.join(ROOTS), self.root_folder(name)] {
-            owned::create_folder(&folder)?;
-        }
-        Ok(lock.replace(&root_file(name, version), bytes)?)
     }
 
     /// A root that was kept, or may have been: whoever reads it verifies it as if it came from a stranger.

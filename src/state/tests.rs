@@ -75,7 +75,7 @@ fn assert_stops<T: std::fmt::Debug>(ended: Result<T, Stop>, exit: Exit, code: &s
 #[track_caller]
 fn assert_unsafe(store: &Store, said: &str) {
     assert_stops(store.read(), Exit::Refused, "state-unsafe", &[said]);
-    let committed = store.commit(&floor(5_000), at(5_000));
+    let committed = store.commit(&[], &floor(5_000), at(5_000));
     assert_stops(committed, Exit::Refused, "state-unsafe", &[said]);
 }
 
@@ -83,9 +83,11 @@ fn assert_unsafe(store: &Store, said: &str) {
 fn what_is_committed_is_read() {
     let (_around, store) = fresh();
     assert_eq!(store.read().unwrap(), None);
-    store.commit(&floor(1_000), at(1_000)).unwrap();
-    store.commit(&seen("acme", 7, b"seven"), at(1_000)).unwrap();
-    store.commit(&floor(900), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
+    store
+        .commit(&[], &seen("acme", 7, b"seven"), at(1_000))
+        .unwrap();
+    store.commit(&[], &floor(900), at(1_000)).unwrap();
 
     let state = store.read().unwrap().unwrap();
     assert_eq!(state.time_floor(), Some(at(1_000)));
@@ -100,26 +102,26 @@ fn what_is_committed_is_read() {
 #[test]
 fn the_first_commit_makes_a_state_and_one_that_changes_nothing_writes_nothing() {
     let (_around, store) = fresh();
-    store.commit(&Advance::default(), at(1_000)).unwrap();
+    store.commit(&[], &Advance::default(), at(1_000)).unwrap();
     assert_eq!(store.read().unwrap(), Some(State::default()));
 
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     let inode = || store.file().metadata().unwrap().ino();
     let before = inode();
     // Not even the lock is needed.
     fs::remove_file(store.folder.join("state.lock")).unwrap();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
-    store.commit(&floor(9_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(9_000), at(1_000)).unwrap();
     assert_eq!(inode(), before);
     assert_eq!(names(&store.folder), ["state.json"]);
-    store.commit(&floor(1_001), at(1_001)).unwrap();
+    store.commit(&[], &floor(1_001), at(1_001)).unwrap();
     assert_ne!(inode(), before);
 }
 
 #[test]
 fn a_damaged_state_is_never_a_first_use() {
     let (_around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     let whole = fs::read(store.file()).unwrap();
     let half = &whole[..whole.len() / 2];
     let long = vec![b' '; State::MAX_BYTES + 1];
@@ -127,7 +129,7 @@ fn a_damaged_state_is_never_a_first_use() {
         fs::write(store.file(), damaged).unwrap();
         let said = ["state.json away", "verify --init-state"];
         assert_stops(store.read(), Exit::Refused, "state-corrupt", &said);
-        let committed = store.commit(&floor(2_000), at(2_000));
+        let committed = store.commit(&[], &floor(2_000), at(2_000));
         assert_stops(committed, Exit::Refused, "state-corrupt", &said);
         assert_eq!(fs::read(store.file()).unwrap(), damaged);
     }
@@ -138,26 +140,33 @@ fn a_damaged_state_is_never_a_first_use() {
 #[test]
 fn a_second_root_of_one_version_is_refused_and_a_newer_one_is_no_matter() {
     let (_around, store) = fresh();
-    store.commit(&seen("acme", 7, b"seven"), at(0)).unwrap();
-    let twin = store.commit(&seen("acme", 7, b"other"), at(0));
+    store
+        .commit(&[], &seen("acme", 7, b"seven"), at(0))
+        .unwrap();
+    let twin = store.commit(&[], &seen("acme", 7, b"other"), at(0));
     assert_stops(twin, Exit::Refused, "root-rollback", &["version 7"]);
     // Another process was faster.
-    store.commit(&seen("acme", 6, b"six"), at(0)).unwrap();
+    store.commit(&[], &seen("acme", 6, b"six"), at(0)).unwrap();
     let state = store.read().unwrap().unwrap();
     assert_eq!(state.root(&root("acme")).unwrap().version(), version(7));
 }
 
-#[test]
-fn a_state_that_could_not_be_read_again_is_not_written() {
-    let (_around, store) = fresh();
-    store.commit(&floor(0), at(0)).unwrap();
-    let before = fs::read(store.file()).unwrap();
+/// More than a state holds.
+fn too_many() -> Advance {
     let mut many = Advance::default();
     for number in 0..=State::MAX_ROOTS {
         many.roots
             .extend(seen(&format!("root-{number}"), 1, b"").roots);
     }
-    let committed = store.commit(&many, at(0));
+    many
+}
+
+#[test]
+fn a_state_that_could_not_be_read_again_is_not_written() {
+    let (_around, store) = fresh();
+    store.commit(&[], &floor(0), at(0)).unwrap();
+    let before = fs::read(store.file()).unwrap();
+    let committed = store.commit(&[], &too_many(), at(0));
     let said = ["state.json", "1000 roots"];
     assert_stops(committed, Exit::Undecided, "state-write-failed", &said);
     assert_eq!(fs::read(store.file()).unwrap(), before);
@@ -166,13 +175,13 @@ fn a_state_that_could_not_be_read_again_is_not_written() {
 #[test]
 fn what_killed_writers_left_is_removed_and_nothing_else() {
     let (_around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     let put = |name: &str| fs::write(store.folder.join(name), b"{").unwrap();
     put(".countersign-1.tmp");
     put(&format!(".countersign-{}.tmp", std::process::id()));
     put("notes.tmp");
     put(".countersign-1");
-    store.commit(&floor(1_001), at(1_001)).unwrap();
+    store.commit(&[], &floor(1_001), at(1_001)).unwrap();
     assert_eq!(
         names(&store.folder),
         [".countersign-1", "notes.tmp", "state.json", "state.lock"]
@@ -184,18 +193,18 @@ fn a_lock_that_is_not_given_back_is_an_error_and_one_that_is_dropped_is_free() {
     let (_around, mut store) = fresh();
     store.patience = Duration::ZERO;
     let lock = Lock::take(&store.folder, Duration::ZERO).unwrap();
-    let committed = store.commit(&floor(1_000), at(1_000));
+    let committed = store.commit(&[], &floor(1_000), at(1_000));
     let said = ["state.lock", "another process"];
     assert_stops(committed, Exit::Undecided, "state-write-failed", &said);
     assert_eq!(store.read().unwrap(), None);
     drop(lock);
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
 }
 
 #[test]
 fn a_state_behind_a_symbolic_link_is_refused() {
     let (around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     let elsewhere = around.path().join("elsewhere");
     fs::rename(store.file(), &elsewhere).unwrap();
     for target in [&elsewhere, &around.path().join("nothing")] {
@@ -209,7 +218,7 @@ fn a_state_behind_a_symbolic_link_is_refused() {
     let lock = store.folder.join("state.lock");
     fs::rename(&lock, &elsewhere).unwrap();
     symlink(&elsewhere, &lock).unwrap();
-    let committed = store.commit(&floor(2_000), at(2_000));
+    let committed = store.commit(&[], &floor(2_000), at(2_000));
     assert_stops(
         committed,
         Exit::Refused,
@@ -225,7 +234,7 @@ fn a_state_behind_a_symbolic_link_is_refused() {
 #[test]
 fn what_others_can_write_is_refused() {
     let (around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     for mode in [0o622, 0o620, 0o602] {
         set(&store.file(), mode);
@@ -237,7 +246,7 @@ fn what_others_can_write_is_refused() {
         assert_unsafe(&store, "may be written by others");
     }
     set(&store.folder, 0o755);
-    store.commit(&floor(1_001), at(1_001)).unwrap();
+    store.commit(&[], &floor(1_001), at(1_001)).unwrap();
 
     // Under its other name anybody who can open it there may write it.
     fs::hard_link(store.file(), around.path().join("name")).unwrap();
@@ -250,7 +259,7 @@ fn what_others_can_write_is_refused() {
 #[test]
 fn what_belongs_to_another_user_is_refused() {
     let (_around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     if rustix::process::geteuid().is_root() {
         chown(store.file(), Some(65_534), None).unwrap();
         assert_unsafe(&store, "user 65534");
@@ -259,13 +268,13 @@ fn what_belongs_to_another_user_is_refused() {
         assert_unsafe(&store, "user 65534");
         chown(&store.folder, Some(0), None).unwrap();
     }
-    store.commit(&floor(1_001), at(1_001)).unwrap();
+    store.commit(&[], &floor(1_001), at(1_001)).unwrap();
 }
 
 #[test]
 fn what_is_no_file_is_refused_without_waiting_for_it() {
     let (around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     fs::remove_file(store.file()).unwrap();
     let made = Command::new("mkfifo").arg(store.file()).status().unwrap();
     assert!(made.success());
@@ -293,7 +302,7 @@ fn a_folder_that_cannot_be_made_is_said_plainly() {
     ] {
         let store = store(&folder);
         assert_eq!(store.read().unwrap(), None);
-        let committed = store.commit(&floor(1_000), at(1_000));
+        let committed = store.commit(&[], &floor(1_000), at(1_000));
         assert_stops(
             committed,
             Exit::Undecided,
@@ -303,14 +312,50 @@ fn a_folder_that_cannot_be_made_is_said_plainly() {
     }
 }
 
+fn keep(store: &Store, name: &RootName, version: NonZeroU64, file: &[u8]) {
+    let verified = VerifiedRoot {
+        name,
+        version,
+        file,
+    };
+    let nothing = Advance::default();
+    store.commit(&[verified], &nothing, at(0)).unwrap();
+}
+
+/// Whoever is killed between the two leaves a version that nobody remembers, and never one that nobody has.
+#[test]
+fn a_version_is_kept_before_it_is_remembered() {
+    let (_around, store) = fresh();
+    let acme = root("acme");
+    let verified = VerifiedRoot {
+        name: &acme,
+        version: version(7),
+        file: b"seven",
+    };
+    let mut store = store;
+    store.patience = Duration::ZERO;
+    let lock = Lock::take(&store.folder, Duration::ZERO).unwrap();
+    let busy = store.commit(&[verified], &seen("acme", 7, b"seven"), at(0));
+    assert_stops(busy, Exit::Undecided, "state-write-failed", &[]);
+    assert_eq!(store.kept_root(&acme, version(7)).unwrap(), None);
+    drop(lock);
+
+    let too_many = too_many();
+    let committed = store.commit(&[verified], &too_many, at(0));
+    assert_stops(committed, Exit::Undecided, "state-write-failed", &[]);
+    assert_eq!(store.read().unwrap(), None);
+    let kept = store.kept_root(&acme, version(7)).unwrap();
+    assert_eq!(kept.as_deref(), Some(&b"seven"[..]));
+}
+
 #[test]
 fn a_root_is_kept_beside_the_state() {
     let (_around, store) = fresh();
     let acme = root("acme");
     let kept = |number| store.kept_root(&acme, version(number)).unwrap();
     assert_eq!(kept(7), None);
-    store.keep_root(&acme, version(7), b"seven").unwrap();
-    store.keep_root(&acme, version(8), b"eight").unwrap();
+    keep(&store, &acme, version(7), b"seven");
+    keep(&store, &acme, version(8), b"eight");
     assert_eq!(kept(7).as_deref(), Some(&b"seven"[..]));
     assert_eq!(kept(8).as_deref(), Some(&b"eight"[..]));
     assert_eq!(store.kept_root(&root("other"), version(7)).unwrap(), None);
@@ -320,7 +365,7 @@ fn a_root_is_kept_beside_the_state() {
     assert_eq!(names(&folder), ["7.root.json", "8.root.json"]);
     let inode = || folder.join("7.root.json").metadata().unwrap().ino();
     let before = inode();
-    store.keep_root(&acme, version(7), b"seven").unwrap();
+    keep(&store, &acme, version(7), b"seven");
     assert_eq!(inode(), before);
 }
 
@@ -329,7 +374,7 @@ fn a_damaged_root_is_replaced_and_a_long_one_is_none() {
     let (_around, store) = fresh();
     let (acme, seven) = (root("acme"), version(7));
     let longest = vec![b' '; ROOT_LIMIT];
-    store.keep_root(&acme, seven, &longest).unwrap();
+    keep(&store, &acme, seven, &longest);
     assert_eq!(store.kept_root(&acme, seven).unwrap(), Some(longest));
     fs::write(
         store.folder.join(root_file(&acme, seven)),
@@ -337,7 +382,7 @@ fn a_damaged_root_is_replaced_and_a_long_one_is_none() {
     )
     .unwrap();
     assert_eq!(store.kept_root(&acme, seven).unwrap(), None);
-    store.keep_root(&acme, seven, b"seven").unwrap();
+    keep(&store, &acme, seven, b"seven");
     let kept = store.kept_root(&acme, seven).unwrap();
     assert_eq!(kept.as_deref(), Some(&b"seven"[..]));
 }
@@ -346,15 +391,16 @@ fn a_damaged_root_is_replaced_and_a_long_one_is_none() {
 fn a_folder_of_roots_that_others_can_write_is_refused() {
     let (around, store) = fresh();
     let (acme, seven) = (root("acme"), version(7));
-    store.keep_root(&acme, seven, b"seven").unwrap();
+    keep(&store, &acme, seven, b"seven");
     let roots = store.folder.join("roots");
     for folder in [&roots, &store.root_folder(&acme)] {
         fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
         let kept = store.kept_root(&acme, seven).map_err(Stop::from);
         assert_stops(kept, Exit::Refused, "state-unsafe", &["chmod go-w"]);
-        let kept = store.keep_root(&acme, seven, b"other");
-        assert_stops(kept, Exit::Refused, "state-unsafe", &["chmod go-w"]);
+        keep(&store, &acme, seven, b"other");
         fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
+        let kept = store.kept_root(&acme, seven).unwrap();
+        assert_eq!(kept.as_deref(), Some(&b"seven"[..]));
     }
     let elsewhere = around.path().join("elsewhere");
     fs::rename(&roots, &elsewhere).unwrap();

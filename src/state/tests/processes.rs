@@ -72,9 +72,12 @@ fn write(folder: &Path, writer: u64) {
         let advance = learned(writer, round);
         let acme = root("acme");
         let number = advance.roots[&acme].newest.version();
-        // While another writes it is not kept, which is no loss.
-        let _ = store.keep_root(&acme, number, &file("acme", number.get()));
-        store.commit(&advance, now()).unwrap();
+        let verified = VerifiedRoot {
+            name: &acme,
+            version: number,
+            file: &file("acme", number.get()),
+        };
+        store.commit(&[verified], &advance, now()).unwrap();
         writeln!(said, "done").unwrap();
         said.flush().unwrap();
     }
@@ -215,10 +218,12 @@ fn fifty_processes_and_a_dozen_kills_leave_it_whole() {
 
     // The lock is free at once, and the next writer removes what the killed ones left.
     store.patience = Duration::ZERO;
-    store.commit(&floor(1_000_000), now()).unwrap();
+    store.commit(&[], &floor(1_000_000), now()).unwrap();
     assert_eq!(names(&store.folder), ["roots", "state.json", "state.lock"]);
-    let (acme, last) = (root("acme"), version(2_000));
-    store.keep_root(&acme, last, &file("acme", 2_000)).unwrap();
+    let acme = root("acme");
+    let remembered = state.root(&acme).unwrap().version();
+    let kept = store.kept_root(&acme, remembered).unwrap();
+    assert_eq!(kept, Some(file("acme", remembered.get())));
     for name in names(&store.root_folder(&acme)) {
         let number: u64 = name.strip_suffix(".root.json").unwrap().parse().unwrap();
         let kept = store.kept_root(&acme, version(number)).unwrap();
@@ -230,12 +235,12 @@ fn fifty_processes_and_a_dozen_kills_leave_it_whole() {
 fn write_nothing(folder: &Path) {
     let store = store(folder);
     let before = fs::read(store.file()).unwrap();
-    let committed = store.commit(&floor(2_000), at(2_000));
+    let committed = store.commit(&[], &floor(2_000), at(2_000));
     let said = ["state.json", "too large", "check the disk"];
     assert_stops(committed, Exit::Undecided, "state-write-failed", &said);
     assert_eq!(fs::read(store.file()).unwrap(), before);
     assert_eq!(names(folder), ["state.json", "state.lock"]);
-    store.commit(&floor(900), at(2_000)).unwrap();
+    store.commit(&[], &floor(900), at(2_000)).unwrap();
     writeln!(io::stdout(), "\nsaid so").unwrap();
 }
 
@@ -260,7 +265,7 @@ fn a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was() {
         return write_nothing(Path::new(&folder));
     }
     let (_around, store) = fresh();
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     // Without the trap the limit would end the process, which a full disk does not.
     let limited = limited(
         "trap '' XFSZ",
@@ -270,7 +275,7 @@ fn a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was() {
     let said = String::from_utf8_lossy(&limited.stdout);
     assert!(limited.status.success(), "{said}");
     assert!(said.contains("said so"), "{said}");
-    store.commit(&floor(2_000), at(2_000)).unwrap();
+    store.commit(&[], &floor(2_000), at(2_000)).unwrap();
     let state = store.read().unwrap().unwrap();
     assert_eq!(state.time_floor(), Some(at(2_000)));
 }
@@ -279,12 +284,12 @@ fn a_full_disk_is_said_plainly_and_leaves_the_state_as_it_was() {
 fn a_writer_that_is_killed_while_it_writes_leaves_the_old_state_and_a_free_lock() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return store(Path::new(&folder))
-            .commit(&floor(2_000), at(2_000))
+            .commit(&[], &floor(2_000), at(2_000))
             .unwrap();
     }
     let (_around, mut store) = fresh();
     store.patience = Duration::ZERO;
-    store.commit(&floor(1_000), at(1_000)).unwrap();
+    store.commit(&[], &floor(1_000), at(1_000)).unwrap();
     // The limit's signal comes with the first byte, when the lock is held and the new file is there.
     let killed = limited(
         ":",
@@ -297,7 +302,7 @@ fn a_writer_that_is_killed_while_it_writes_leaves_the_old_state_and_a_free_lock(
     assert!(left[0].starts_with(".countersign-"), "{left:?}");
     let floor_of = |store: &Store| store.read().unwrap().unwrap().time_floor();
     assert_eq!(floor_of(&store), Some(at(1_000)));
-    store.commit(&floor(2_000), at(2_000)).unwrap();
+    store.commit(&[], &floor(2_000), at(2_000)).unwrap();
     assert_eq!(floor_of(&store), Some(at(2_000)));
     assert_eq!(names(&store.folder), ["state.json", "state.lock"]);
 }
