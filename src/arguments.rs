@@ -308,8 +308,9 @@ pub(crate) struct Verify {
     /// Images: host/path:tag or host/path@sha256:…
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable
-    #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
+    /// policy nor this, `COUNTERSIGN_KEY`
+    #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]

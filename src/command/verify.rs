@@ -26,7 +26,7 @@ use crate::{
     stamps,
 };
 
-/// What names the key of signers, and keys for a quick look.
+/// What names the key of signers, and one for a quick look.
 const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 
 /// Images judged at the same time.
@@ -90,9 +90,8 @@ async fn judge(
     let policy = judge::policy(&arguments.governed, config)?;
     let asked = asked(arguments, config)?;
     match policy {
-        // The variable names the key that a pipeline signs with. It must not take the policy's place.
-        Some(file) if arguments.keys.is_empty() || std::env::var_os(KEY_VARIABLE).is_some() => {
-            if !arguments.keys.is_empty() {
+        Some(file) if arguments.keys.is_empty() => {
+            if key_of_environment().is_some() {
                 tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
             }
             if !arguments.dates.tsa_chains.is_empty() || arguments.algorithm.is_some() {
@@ -130,6 +129,13 @@ async fn judge(
     verifier(arguments, config, asked)
         .await
         .map(|verifier| Judge::Keys(Box::new(verifier)))
+}
+
+/// The key that a pipeline signs with, whose variable its verifiers have too. It must not take a policy's place, nor that of a
+/// key that was typed.
+fn key_of_environment() -> Option<String> {
+    let key = std::env::var_os(KEY_VARIABLE)?;
+    Some(key.to_string_lossy().into_owned()).filter(|key| !key.is_empty())
 }
 
 /// What is demanded here, whoever judges.
@@ -204,8 +210,13 @@ async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<V
 
 /// The keys that are named, or else those of the configuration.
 async fn trusted(arguments: &Verify, config: &Config) -> Result<Authorities, Stop> {
-    if !arguments.keys.is_empty() {
-        return keys::trusted(&arguments.keys, arguments.algorithm).await;
+    let environment = key_of_environment();
+    let named = match &environment {
+        Some(key) if arguments.keys.is_empty() => std::slice::from_ref(key),
+        _ => &arguments.keys,
+    };
+    if !named.is_empty() {
+        return keys::trusted(named, arguments.algorithm).await;
     }
     let configured: Vec<_> = config
         .verify

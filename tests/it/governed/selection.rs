@@ -91,6 +91,30 @@ fn a_key_of_the_environment_does_not_displace_a_policy() {
         .says("signed by other.pub");
 }
 
+/// What is typed is what is meant, whatever the environment says.
+#[test]
+fn a_key_that_is_typed_is_not_taken_for_the_one_of_the_environment() {
+    let (team, image) = strangers();
+    let image = image.tagged();
+    for exported in ["release.pub", ""] {
+        let variable = [("COUNTERSIGN_KEY", exported)];
+        let verify = |words: &[&str]| {
+            let words = [&["verify", &image, "--key", "other.pub"], words].concat();
+            team.world.countersign_with(&words, &variable)
+        };
+        verify(&["--policy", "policy.toml"])
+            .ends(2)
+            .says("error[policy-contradicted]");
+        beside_config(&team, ".config/countersign");
+        verify(&[])
+            .ends(0)
+            .says("signed by other.pub")
+            .says("is not asked");
+        std::fs::remove_file(team.world.path(".config/countersign/policy.toml")).unwrap();
+        verify(&[]).ends(0).says("signed by other.pub");
+    }
+}
+
 #[test]
 fn a_policy_is_found_by_its_variable_or_beside_the_configuration_that_is_read() {
     let (team, image) = strangers();
