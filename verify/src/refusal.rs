@@ -325,30 +325,44 @@ impl Explain for Refusal {
             ),
             Self::ChildNotImage { .. } => "name the image itself, by its digest".to_owned(),
             Self::Damaged { source, .. } => source.remedy(),
-            Self::DescriptorMismatch { .. } => "push the index again with a tool that writes true descriptors".to_owned(),
+            Self::DescriptorMismatch { .. } => {
+                "push the index again with a tool that writes true descriptors".to_owned()
+            }
             Self::Document { source, .. }
             | Self::Stamp { source, .. }
             | Self::Undated { source, .. } => source.remedy(),
-            Self::EvidenceTooLarge { .. } => "remove what should not refer to this image".to_owned(),
+            Self::EvidenceTooLarge { .. } => {
+                "remove what should not refer to this image".to_owned()
+            }
             Self::Excepted { refusal, .. } => refusal.remedy(),
             Self::ImageEndOfLife { .. } => "move to a release that is supported".to_owned(),
             Self::ImageTooNew { .. } => "wait, or use a release that is older".to_owned(),
             Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),
-            Self::Misplaced { .. } => "suspect the registry, or remove the artifact from its fallback tag".to_owned(),
-            Self::PlatformMissing { .. } => "ask for a platform that there is, with `--platform`".to_owned(),
-            Self::PublicationTooLarge { .. } => "publish with fewer time-stamp authorities".to_owned(),
+            Self::Misplaced { .. } => {
+                "suspect the registry, or remove the artifact from its fallback tag".to_owned()
+            }
+            Self::PlatformMissing { .. } => {
+                "ask for a platform that there is, with `--platform`".to_owned()
+            }
+            Self::PublicationTooLarge { .. } => {
+                "publish with fewer time-stamp authorities".to_owned()
+            }
             Self::Registry(source) | Self::Transfer { source, .. } => source.remedy(),
             Self::PublicationMissing { subject } => format!(
                 "publish it with a proven date: `countersign sign --key … --tsa URL …@{subject}`"
             ),
             Self::SignatureMissing { subject, .. } => {
-                format!("sign it: `countersign sign --key … …@{subject}`; or find out who pushed it")
+                format!(
+                    "sign it: `countersign sign --key … …@{subject}`; or find out who pushed it"
+                )
             }
             Self::ThresholdNotMet { others, .. } if !others.is_empty() => {
-                "let those sign whose signatures are required: `countersign sign` with their keys".to_owned()
+                "let those sign whose signatures are required: `countersign sign` with their keys"
+                    .to_owned()
             }
             Self::ThresholdNotMet { .. } => {
-                "let more people sign: `countersign sign` with their keys, each of them trusted by `--key`".to_owned()
+                "let more people sign: `countersign sign` with their keys, each of them trusted"
+                    .to_owned()
             }
         }
     }

@@ -382,7 +382,8 @@ impl Explain for Refusal {
                 "sign with a key that is in use; or correct the key's `keyStatus` in the trust root".to_owned()
             }
             Self::KeyUnknown { .. } => {
-                "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, verify with its `--key`"
+                "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, `countersign trust add-key` \
+(without a policy: `--key`)"
                     .to_owned()
             }
             Self::RepositoryMismatch { expected, .. } | Self::RepositoryUnbound { expected } => {
@@ -414,7 +415,8 @@ impl Explain for Refusal {
             }
             Self::TsaCompromised { .. } => "publish again, stamped by another authority".to_owned(),
             Self::TsaUntrusted { .. } => {
-                "sign with a time-stamp authority that is trusted; or, if this one is to be, verify with its `--tsa-chain`"
+                "sign with a time-stamp authority that is trusted; or, if this one is to be, `countersign trust add-tsa` (without a \
+policy: `--tsa-chain`)"
                     .to_owned()
             }
             Self::TypeMismatch { .. } => "sign the image with `countersign sign`, and attest about it with `countersign attest`".to_owned(),
