@@ -108,7 +108,7 @@ pub enum Reason {
     #[error("the name of a root is 1 to 64 of `a` to `z`, `0` to `9` and `-`")]
     RootName,
     /// A key that the root does not list: a policy narrows a root and never widens it.
-    #[error("the root lists no key `{0}`")]
+    #[error("the root does not let the key `{0}` sign in these repositories")]
     SignerUnlisted(countersign_common::KeyId),
     /// Fewer keys than names.
     #[error("`at-least` is {at_least}, and distinct keys that can sign are among these: {keys}")]
@@ -142,6 +142,9 @@ pub enum Reason {
         /// How many there are.
         listed: usize,
     },
+    /// Tables in tables in tables.
+    #[error("tables are nested deeper than any policy needs")]
+    TooDeep,
     /// Longer than any.
     #[error("`{what}` is longer than {limit} bytes")]
     TooLong {
@@ -270,7 +273,7 @@ impl Explain for PolicyInvalid {
             Reason::Missing(name) => format!("add `{}`", Escaped(name)),
             Reason::HeartbeatMaxAge => "add `heartbeat-max-age`, such as \"72h\"".to_owned(),
             Reason::SignerUnlisted(_) => {
-                "take it out, or have it added to the root with `countersign trust add-key`"
+                "take it out, or have it added to these repositories' scope in the root: `countersign trust add-key`"
                     .to_owned()
             }
             Reason::SignersShared { .. } => {
@@ -314,6 +317,8 @@ impl Reason {
             // An enumeration's, of a value that is neither a string nor a table.
             match sentence {
                 "wanted string or table" => Self::Type("a string"),
+                _ if sentence.starts_with("expected table") => Self::Type("a string"),
+                _ if sentence.contains("recursion limit") => Self::TooDeep,
                 _ => Self::Syntax(sentence.to_owned()),
             }
         }
