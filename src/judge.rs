@@ -18,7 +18,7 @@ use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
     document::{StandIn, Unbound},
-    policy::{Matched, NoRule, PinnedRoot, Policy, PolicyInvalid, StateUse},
+    policy::{Matched, NoRule, PinnedRoot, Policy, PolicyInvalid, Rule, StateUse},
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
@@ -287,12 +287,16 @@ impl Court {
 
     /// What a policy demands and no root can give is its own fault, and not an image's.
     fn check_configuration(&self, images: &[ImageRef], path: &Path) -> Result<(), Stop> {
-        for image in images {
-            match self.verifier(image) {
-                Err(Obstacle::Ungoverned(Ungoverned::Policy(source))) => {
+        let obstacles = images
+            .iter()
+            .filter_map(|image| self.verifier(image).err())
+            .flatten();
+        for obstacle in obstacles {
+            match obstacle {
+                Obstacle::Ungoverned(Ungoverned::Policy(source)) => {
                     return Err(PolicyError::stop(path, PolicyFault::Unmeetable(source)));
                 }
-                Err(Obstacle::Ungoverned(other)) if other.class() == Class::Configuration => {
+                Obstacle::Ungoverned(other) if other.class() == Class::Configuration => {
                     return Err(Stop::new(Exit::Usage, &other));
                 }
                 _ => {}
@@ -321,23 +325,43 @@ impl Court {
         self.memory.state.as_ref()?.root(name)
     }
 
-    /// The judge of an image, or why there is none.
-    fn verifier(&self, image: &ImageRef) -> Result<Verifier, Obstacle<'_>> {
+    /// The judge of an image, or all that stands in the way of one.
+    fn verifier(&self, image: &ImageRef) -> Result<Verifier, Vec<Obstacle<'_>>> {
         let place = image.repository();
-        let matched = self.policy.rule_for(place).map_err(Obstacle::NoRule)?;
-        // Whoever begins a memory here has met the demand with it.
-        if matched.rule.state == StateUse::Required && self.memory.kept().is_none() {
-            return Err(Obstacle::StateMissing(StateMissing {
-                rule: matched.rule.matches.to_string(),
-            }));
+        let matched = match self.policy.rule_for(place) {
+            Ok(matched) => matched,
+            Err(no_rule) => return Err(vec![Obstacle::NoRule(no_rule)]),
+        };
+        let judge = self.by_root(&matched, place);
+        // Beside what the root says: that nothing is remembered must hide nothing that is worse.
+        let missing = self.check_state(matched.rule).err();
+        match (judge, missing) {
+            (Ok(verifier), None) => Ok(verifier),
+            (judge, missing) => {
+                let missing = missing.map(Obstacle::StateMissing);
+                Err(judge.err().into_iter().chain(missing).collect())
+            }
         }
+    }
+
+    fn by_root(&self, matched: &Matched<'_>, place: &Repository) -> Result<Verifier, Obstacle<'_>> {
         let opened = match self.roots.get(&matched.rule.root.name) {
             Some(Ok(opened)) => opened,
             Some(Err(error)) => return Err(Obstacle::Root(error)),
             None => return Err(Obstacle::NotOpened(NotOpened)),
         };
-        self.governed(&matched, &opened.root, place)
+        self.governed(matched, &opened.root, place)
             .map_err(Obstacle::Ungoverned)
+    }
+
+    /// Whoever begins a memory here has met the demand with it.
+    fn check_state(&self, rule: &Rule) -> Result<(), StateMissing> {
+        if rule.state == StateUse::Required && self.memory.kept().is_none() {
+            return Err(StateMissing {
+                rule: rule.matches.to_string(),
+            });
+        }
+        Ok(())
     }
 
     /// The judge by a rule and its root.
@@ -358,9 +382,7 @@ impl Court {
     ) -> Verdict {
         match self.verifier(image) {
             Ok(verifier) => verifier.verify(image, registry, self.now, deadline).await,
-            Err(obstacle) => obstacle
-                .verdict(image, self.now)
-                .based_on(self.basis(image)),
+            Err(obstacles) => unjudged(image, &obstacles, self.now).based_on(self.basis(image)),
         }
     }
 
@@ -415,20 +437,36 @@ enum Obstacle<'a> {
 }
 
 impl Obstacle<'_> {
-    fn verdict(&self, image: &ImageRef, now: Timestamp) -> Verdict {
-        let explained: &dyn Explain = match self {
+    fn explained(&self) -> &dyn Explain {
+        match self {
             Self::NoRule(no_rule) => no_rule,
-            Self::Root(error) if error.is_undecided() => {
-                return Verdict::unknown(image, now, *error);
-            }
-            // A fault of this program, which no mode excuses.
-            Self::NotOpened(fault) => return Verdict::unknown(image, now, fault),
+            Self::NotOpened(fault) => fault,
             Self::Root(error) => *error,
             Self::StateMissing(missing) => missing,
             Self::Ungoverned(ungoverned) => ungoverned,
-        };
-        Verdict::unjudged(image, now, [explained])
+        }
     }
+
+    fn is_undecided(&self) -> bool {
+        matches!(self, Self::Root(error) if error.is_undecided())
+    }
+}
+
+/// Refused before could-not-decide: a definite no needs no second question.
+fn unjudged(image: &ImageRef, obstacles: &[Obstacle<'_>], now: Timestamp) -> Verdict {
+    // A fault of this program, which no mode excuses.
+    let fault = |obstacle: &&Obstacle<'_>| matches!(obstacle, Obstacle::NotOpened(_));
+    if let Some(fault) = obstacles.iter().find(fault) {
+        return Verdict::unknown(image, now, fault.explained());
+    }
+    let (open, refusals): (Vec<_>, Vec<_>) = obstacles
+        .iter()
+        .partition(|obstacle| obstacle.is_undecided());
+    if let (Some(error), []) = (open.first(), refusals.as_slice()) {
+        return Verdict::unknown(image, now, error.explained());
+    }
+    let refusals = refusals.into_iter().map(Obstacle::explained);
+    Verdict::unjudged(image, now, refusals).beside(open.into_iter().map(Obstacle::explained))
 }
 
 impl Judge {

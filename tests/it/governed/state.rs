@@ -99,6 +99,54 @@ fn a_rule_may_demand_that_something_is_remembered() {
     team.remembering(&image, &[]).ends(0);
 }
 
+/// What is worse is said first, and is not mended by a memory.
+#[test]
+fn a_memory_that_is_missing_hides_nothing_that_is_worse() {
+    let (mut team, image) = with_image();
+    let required = |rule: String| format!("{rule}state = \"required\"\n");
+    let id = "5".repeat(64);
+    let unlisted = format!("signers = {{ at-least = 1, of = [\"{id}\"] }}\n");
+    for (rule, code) in [
+        (
+            format!("{}heartbeat-max-age = \"72h\"\n", shop("fresh")),
+            "error[level-not-yet]",
+        ),
+        (
+            format!("{}{unlisted}", shop("signed")),
+            "error[policy-invalid]",
+        ),
+    ] {
+        for mode in ["enforce", "report"] {
+            team.policy(&required(rule.replace("enforce", mode)));
+            for more in [&[][..], &["--init-state"]] {
+                team.remembering(&image, more).ends(2).says(code);
+                assert!(!team.world.path("state").exists());
+            }
+        }
+    }
+    let codes = |run: &crate::world::Run, member: &str| -> Vec<String> {
+        let verdict = run.json();
+        let found = verdict[member].as_array().unwrap().iter();
+        let codes = found.map(|one| one["code"].as_str().unwrap().to_owned());
+        codes.collect()
+    };
+    let json = ["--output", "json"];
+    // A refusal of the root and that of the memory are said, and neither alone.
+    let good = std::mem::replace(&mut team.fingerprint, format!("sha256:{}", "0".repeat(64)));
+    team.policy(&required(shop("signed")));
+    let run = team.remembering(&image, &json).ends(1);
+    let both = ["root-fingerprint-mismatch", "state-missing"];
+    assert_eq!(codes(&run, "refusals"), both);
+    team.fingerprint = good;
+    // What could not be found out is a remark beside a refusal, and the answer without one.
+    team.policy_from(&["file:/absent/roots"], &required(shop("signed")));
+    let run = team.remembering(&image, &json).ends(1);
+    assert_eq!(codes(&run, "refusals"), ["state-missing"]);
+    assert_eq!(codes(&run, "remarks"), ["root-unavailable"]);
+    team.policy_from(&["file:/absent/roots"], &shop("signed"));
+    team.remembering(&image, &json).ends(3);
+}
+
 #[test]
 fn a_state_that_is_damaged_is_none_and_stays() {
     let (team, image) = remembered();

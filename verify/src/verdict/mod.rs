@@ -245,6 +245,13 @@ impl Verdict {
         Self::without_evidence(image, judged_at, outcome, Integrity::NotJudged)
     }
 
+    /// Says what else could not be found out, and decided nothing.
+    #[must_use]
+    pub fn beside<'r>(mut self, errors: impl IntoIterator<Item = &'r dyn Explain>) -> Self {
+        self.remarks.extend(errors.into_iter().map(Finding::of));
+        self
+    }
+
     /// Says what it rests on, if not on keys that were named by hand.
     #[must_use]
     pub fn based_on(self, basis: Basis) -> Self {
