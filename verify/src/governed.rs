@@ -22,7 +22,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Ungoverned {
     /// A level that this version does not prove.
-    #[error("the policy for `{rule}` demands the level `{}`, which this version does not prove yet", level(*require))]
+    #[error("the policy for `{rule}` demands the level `{}`, which this version does not prove yet", require.name())]
     LevelNotYet {
         /// The rule's pattern.
         rule: String,
@@ -55,15 +55,6 @@ pub enum Ungoverned {
         /// How many it lists.
         operators: usize,
     },
-}
-
-fn level(require: Require) -> &'static str {
-    match require {
-        Require::Signed => "signed",
-        Require::Dated => "dated",
-        Require::Fresh => "fresh",
-        Require::ProvenFresh => "proven-fresh",
-    }
 }
 
 /// Whose fault it is.

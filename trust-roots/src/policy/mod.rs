@@ -202,6 +202,16 @@ pub enum Mode {
     Report,
 }
 
+impl Mode {
+    /// Its name in a policy and in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// How much must be proven. Each also demands those before it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "kebab-case")]
@@ -214,6 +224,18 @@ pub enum Require {
     Fresh,
     /// That table is not older than one that was seen here before.
     ProvenFresh,
+}
+
+impl Require {
+    /// Its name in a policy and in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Dated => "dated",
+            Self::Fresh => "fresh",
+            Self::ProvenFresh => "proven-fresh",
+        }
+    }
 }
 
 /// What becomes of an image that its publisher has moved on from.

@@ -1,0 +1,180 @@
+//! Is a policy understood, and do its roots grant what its rules count on?
+
+use std::{fmt::Write, path::Path};
+
+use countersign_common::{Code, Escaped, Explain, Timestamp};
+use countersign_trust_roots::{document::StandIn, policy::Rule};
+use countersign_verify::{Class, Ungoverned};
+use serde_json::{Value, json};
+
+use super::{found, rule::rule_json};
+use crate::{
+    arguments::{Common, Output, PolicyCheck},
+    config::Config,
+    exit::Exit,
+    judge::{self, Begin, Court, Needed, Summons, When},
+    network,
+    output::{self, Stop},
+};
+
+pub(super) async fn check(
+    arguments: &PolicyCheck,
+    common: &Common,
+    now: Timestamp,
+) -> Result<Exit, Stop> {
+    let config = Config::read(common.config.as_deref())?;
+    let file = found(&arguments.governed, &config)?;
+    let path = file.path.clone();
+    let rules = file.policy.rules().to_vec();
+    let mut findings = Vec::new();
+    if !arguments.offline {
+        let client = network::client(&arguments.network, arguments.timeout, &config)?;
+        let summons = Summons {
+            client: &client,
+            timeout: arguments.timeout,
+            state_dir: arguments.governed.state_dir.as_deref(),
+            begin: Begin::Not,
+            when: When::Now,
+            system: now,
+        };
+        let court = Court::convene(
+            file,
+            Needed::All,
+            judge::nothing_besides(StandIn::Refused),
+            summons,
+        )
+        .await?;
+        findings = rules
+            .iter()
+            .filter_map(|rule| finding(rule, &court))
+            .collect();
+    }
+    let exit = findings
+        .iter()
+        .map(|finding| finding.exit)
+        .max()
+        .unwrap_or(Exit::Done);
+    match common.output {
+        Output::Json => output::print_json(&json!({
+            "policy": path.to_string_lossy(),
+            "rules": rules.iter().map(rule_json).collect::<Vec<_>>(),
+            "findings": findings.iter().map(Finding::json).collect::<Vec<_>>(),
+        }))?,
+        Output::Text => output::print(&checked(&path, &rules, &findings))?,
+    }
+    Ok(exit)
+}
+
+/// What is wrong with one rule.
+struct Finding {
+    line: usize,
+    exit: Exit,
+    code: Code,
+    message: String,
+    remedy: String,
+}
+
+impl Finding {
+    fn of(rule: &Rule, exit: Exit, explained: &dyn Explain) -> Self {
+        Self {
+            line: rule.line,
+            exit,
+            code: explained.code(),
+            message: explained.to_string(),
+            remedy: explained.remedy(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "line": self.line,
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+        })
+    }
+}
+
+/// Whether a rule can judge anything.
+fn finding(rule: &Rule, court: &Court) -> Option<Finding> {
+    let opened = match court.root(&rule.root.name)? {
+        Ok(opened) => opened,
+        Err(error) if error.is_undecided() => {
+            return Some(Finding::of(rule, Exit::Undecided, error));
+        }
+        Err(error) => return Some(Finding::of(rule, Exit::Refused, error)),
+    };
+    let granted = rule.mirrors.as_ref().unwrap_or(&rule.matches);
+    let scopes = opened.root.contents().scopes().iter();
+    let mut patterns = scopes.flat_map(|scope| &scope.repositories);
+    if !patterns.any(|pattern| pattern.overlaps(granted)) {
+        let error = NothingGranted {
+            rule: granted.to_string(),
+            version: opened.root.contents().version(),
+        };
+        return Some(Finding::of(rule, Exit::Refused, &error));
+    }
+    let ungoverned = Ungoverned::of_rule(rule, opened.root.contents()).err()?;
+    let exit = match ungoverned.class() {
+        Class::Configuration => Exit::Usage,
+        Class::Refusal => Exit::Refused,
+    };
+    Some(Finding::of(rule, exit, &ungoverned))
+}
+
+fn checked(path: &Path, rules: &[Rule], findings: &[Finding]) -> String {
+    let shown = path.display().to_string();
+    let mut text = format!("policy {}\n", Escaped(&shown));
+    for rule in rules {
+        let _ = writeln!(
+            text,
+            "  line {:<4} {}: {}, {}, root {}",
+            rule.line,
+            rule.matches,
+            rule.mode.name(),
+            rule.require.name(),
+            rule.root.name
+        );
+        for finding in findings.iter().filter(|finding| finding.line == rule.line) {
+            let kind = if finding.exit == Exit::Undecided {
+                "error"
+            } else {
+                "refused"
+            };
+            text.push_str(&output::explanation(
+                kind,
+                finding.code,
+                &format!("line {}: {}", finding.line, finding.message),
+                &finding.remedy,
+            ));
+        }
+    }
+    text
+}
+
+/// A rule for what its root grants nobody.
+#[derive(Debug)]
+struct NothingGranted {
+    rule: String,
+    version: u64,
+}
+
+impl std::fmt::Display for NothingGranted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "root version {} grants nobody anything in `{}`",
+            self.version, self.rule
+        )
+    }
+}
+
+impl Explain for NothingGranted {
+    fn code(&self) -> Code {
+        Code::new("scope-not-granted")
+    }
+
+    fn remedy(&self) -> String {
+        "grant it in the root: `countersign trust set-scope --repository PATTERN`; or correct the policy".to_owned()
+    }
+}
