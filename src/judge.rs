@@ -130,8 +130,6 @@ pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
 /// Which roots are needed.
 #[derive(Clone, Copy)]
 pub(crate) enum Needed<'a> {
-    /// All that the policy pins.
-    All,
     /// Those that decide about these images.
     For(&'a [ImageRef]),
     /// The same, where what is wrong with the policy is to be shown, and ends nothing.
@@ -144,12 +142,15 @@ impl Needed<'_> {
     fn roots(self, policy: &Policy) -> Result<BTreeMap<RootName, PinnedRoot>, Stop> {
         let mut roots = BTreeMap::new();
         let images = match self {
-            Self::All => return Ok(pinned(policy, |_| true)),
-            Self::Named(names) => return Ok(pinned(policy, |name| names.contains(name))),
+            Self::Named(names) => return Ok(pinned(policy, names)),
             Self::For(images) | Self::ToExplain(images) => images,
         };
         for image in images {
             match policy.rule_for(image.repository()) {
+                // Whatever its root says.
+                Ok(Matched { rule, .. })
+                    if matches!(self, Self::ToExplain(_))
+                        && Ungoverned::check_level(rule).is_err() => {}
                 Ok(Matched { rule, .. }) => {
                     roots.insert(rule.root.name.clone(), PinnedRoot::clone(&rule.root));
                 }
@@ -164,11 +165,8 @@ impl Needed<'_> {
     }
 }
 
-fn pinned(
-    policy: &Policy,
-    is_needed: impl Fn(&RootName) -> bool,
-) -> BTreeMap<RootName, PinnedRoot> {
-    let needed = policy.roots().filter(|root| is_needed(&root.name));
+fn pinned(policy: &Policy, names: &BTreeSet<RootName>) -> BTreeMap<RootName, PinnedRoot> {
+    let needed = policy.roots().filter(|root| names.contains(&root.name));
     needed
         .map(|root| (root.name.clone(), root.clone()))
         .collect()
@@ -193,6 +191,9 @@ impl Court {
         asked: Asked,
         summons: Summons<'_>,
     ) -> Result<Self, Stop> {
+        if let Needed::For(images) = needed {
+            check_levels(&file.policy, images)?;
+        }
         let court = Self::open(file.policy, needed, (asked, Probe::Hourly), summons).await?;
         court.warn();
         if let Needed::For(images) = needed {
@@ -345,6 +346,7 @@ impl Court {
     }
 
     fn by_root(&self, matched: &Matched<'_>, place: &Repository) -> Result<Verifier, Obstacle<'_>> {
+        Ungoverned::check_level(matched.rule).map_err(Obstacle::Ungoverned)?;
         let opened = match self.roots.get(&matched.rule.root.name) {
             Some(Ok(opened)) => opened,
             Some(Err(error)) => return Err(Obstacle::Root(error)),
@@ -425,6 +427,15 @@ impl Court {
             .collect();
         store.commit(&verified, &advance, self.system)
     }
+}
+
+/// What no root can change needs no request to be found.
+fn check_levels(policy: &Policy, images: &[ImageRef]) -> Result<(), Stop> {
+    images
+        .iter()
+        .filter_map(|image| policy.rule_for(image.repository()).ok())
+        .try_for_each(|matched| Ungoverned::check_level(matched.rule))
+        .map_err(|not_yet| Stop::new(Exit::Usage, &not_yet))
 }
 
 /// Why nobody can judge an image.

@@ -26,7 +26,7 @@ pub(super) async fn check(
     let file = found(&arguments.governed, &config)?;
     let path = file.path.clone();
     let rules = file.policy.rules().to_vec();
-    let mut findings = Vec::new();
+    let (mut findings, rest) = of_policy(&rules);
     if !arguments.offline {
         let client = network::client(&arguments.network, arguments.timeout, &config)?;
         let summons = Summons {
@@ -37,17 +37,16 @@ pub(super) async fn check(
             when: When::Now,
             system: now,
         };
+        let roots = rest.iter().map(|rule| rule.root.name.clone()).collect();
         let court = Court::convene(
             file,
-            Needed::All,
+            Needed::Named(&roots),
             judge::nothing_besides(StandIn::Refused),
             summons,
         )
         .await?;
-        findings = rules
-            .iter()
-            .filter_map(|rule| finding(rule, &court))
-            .collect();
+        findings.extend(rest.into_iter().filter_map(|rule| finding(rule, &court)));
+        findings.sort_by_key(|finding| finding.line);
     }
     let exit = findings
         .iter()
@@ -93,6 +92,19 @@ impl Finding {
             "remedy": self.remedy,
         })
     }
+}
+
+/// What the policy alone says of its rules, and those of which it says nothing.
+fn of_policy(rules: &[Rule]) -> (Vec<Finding>, Vec<&Rule>) {
+    let mut findings = Vec::new();
+    let mut rest = Vec::new();
+    for rule in rules {
+        match Ungoverned::check_level(rule) {
+            Ok(()) => rest.push(rule),
+            Err(not_yet) => findings.push(Finding::of(rule, Exit::Usage, &not_yet)),
+        }
+    }
+    (findings, rest)
 }
 
 /// Whether a rule can judge anything.

@@ -10,7 +10,7 @@ use countersign_trust_roots::{
     root::{Contents, Grant},
     time::Standing,
 };
-use countersign_verify::Class;
+use countersign_verify::{Class, Ungoverned};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -78,6 +78,9 @@ impl Steps {
             }
         };
         steps.matched(&matched, place, court.policy());
+        if let Err(not_yet) = Ungoverned::check_level(matched.rule) {
+            return steps.ended(Exit::Usage, &not_yet);
+        }
         let opened = match court.root(&matched.rule.root.name) {
             Some(Ok(opened)) => opened,
             Some(Err(error)) if error.is_undecided() => return steps.ended(Exit::Undecided, error),

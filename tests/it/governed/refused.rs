@@ -140,6 +140,49 @@ fn a_level_that_is_not_proven_yet_is_said() {
     }
 }
 
+/// It cannot become anything else, so nobody is asked.
+#[test]
+fn a_level_that_is_not_proven_yet_needs_no_root_to_be_found() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    let source = team.spelled("oci://HOST/trust/acme");
+    let fresh = format!("{}heartbeat-max-age = \"72h\"\n", shop("fresh"));
+    let check = ["policy", "check", "--policy", "policy.toml"];
+    team.policy_from(&[&source], &fresh);
+    let before = team.world.calls(|_| true).len();
+    for command in ["verify", "policy test", "policy explain"] {
+        team.command(command, &image, &[])
+            .ends(2)
+            .says("error[level-not-yet]");
+    }
+    for more in [&[][..], &["--offline"]] {
+        team.world
+            .countersign(&[&check[..], more].concat())
+            .ends(2)
+            .says("[level-not-yet]");
+    }
+    assert_eq!(team.world.calls(|_| true).len(), before);
+    // Of the rules beside it the roots are asked, and a level that there is waits for its root.
+    let lab = shop("signed").replace("shop", "lab");
+    let absent = ["file:/absent/roots"];
+    team.policy_from(&absent, &format!("{fresh}{lab}"));
+    let document = [&check[..], &["--output", "json"]].concat();
+    let document = team.world.countersign(&document).ends(2).json();
+    let found = document["findings"].as_array().unwrap().iter();
+    let codes: Vec<_> = found.map(|finding| &finding["code"]).collect();
+    assert_eq!(codes, ["level-not-yet", "root-unavailable"]);
+    team.policy_from(&absent, &shop("signed"));
+    team.verify(&image, &[]).ends(3);
+    team.world
+        .countersign(&[&check[..], &["--offline"]].concat())
+        .ends(0);
+    // Signers judge nothing: they go on to sign where more is demanded than can be proven.
+    team.policy(&fresh);
+    let policy = [("COUNTERSIGN_POLICY", "policy.toml")];
+    let sign = ["sign", "--key", "release.key", &image.tagged()];
+    team.world.countersign_with(&sign, &policy).ends(0);
+}
+
 #[test]
 fn a_demonstration_key_is_refused_though_the_root_lists_it() {
     let team = Team::new();
