@@ -22,8 +22,8 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Basis, Class, Deadline, Demand, Level, Outcome, PolicyBasis, RootVersion, Signers,
-    Ungoverned, Verdict, Verifier,
+    Asked, Basis, Besides, Class, Deadline, Demand, Level, Outcome, PolicyBasis, RootVersion,
+    Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -118,6 +118,7 @@ pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
             level: Level::Signed,
             dates: Vec::new(),
             exceptions: Vec::new(),
+            besides: Besides::default(),
             platform: None,
             unbound: Unbound::Refused,
             stand_in,

@@ -9,8 +9,8 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Asked, Basis, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Signers, Verdict,
-    Verifier,
+    Asked, Basis, Besides, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Signers,
+    Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -155,6 +155,7 @@ fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
         level: level(arguments, config),
         dates: dates(arguments, config),
         exceptions: Vec::new(),
+        besides: Besides::default(),
         platform: arguments.platform.clone(),
         unbound: if arguments.require_repository || configured.require_repository {
             Unbound::Refused

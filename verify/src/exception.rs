@@ -82,9 +82,16 @@ impl<'d> InForce<'d> {
         all.find(|one| one.codes.contains(&kind)).copied()
     }
 
-    /// Parts what refuses from what is excepted, which then says so.
-    pub(crate) fn part(&self, refusals: impl IntoIterator<Item = Refusal>) -> Parted {
-        let mut parted = Parted::default();
+    /// Parts what refuses from what is excepted, which then says so. What is demanded besides refuses, whatever is excepted.
+    pub(crate) fn part(
+        &self,
+        refusals: impl IntoIterator<Item = Refusal>,
+        besides: impl IntoIterator<Item = Refusal>,
+    ) -> Parted {
+        let mut parted = Parted {
+            standing: besides.into_iter().collect(),
+            excepted: Vec::new(),
+        };
         for refusal in refusals {
             match Exceptable::of(&refusal).and_then(|kind| self.find(kind)) {
                 Some(exception) => parted.excepted.push(Refusal::Excepted {
@@ -100,7 +107,7 @@ impl<'d> InForce<'d> {
 }
 
 /// What refuses, and what would without an exception.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parted {
     /// What refuses.
     pub standing: Vec<Refusal>,

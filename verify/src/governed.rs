@@ -13,8 +13,8 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Basis, DateDemand, Demand, Exceptable, Excepted, Level, Naming, PolicyBasis, RootVersion,
-    Signers, Verifier,
+    Basis, Besides, DateDemand, Demand, Exceptable, Excepted, Level, Naming, PolicyBasis,
+    RootVersion, Signers, Verifier,
 };
 
 /// A rule and its root allow no judgement.
@@ -160,16 +160,14 @@ impl Verifier {
                 threshold: threshold.max(asked.demand.threshold),
                 signers,
                 annotations: asked.demand.annotations.clone(),
-                attestations: rule
-                    .attestations
-                    .union(&asked.demand.attestations)
-                    .cloned()
-                    .collect(),
+                attestations: rule.attestations.clone(),
                 level: level.max(asked.demand.level),
-                dates: dates(rule, level)
-                    .chain(asked.demand.dates.iter().copied())
-                    .collect(),
-                exceptions: exceptions(rule, place, &asked.demand),
+                dates: dates(rule, level).collect(),
+                exceptions: exceptions(rule, place),
+                besides: Besides {
+                    attestations: asked.demand.attestations.clone(),
+                    dates: asked.demand.dates.clone(),
+                },
                 platform: asked.demand.platform.clone(),
                 // Of several teams below one root, a signature without a name could be any one's.
                 unbound: Unbound::Refused,
@@ -266,29 +264,16 @@ fn dates(rule: &Rule, level: Level) -> impl Iterator<Item = DateDemand> {
     .flatten()
 }
 
-/// Those for images of this place. A policy excuses what it demands itself, and nothing that is asked for besides.
-fn exceptions(rule: &Rule, place: &Repository, asked: &Demand) -> Vec<Excepted> {
-    let is_asked = |kind: Exceptable| match kind {
-        Exceptable::AttestationMissing => !asked.attestations.is_empty(),
-        Exceptable::ImageEndOfLife => asked.dates.contains(&DateDemand::Supported),
-        Exceptable::ImageTooNew => asked
-            .dates
-            .iter()
-            .any(|date| matches!(date, DateDemand::MinAge(_) | DateDemand::PublishedBefore(_))),
-        Exceptable::ImageTooOld => asked
-            .dates
-            .iter()
-            .any(|date| matches!(date, DateDemand::MaxAge(_) | DateDemand::PublishedAfter(_))),
-    };
+/// Those for images of this place.
+fn exceptions(rule: &Rule, place: &Repository) -> Vec<Excepted> {
     let excepted = rule.exceptions.iter().filter_map(|exception| {
         let digest = exception.image.digest()?.clone();
-        let codes: BTreeSet<Exceptable> = Exceptable::ALL
+        let codes = Exceptable::ALL
             .into_iter()
-            .filter(|kind| exception.codes.contains(&kind.code()) && !is_asked(*kind))
-            .collect();
+            .filter(|kind| exception.codes.contains(&kind.code()));
         (exception.image.repository() == place).then(|| Excepted {
             digest,
-            codes,
+            codes: codes.collect(),
             until: exception.until,
             reason: exception.reason.clone(),
         })

@@ -21,5 +21,5 @@ pub use self::{
     governed::{Asked, Class, Ungoverned},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
-    verifier::{Demand, Naming, Signers, Verifier},
+    verifier::{Besides, Demand, Naming, Signers, Verifier},
 };

@@ -66,12 +66,23 @@ pub struct Demand {
     pub dates: Vec<DateDemand>,
     /// What is let pass for single images all the same.
     pub exceptions: Vec<Excepted>,
+    /// What no exception is for.
+    pub besides: Besides,
     /// The child of an index that is judged instead of the index.
     pub platform: Option<Platform>,
     /// What becomes of signatures that name no repository.
     pub unbound: Unbound,
     /// What becomes of signatures by demonstration keys.
     pub stand_in: StandIn,
+}
+
+/// Demands of somebody else than who makes the exceptions: whoever wants more may not be overruled by who wants less.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Besides {
+    /// Attestations that must be there.
+    pub attestations: BTreeSet<PredicateType>,
+    /// What the proven date must be like.
+    pub dates: Vec<DateDemand>,
 }
 
 /// Whose signatures of an image count towards the threshold.
@@ -86,7 +97,7 @@ pub enum Signers {
 impl Demand {
     /// How much must be proven, with what the other demands imply.
     pub(crate) fn level(&self) -> Level {
-        if self.dates.is_empty() {
+        if self.dates.is_empty() && self.besides.dates.is_empty() {
             self.level
         } else {
             self.level.max(Level::Dated)
@@ -101,7 +112,7 @@ impl Demand {
     /// The kinds of attestations that are demanded.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
         self.attestations
-            .iter()
+            .union(&self.besides.attestations)
             .cloned()
             .map(Kind::Attestation)
             .collect()
@@ -163,7 +174,7 @@ impl Verifier {
 
     /// How long a blob may be that vouches for an image.
     pub(crate) fn blob_limit(&self) -> usize {
-        if self.demand.attestations.is_empty() {
+        if self.demand.kinds().is_empty() {
             self.limits.bundle
         } else {
             self.limits.attestation

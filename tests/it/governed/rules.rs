@@ -133,6 +133,54 @@ fn an_image_grows_too_old_and_is_excepted_for_a_while() {
         .says("refused[image-too-old]");
 }
 
+/// A policy excuses what it demands itself, whatever is asked besides, and nothing that is.
+#[test]
+fn an_exception_is_for_what_the_policy_demands_and_for_nothing_besides() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    let later = |seconds| after(&chrono::Utc::now().to_rfc3339(), seconds);
+    let (at, until) = (later(3_600), later(86_400));
+    let rule = |demand: &str, code: &str| {
+        team.policy(&format!(
+            "{}{demand}\n[[policy.exception]]\nimage = \"{}\"\ncodes = [\"{code}\"]\nreason = \"moves soon\"\nuntil = \"{until}\"\n",
+            shop("dated"),
+            image.pinned(),
+        ));
+    };
+    rule("max-age = \"1s\"", "image-too-old");
+    let verify = |more: &[&str]| team.verify(&image, &[&["--at", &at], more].concat());
+    let old = ["remark[image-too-old]", "refused[image-too-old]"];
+    verify(&[]).ends(0).says(old[0]);
+    verify(&["--max-age", "400d"]).ends(0).says(old[0]);
+    verify(&["--max-age", "2s"]).ends(1).says(old[1]);
+    verify(&["--published-after", "2100-01-01"])
+        .ends(1)
+        .says(old[1]);
+    // Of variables and of a configuration the same is true.
+    let tagged = image.tagged();
+    let words = ["verify", "--policy", "policy.toml", "--at", &at, &tagged];
+    for (age, code) in [("400d", 0), ("2s", 1)] {
+        let variable = [("COUNTERSIGN_MAX_AGE", age)];
+        team.world.countersign_with(&words, &variable).ends(code);
+        let config = format!("version = 1\n[verify]\nmax-age = \"{age}\"\n");
+        team.world.write("config.toml", &config);
+        let configured = [&words[..], &["--config", "config.toml"]].concat();
+        team.world.countersign(&configured).ends(code);
+    }
+    rule(
+        "attestations = [\"slsaprovenance1\"]",
+        "attestation-missing",
+    );
+    let missing = "refused[attestation-missing]";
+    verify(&[]).ends(0);
+    verify(&["--attestation", "slsaprovenance1"])
+        .ends(1)
+        .says(missing);
+    let run = verify(&["--attestation", "spdx"]).ends(1).says(missing);
+    assert_eq!(run.stdout.matches(missing).count(), 1, "{}", run.stdout);
+    run.says("has no attestation of type https://spdx.dev/Document");
+}
+
 #[test]
 fn an_attestation_is_demanded_by_the_rule() {
     let team = Team::new();

@@ -1,8 +1,9 @@
 //! Is every attestation there that is demanded?
 
+use countersign_common::predicate::PredicateType;
 use countersign_trust_roots::document::{Case, Kind, validity::Valid};
 
-use crate::{Refusal, exception::InForce};
+use crate::{Demand, Refusal, exception::InForce};
 
 /// For each kind that is demanded a trusted key has attested something, or it is excepted.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     demanded: &[Kind],
     attestations: &'b [Valid<'id, 'e>],
-    exceptions: &InForce<'_>,
+    (demand, exceptions): (&Demand, &InForce<'_>),
 ) -> Result<Attested<'b, 'id, 'e>, Missing> {
     let is_missing =
         |kind: &&Kind| (attestations.iter()).all(|found| found.bound().kind() != *kind);
@@ -47,13 +48,19 @@ pub fn check<'b, 'id, 'e>(
         .iter()
         .filter(is_missing)
         .filter_map(|kind| match kind {
-            Kind::Attestation(kind) => Some(Refusal::AttestationMissing {
-                subject: case.expected().subject.digest.clone(),
-                kind: kind.clone(),
-            }),
+            Kind::Attestation(kind) => Some(kind),
             Kind::ImageSignature | Kind::Publication => None,
         });
-    let missing = exceptions.part(missing);
+    let (besides, own): (Vec<_>, Vec<_>) =
+        missing.partition(|kind| demand.besides.attestations.contains(*kind));
+    let refusal = |kind: &PredicateType| Refusal::AttestationMissing {
+        subject: case.expected().subject.digest.clone(),
+        kind: kind.clone(),
+    };
+    let missing = exceptions.part(
+        own.into_iter().map(refusal),
+        besides.into_iter().map(refusal),
+    );
     if missing.standing.is_empty() {
         Ok(Attested {
             case,

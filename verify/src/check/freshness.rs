@@ -71,10 +71,11 @@ impl<'b, 'id, 'e> Fresh<'b, 'id, 'e> {
         (demand, exceptions): (&Demand, &InForce<'_>),
         open: Vec<Fault>,
     ) -> Result<Self, Stale<'b, 'id, 'e>> {
-        let earlier_would_not_do = demand.dates.iter().any(|date| {
-            let unmet = date.unmet();
-            unmet != Exceptable::ImageTooNew && exceptions.find(unmet).is_none()
-        });
+        let is_young = |date: &&DateDemand| date.unmet() != Exceptable::ImageTooNew;
+        let is_refused = |date: &DateDemand| exceptions.find(date.unmet()).is_none();
+        let mut own = demand.dates.iter().filter(is_young);
+        let mut besides = demand.besides.dates.iter().filter(is_young);
+        let earlier_would_not_do = own.any(is_refused) || besides.next().is_some();
         if earlier_would_not_do && !open.is_empty() {
             Err(Stale::Open(distinct(open)))
         } else {
@@ -124,9 +125,12 @@ pub fn check<'b, 'id, 'e>(
             })
         };
     };
-    let demands = demand.dates.iter();
-    let unmet =
-        exceptions.part(demands.filter_map(|date| date.objection(&dated, elsewhere.as_ref(), now)));
+    let objections = |demands: &[DateDemand]| -> Vec<Refusal> {
+        let demands = demands.iter();
+        let objections = demands.filter_map(|date| date.objection(&dated, elsewhere.as_ref(), now));
+        objections.collect()
+    };
+    let unmet = exceptions.part(objections(&demand.dates), objections(&demand.besides.dates));
     if unmet.standing.is_empty() {
         Ok(Fresh {
             case,

@@ -49,7 +49,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
             let integrity = integrity::check(case, evidence);
             let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
             let quorum = quorum::check(case, verifier.demand.signatures(), vouchers);
-            let attested = attested::check(case, &demanded, &found.attestations, &exceptions);
+            let attested = attested::check(case, &demanded, &found.attestations, demand);
             let publications = (found.publications.as_slice(), found.judged);
             let dated = dated(
                 (verifier, evidence),
@@ -239,7 +239,13 @@ pub(crate) fn is_enough(
                 let found = Found::of((verifier, &limits), case, all, &demanded);
                 let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
                 quorum::check(case, verifier.demand.signatures(), vouchers).is_ok()
-                    && attested::check(case, &demanded, &found.attestations, &none).is_ok()
+                    && attested::check(
+                        case,
+                        &demanded,
+                        &found.attestations,
+                        (&verifier.demand, &none),
+                    )
+                    .is_ok()
             })
         })
 }

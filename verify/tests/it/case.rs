@@ -16,7 +16,7 @@ use countersign_trust_roots::{
     time::{Standing, Window},
 };
 use countersign_verify::{
-    DateDemand, Exceptable, Excepted,
+    Besides, DateDemand, Exceptable, Excepted,
     verdict::{Basis, Mode, PolicyBasis, RootVersion},
 };
 use serde::{Deserialize, Serialize};
@@ -237,6 +237,33 @@ pub(crate) struct DemandDocument {
     pub(crate) dates: DatesDocument,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) exceptions: Vec<ExceptionDocument>,
+    /// What no exception is for.
+    #[serde(default, skip_serializing_if = "BesidesDocument::is_empty")]
+    pub(crate) besides: BesidesDocument,
+}
+
+/// What somebody else demands than who makes the exceptions.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct BesidesDocument {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attestations: Vec<String>,
+    #[serde(skip_serializing_if = "DatesDocument::is_empty")]
+    pub(crate) dates: DatesDocument,
+}
+
+impl BesidesDocument {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn besides(&self) -> Besides {
+        let attestations = self.attestations.iter();
+        Besides {
+            attestations: attestations.map(|kind| kind.parse().unwrap()).collect(),
+            dates: self.dates.demands(),
+        }
+    }
 }
 
 /// What is let pass, as a policy writes it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_verify::{CODES, Exceptable, verdict::Authenticity};
 
 use crate::{
-    case::ExceptionDocument,
+    case::{BesidesDocument, ExceptionDocument},
     fixtures::{all, decisive_codes, outcome},
     signing::{Key, Signing},
     stamping::Tsa,
@@ -59,6 +59,8 @@ fn whatever_is_refused_for_something_else_stays_so() {
         let verdict = excepting_all(story).verify();
         let left = decisive_codes(&verdict);
         let expected = match others.as_slice() {
+            // No exception is for what somebody else demands.
+            _ if story.case.demand.besides != BesidesDocument::default() => "refused",
             // That nobody attested it is why it was looked at whether somebody else did.
             _ if codes.first() == Some(&"attestation-missing") => "verified",
             [] => "verified",

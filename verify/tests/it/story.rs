@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use crate::{
     case::{
-        CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel, PolicyDocument,
-        RoleName, TermDocument, TimeAuthorityDocument,
+        BesidesDocument, CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel,
+        PolicyDocument, RoleName, TermDocument, TimeAuthorityDocument,
     },
     signing::{Key, REPOSITORY, Signing, pretty},
     stamping::Tsa,
@@ -67,6 +67,7 @@ impl Story {
                 level: None,
                 dates: DatesDocument::default(),
                 exceptions: Vec::new(),
+                besides: BesidesDocument::default(),
             },
             limits: BTreeMap::new(),
             altered: BTreeMap::new(),
@@ -302,6 +303,7 @@ impl Story {
                 exceptions: (demand.exceptions.iter())
                     .map(|exception| exception.excepted(&self.files))
                     .collect(),
+                besides: demand.besides.besides(),
                 threshold: demand.threshold,
                 signers: self.signers(),
                 annotations: demand.annotations.clone(),

@@ -75,6 +75,7 @@ pub(crate) fn all() -> Vec<Story> {
         policies::signers(),
         policies::exceptions(),
         policies::exceptions_of_indexes(),
+        policies::exceptions_beside_demands(),
     ]
     .concat()
 }

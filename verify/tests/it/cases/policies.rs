@@ -268,6 +268,71 @@ pub(super) fn exceptions_of_indexes() -> Vec<Story> {
     ]
 }
 
+/// Who makes an exception excuses what they demand themselves, and nothing that somebody else demands besides.
+pub(super) fn exceptions_beside_demands() -> Vec<Story> {
+    const UNTIL: &str = "2026-12-15T00:00:00Z";
+    let old = |story: Story, besides: u64| {
+        let story = dated(story).signed(&publication()).with(|case| {
+            case.demand.dates.max_age = Some(60);
+            case.demand.besides.dates.max_age = Some(besides);
+        });
+        excepting(story, IMAGE, "image-too-old", UNTIL)
+    };
+    let scan = "https://example.com/scan";
+    let unattested = |story: Story, besides: &str| {
+        let story = story
+            .signed(&release())
+            .signed(&Signing::attestation(Key::Release, scan).stamped([], []))
+            .with(|case| {
+                case.demand.attestations = vec!["spdx".to_owned()];
+                case.demand.besides.attestations = vec![besides.to_owned()];
+            });
+        excepting(story, IMAGE, "attestation-missing", UNTIL)
+    };
+    let met = "verified--old-and-excepted-beside-a-limit-that-is-met";
+    let attested = "verified--unattested-and-excepted-beside-what-is-attested";
+    let unmet = "What is demanded besides has no exception.";
+    vec![
+        old(
+            Story::new(met, "Both limits are for an age; only one is excepted."),
+            86_400,
+        ),
+        old(
+            refused("old-and-excepted-beside-a-limit-that-is-not", unmet, met),
+            60,
+        ),
+        old(
+            Story::new(
+                "undecided--old-and-excepted-beside-a-limit-and-what-fails",
+                "An earlier publication would be too old for somebody else.",
+            )
+            .twin("verified--old-and-excepted-beside-what-fails"),
+            86_400,
+        )
+        .signed(&Signing::by(Key::Stranger))
+        .with(|case| {
+            let request = "blob stranger-signature.blob.json".to_owned();
+            case.faults.insert(request, Fault::Throttled);
+        }),
+        unattested(
+            Story::new(attested, "Another attestation is demanded besides."),
+            scan,
+        ),
+        unattested(
+            refused(
+                "unattested-and-excepted-beside-what-is-not",
+                unmet,
+                attested,
+            ),
+            "cyclonedx",
+        ),
+        unattested(
+            refused("unattested-and-excepted-and-besides", unmet, attested),
+            "spdx",
+        ),
+    ]
+}
+
 /// A copy in another registry. What is signed names the place that it was copied from.
 pub(super) fn mirrors() -> Vec<Story> {
     const MIRROR: &str = "mirror.corp.example/acme/shop/api";
