@@ -43,6 +43,20 @@ pub enum Ungoverned {
     /// The root does not grant it.
     #[error(transparent)]
     Root(#[from] root::Refusal),
+    /// More keys must have signed than may, by what is asked besides.
+    #[error(
+        "besides the policy signatures by {threshold} distinct keys are demanded, and in its scope `{scope}` root version {version} lists {keys} that may sign"
+    )]
+    Threshold {
+        /// What is demanded.
+        threshold: usize,
+        /// The root's version.
+        version: u64,
+        /// The pattern of the scope.
+        scope: String,
+        /// How many there are.
+        keys: usize,
+    },
     /// More operators must agree than the root lists, by what is asked besides.
     #[error(
         "besides the policy dates are demanded by as many operators as {threshold}, and root version {version} lists {operators}"
@@ -70,6 +84,7 @@ impl Ungoverned {
     /// Every code that is neither a policy's nor a root's.
     pub const CODES: &'static [Code] = &[
         Code::new("level-not-yet"),
+        Code::new("threshold-too-high"),
         Code::new("time-threshold-too-high"),
     ];
 
@@ -97,9 +112,10 @@ impl Ungoverned {
     /// Whose fault it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::LevelNotYet { .. } | Self::Policy(_) | Self::TimeThreshold { .. } => {
-                Class::Configuration
-            }
+            Self::LevelNotYet { .. }
+            | Self::Policy(_)
+            | Self::Threshold { .. }
+            | Self::TimeThreshold { .. } => Class::Configuration,
             Self::Nobody { .. } | Self::Root(_) => Class::Refusal,
         }
     }
@@ -112,6 +128,7 @@ impl Explain for Ungoverned {
             Self::Nobody { .. } => Code::new("scope-not-granted"),
             Self::Policy(invalid) => invalid.code(),
             Self::Root(refusal) => refusal.code(),
+            Self::Threshold { .. } => Code::new("threshold-too-high"),
             Self::TimeThreshold { .. } => Code::new("time-threshold-too-high"),
         }
     }
@@ -126,6 +143,9 @@ impl Explain for Ungoverned {
             }
             Self::Policy(invalid) => invalid.remedy(),
             Self::Root(refusal) => refusal.remedy(),
+            Self::Threshold { .. } => {
+                "demand fewer with `--threshold`, or have keys added to the scope: `countersign trust add-key --role sign`".to_owned()
+            }
             Self::TimeThreshold { .. } => {
                 "demand fewer with `--time-threshold`, or add authorities of more operators: `countersign trust add-tsa`".to_owned()
             }
@@ -152,13 +172,13 @@ impl Verifier {
             repository: matched.signed.clone(),
         })?;
         let time_threshold = rule.time_threshold.max(asked.time_threshold);
-        let (threshold, signers) = signers(rule, &grant)?;
+        asked.check_signers(&grant)?;
         Ok(Self {
             authorities,
             time: root.time_rules(time_threshold)?,
             demand: Demand {
-                threshold: threshold.max(asked.demand.threshold),
-                signers,
+                threshold: asked.demand.threshold,
+                signers: signers(rule, &grant)?,
                 annotations: asked.demand.annotations.clone(),
                 attestations: rule.attestations.clone(),
                 level: level.max(asked.demand.level),
@@ -211,6 +231,23 @@ impl Asked {
         }
         Ok(())
     }
+
+    /// More signatures than there are keys are not the image's fault either.
+    fn check_signers(&self, grant: &Grant<'_>) -> Result<(), Ungoverned> {
+        let ids = grant.scope().key_ids(Role::Sign).iter();
+        let keys: BTreeSet<_> = ids.filter_map(|id| grant.key(Role::Sign, id)).collect();
+        let threshold = self.demand.threshold.get();
+        // One that published will do for one.
+        if threshold > keys.len().max(1) {
+            return Err(Ungoverned::Threshold {
+                threshold,
+                version: grant.root().version(),
+                scope: grant.pattern().to_string(),
+                keys: keys.len(),
+            });
+        }
+        Ok(())
+    }
 }
 
 fn level_of(rule: &Rule) -> Result<Level, Ungoverned> {
@@ -242,14 +279,14 @@ fn names(root: &Contents, id: &str) -> impl Iterator<Item = (KeyId, Option<KeyId
 }
 
 /// Which keys must have signed, and how many.
-fn signers(rule: &Rule, grant: &Grant<'_>) -> Result<(NonZeroUsize, Signers), Ungoverned> {
+fn signers(rule: &Rule, grant: &Grant<'_>) -> Result<Signers, Ungoverned> {
     let Some(wanted) = &rule.signers else {
-        return Ok((NonZeroUsize::MIN, Signers::Anybody));
+        return Ok(Signers::Anybody);
     };
     let root = grant.root().contents();
     let ids = grant.scope().key_ids(Role::Sign).iter();
     let keys = wanted.keys(&ids.flat_map(|id| names(root, id)).collect())?;
-    Ok((wanted.at_least, Signers::Only(keys)))
+    Ok(Signers::AtLeast(wanted.at_least, keys))
 }
 
 /// From `dated` on, what its publisher no longer supports is refused.

@@ -52,9 +52,9 @@ pub enum Naming {
 /// What an image must show.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Demand {
-    /// Signatures of the image by how many distinct keys. Of one key, a publication will do too.
+    /// Signatures of the image by how many distinct keys, whichever they are. Of one key, a publication will do too.
     pub threshold: NonZeroUsize,
-    /// Whose signatures of the image these must be.
+    /// Whose signatures of the image must be there.
     pub signers: Signers,
     /// Signed annotations, with their values.
     pub annotations: BTreeMap<String, String>,
@@ -85,13 +85,31 @@ pub struct Besides {
     pub dates: Vec<DateDemand>,
 }
 
-/// Whose signatures of an image count towards the threshold.
+/// Whose signatures of an image must be there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Signers {
-    /// Everybody's who is trusted to sign images. Of one, a publication will do.
+    /// Anybody's who is trusted to sign images. Of one, a publication will do.
     Anybody,
-    /// Those by these keys alone, and no publication.
-    Only(BTreeSet<KeyId>),
+    /// Those by several of these keys, and no publication. Others may be needed besides.
+    AtLeast(NonZeroUsize, BTreeSet<KeyId>),
+}
+
+impl Signers {
+    /// How many of them must have signed.
+    pub(crate) fn count(&self) -> NonZeroUsize {
+        match self {
+            Self::Anybody => NonZeroUsize::MIN,
+            Self::AtLeast(count, _) => *count,
+        }
+    }
+
+    /// Whether a key is one of them.
+    pub(crate) fn contains(&self, key: &KeyId) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::AtLeast(_, keys) => keys.contains(key),
+        }
+    }
 }
 
 impl Demand {

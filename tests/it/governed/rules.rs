@@ -266,6 +266,45 @@ fn several_keys_of_those_named_must_have_signed() {
     team.verify(&image, &[]).ends(0);
 }
 
+/// What the rule demands of its keys, and what is demanded besides of all that the scope lists: each is met by itself.
+#[test]
+fn more_signers_may_be_demanded_besides_those_of_the_rule() {
+    let team = Team::new();
+    team.trust(
+        "add-key --dir acme --scope HOST/shop/** --role sign --owner review --key review.pub",
+    );
+    team.publish();
+    let (release, _) = ids(&team);
+    let image = team.signed("shop/api", "1", "release");
+    let signers = format!("signers = {{ at-least = 1, of = [\"{release}\"] }}\n");
+    let two = ["--threshold", "2"];
+    let by_one = "1 of 2 required distinct keys signed";
+    for rule in [String::new(), signers.clone()] {
+        team.policy(&format!("{}{rule}", shop("signed")));
+        team.verify(&image, &[]).ends(0);
+        team.verify(&image, &two).ends(1).says(by_one);
+        // More than there are is no fault of an image.
+        for more in [&["--threshold", "3"][..], &["--threshold", "3", "--pin"]] {
+            let run = team.verify(&image, more).ends(2);
+            run.says("error[threshold-too-high]")
+                .says("root version 2 lists 2 that may sign");
+        }
+    }
+    team.world
+        .write("config.toml", "version = 1\n[verify]\nthreshold = 2\n");
+    let config = ["--config", "config.toml"];
+    team.verify(&image, &config).ends(1).says(by_one);
+    team.sign(&image, "review");
+    team.verify(&image, &config).ends(0);
+    let run = team.verify(&image, &two).ends(0);
+    run.says("release (").says("review (").says("(2 required)");
+    // Others are as many as are demanded, and not who.
+    let other = team.signed("shop/api", "2", "review");
+    team.verify(&other, &[])
+        .ends(1)
+        .says("0 of 1 required distinct keys signed");
+}
+
 #[test]
 fn a_rule_that_reports_says_what_it_found_and_lets_nothing_run() {
     let team = Team::new();

@@ -37,7 +37,7 @@ impl<'b, 'id, 'e> Quorum<'b, 'id, 'e> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TooFew {
     /// How many keys are demanded.
-    pub threshold: NonZeroUsize,
+    pub wanted: usize,
     /// The names of those that signed.
     pub signers: Vec<String>,
     /// The names of those that signed and are not among those that are demanded.
@@ -45,7 +45,7 @@ pub struct TooFew {
 }
 
 /// Counts distinct key material among the signatures of the image: one key that signs twice, or under two names, counts
-/// once.
+/// once. There must be enough of all that are trusted, and enough of those that are demanded; each that is too few is said.
 ///
 /// Where one key is enough, whichever it is, and nothing is demanded that only a signature of the image can say, a
 /// publication will do: it says more, by the same key.
@@ -53,7 +53,7 @@ pub fn check<'b, 'id, 'e>(
     case: Case<'id, 'e>,
     (threshold, demanded): (NonZeroUsize, &Signers),
     (signatures, publications): (&'b [Valid<'id, 'e>], &'b [Valid<'id, 'e>]),
-) -> Result<Quorum<'b, 'id, 'e>, TooFew> {
+) -> Result<Quorum<'b, 'id, 'e>, Vec<TooFew>> {
     let publications_count = *demanded == Signers::Anybody
         && threshold == NonZeroUsize::MIN
         && case.expected().annotations.is_empty();
@@ -68,26 +68,36 @@ pub fn check<'b, 'id, 'e>(
             .entry(signature.bound().authority().key.id())
             .or_insert(signature);
     }
-    let is_demanded = |key: &KeyId| match demanded {
-        Signers::Anybody => true,
-        Signers::Only(keys) => keys.contains(key),
-    };
     let (by_demanded, by_others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        by_key.into_iter().partition(|(key, _)| is_demanded(key));
-    if by_demanded.len() >= threshold.get() {
-        return Ok(Quorum {
-            case,
-            threshold,
-            signatures: by_demanded.into_values().collect(),
+        (by_key.clone().into_iter()).partition(|(key, _)| demanded.contains(key));
+    let mut too_few = Vec::new();
+    if by_demanded.len() < demanded.count().get() {
+        too_few.push(TooFew {
+            wanted: demanded.count().get(),
+            signers: names(&by_demanded),
+            others: names(&by_others),
         });
     }
-    let names = |by_key: BTreeMap<&KeyId, &Valid<'_, '_>>| {
-        let names = by_key.values().map(|one| &one.bound().authority().name);
-        names.cloned().collect()
-    };
-    Err(TooFew {
-        threshold,
-        signers: names(by_demanded),
-        others: names(by_others),
+    if by_key.len() < threshold.get() {
+        too_few.push(TooFew {
+            wanted: threshold.get(),
+            signers: names(&by_key),
+            others: Vec::new(),
+        });
+    }
+    if !too_few.is_empty() {
+        return Err(too_few);
+    }
+    let is_enough = by_demanded.len() >= threshold.get();
+    let counted = if is_enough { by_demanded } else { by_key };
+    Ok(Quorum {
+        case,
+        threshold: threshold.max(demanded.count()),
+        signatures: counted.into_values().collect(),
     })
+}
+
+fn names(by_key: &BTreeMap<&KeyId, &Valid<'_, '_>>) -> Vec<String> {
+    let names = by_key.values().map(|one| &one.bound().authority().name);
+    names.cloned().collect()
 }

@@ -28,7 +28,7 @@ pub(super) struct Shortfall {
 
 /// What the steps found, each the token or what is missing for it.
 type Steps<'b, 'id, 'e> = (
-    Result<Quorum<'b, 'id, 'e>, TooFew>,
+    Result<Quorum<'b, 'id, 'e>, Vec<TooFew>>,
     Result<Attested<'b, 'id, 'e>, Missing>,
     Result<Fresh<'b, 'id, 'e>, Stale<'b, 'id, 'e>>,
 );
@@ -95,22 +95,21 @@ pub(super) fn remarks(before: &[Shortfall], signed: Findings, published: Finding
 
 /// What could not be fetched may have been the signature that is missing: then the question stays open.
 fn unsigned(
-    too_few: TooFew,
+    too_few: Vec<TooFew>,
     (signed, published): (&Findings, &Findings),
     subject: &Digest,
 ) -> Authenticity {
     let mut reasons: Vec<Reason> = Vec::new();
-    if !too_few.signers.is_empty() || !too_few.others.is_empty() {
-        reasons.push(
-            (&Refusal::ThresholdNotMet {
-                subject: subject.clone(),
-                wanted: too_few.threshold.get(),
-                found: too_few.signers.len(),
-                signers: too_few.signers,
-                others: too_few.others,
-            })
-                .into(),
-        );
+    let is_signed = |one: &TooFew| !one.signers.is_empty() || !one.others.is_empty();
+    if too_few.iter().any(is_signed) {
+        let unmet = too_few.into_iter().map(|one| Refusal::ThresholdNotMet {
+            subject: subject.clone(),
+            wanted: one.wanted,
+            found: one.signers.len(),
+            signers: one.signers,
+            others: one.others,
+        });
+        reasons.extend(unmet.map(|refusal| Reason::from(&refusal)));
     } else if !signed.explain_absence() && !published.explain_absence() {
         reasons.push(
             (&Refusal::SignatureMissing {

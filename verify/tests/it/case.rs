@@ -221,9 +221,9 @@ impl TermDocument {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct DemandDocument {
     pub(crate) threshold: NonZeroUsize,
-    /// The files of the keys whose signatures count alone, if not everybody's do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) signers: Vec<String>,
+    /// Whose signatures must be there, if not anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signers: Option<SignersDocument>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) platform: Option<String>,
     pub(crate) unbound: Choice,
@@ -240,6 +240,14 @@ pub(crate) struct DemandDocument {
     /// What no exception is for.
     #[serde(default, skip_serializing_if = "BesidesDocument::is_empty")]
     pub(crate) besides: BesidesDocument,
+}
+
+/// Several keys, by their files, and how many of them must have signed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct SignersDocument {
+    pub(crate) at_least: NonZeroUsize,
+    pub(crate) of: Vec<String>,
 }
 
 /// What somebody else demands than who makes the exceptions.

@@ -58,7 +58,7 @@ impl Story {
             max_interval_seconds: None,
             demand: DemandDocument {
                 threshold: NonZeroUsize::MIN,
-                signers: Vec::new(),
+                signers: None,
                 annotations: BTreeMap::new(),
                 platform: None,
                 unbound: Choice::Accepted,
@@ -326,12 +326,11 @@ impl Story {
     }
 
     fn signers(&self) -> Signers {
-        let signers = &self.case.demand.signers;
-        if signers.is_empty() {
+        let Some(signers) = &self.case.demand.signers else {
             return Signers::Anybody;
-        }
+        };
         let key = |file: &String| self.case.authority(file, &self.files).key.id().clone();
-        Signers::Only(signers.iter().map(key).collect())
+        Signers::AtLeast(signers.at_least, signers.of.iter().map(key).collect())
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -73,6 +73,7 @@ pub(crate) fn all() -> Vec<Story> {
         policies::modes(),
         policies::mirrors(),
         policies::signers(),
+        policies::signers_beside_others(),
         policies::exceptions(),
         policies::exceptions_of_indexes(),
         policies::exceptions_beside_demands(),

@@ -1,11 +1,13 @@
 //! What only a policy demands, or excepts.
 
+use std::num::NonZeroUsize;
+
 use super::{dated, publication, refused, release};
 use crate::{
     case::{
         CaseDocument, ExceptionDocument,
         ModeName::{Enforce, Report},
-        PolicyDocument,
+        PolicyDocument, SignersDocument,
     },
     signing::{Key, REPOSITORY, Signing},
     story::Story,
@@ -21,8 +23,10 @@ pub(super) fn signers() -> Vec<Story> {
             .trusting(Key::Review)
             .trusting(Key::Stranger)
             .with(|case| {
-                case.demand.signers = vec!["release.pub".to_owned(), "review.pub".to_owned()];
-                case.demand.threshold = count.try_into().unwrap();
+                case.demand.signers = Some(SignersDocument {
+                    at_least: count.try_into().unwrap(),
+                    of: vec!["release.pub".to_owned(), "review.pub".to_owned()],
+                });
             })
     };
     let two = "verified--both-demanded-signers";
@@ -96,6 +100,57 @@ pub(super) fn signers() -> Vec<Story> {
         )
         .signed(&publication()),
         demanding(refused("not-signed-at-all", "Nobody signed.", one), 1),
+    ]
+}
+
+/// More may be demanded besides, of whichever keys. Both must be met.
+pub(super) fn signers_beside_others() -> Vec<Story> {
+    let demanding = |story: Story| {
+        story
+            .trusting(Key::Review)
+            .trusting(Key::Stranger)
+            .with(|case| {
+                case.demand.signers = Some(SignersDocument {
+                    at_least: NonZeroUsize::MIN,
+                    of: vec!["release.pub".to_owned()],
+                });
+                case.demand.threshold = NonZeroUsize::MIN.saturating_add(1);
+            })
+    };
+    let both = "verified--a-demanded-signer-and-another-of-two";
+    vec![
+        demanding(Story::new(
+            both,
+            "One must be this, and two there must be at all.",
+        ))
+        .signed(&release())
+        .signed(&Signing::by(Key::Review)),
+        demanding(refused(
+            "a-demanded-signer-alone-of-two",
+            "There is no other.",
+            both,
+        ))
+        .signed(&release()),
+        demanding(refused(
+            "two-others-than-the-demanded-signer",
+            "There are two, and neither is demanded.",
+            both,
+        ))
+        .signed(&Signing::by(Key::Review))
+        .signed(&Signing::by(Key::Stranger)),
+        demanding(refused(
+            "one-other-than-the-demanded-signer-of-two",
+            "Neither is met, and each is said.",
+            both,
+        ))
+        .signed(&Signing::by(Key::Review)),
+        demanding(refused(
+            "a-demanded-signer-and-one-that-published-of-two",
+            "A publication is no signature of the image.",
+            both,
+        ))
+        .signed(&release())
+        .signed(&Signing::publication(Key::Review)),
     ]
 }
 
