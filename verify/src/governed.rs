@@ -182,7 +182,7 @@ impl Verifier {
                 annotations: asked.demand.annotations.clone(),
                 attestations: rule.attestations.clone(),
                 level: level.max(asked.demand.level),
-                dates: dates(rule, level).collect(),
+                dates: dates(rule, level.max(asked.demand.level())),
                 exceptions: exceptions(rule, place),
                 besides: Besides {
                     attestations: asked.demand.attestations.clone(),
@@ -289,16 +289,17 @@ fn signers(rule: &Rule, grant: &Grant<'_>) -> Result<Signers, Ungoverned> {
     Ok(Signers::AtLeast(wanted.at_least, keys))
 }
 
-/// From `dated` on, what its publisher no longer supports is refused.
-fn dates(rule: &Rule, level: Level) -> impl Iterator<Item = DateDemand> {
-    let supported = level >= Level::Dated;
-    [
+/// Where a date is proven, whoever demands it, what its publisher no longer supports is refused.
+fn dates(rule: &Rule, level: Level) -> Vec<DateDemand> {
+    let ages = [
         rule.max_age.map(DateDemand::MaxAge),
         rule.min_age.map(DateDemand::MinAge),
-        supported.then_some(DateDemand::Supported),
-    ]
-    .into_iter()
-    .flatten()
+    ];
+    let mut dates: Vec<_> = ages.into_iter().flatten().collect();
+    if level >= Level::Dated || !dates.is_empty() {
+        dates.push(DateDemand::Supported);
+    }
+    dates
 }
 
 /// Those for images of this place.

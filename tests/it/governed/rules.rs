@@ -133,6 +133,40 @@ fn an_image_grows_too_old_and_is_excepted_for_a_while() {
         .says("refused[image-too-old]");
 }
 
+/// A date is proven for it as well, whoever demands one.
+#[test]
+fn what_is_no_longer_supported_is_refused_wherever_a_date_is_demanded() {
+    let team = Team::new();
+    let image = team.image("shop/api", "1");
+    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let end = after(&now, 3_600);
+    let words = ["sign", "--key", "release.key", "--supported-until", &end];
+    let signed = team
+        .world
+        .countersign(&[&words[..], &[&image.tagged()]].concat());
+    signed.ends(0);
+    let later = after(&end, 3_600);
+    let old = format!("{}max-age = \"180d\"\n", shop("signed"));
+    let new = format!("{}min-age = \"1s\"\n", shop("signed"));
+    for (rule, more) in [
+        (shop("dated"), &[][..]),
+        (old, &[]),
+        (new, &[]),
+        (shop("signed"), &["--require", "dated"]),
+        (shop("signed"), &["--max-age", "180d"]),
+    ] {
+        team.policy(&rule);
+        team.verify(&image, &[&["--at", &later], more].concat())
+            .ends(1)
+            .says("refused[image-end-of-life]");
+        team.verify(&image, &[&["--at", &end], more].concat())
+            .ends(0);
+    }
+    // Nobody asks when it was published.
+    team.policy(&shop("signed"));
+    team.verify(&image, &["--at", &later]).ends(0);
+}
+
 /// A policy excuses what it demands itself, whatever is asked besides, and nothing that is.
 #[test]
 fn an_exception_is_for_what_the_policy_demands_and_for_nothing_besides() {

@@ -60,7 +60,8 @@ pub(super) struct RuleDocument {
     pub(super) root: Located<String>,
     /// What becomes of an image that does not show what is demanded.
     pub(super) mode: Located<Mode>,
-    /// How much must be proven. From `dated` on, what its publisher no longer supports is refused too.
+    /// How much must be proven. Where that is a date, by this or by an age, what its publisher no longer supports is
+    /// refused too.
     pub(super) require: Located<Require>,
     /// How long ago the signers may last have called the tag table the latest, such as `72h`. The root may demand less.
     /// Needed where `require` is `fresh` or `proven-fresh`.
