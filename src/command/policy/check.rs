@@ -46,7 +46,7 @@ pub(super) async fn check(
         )
         .await?;
         findings.extend(rest.into_iter().filter_map(|rule| finding(rule, &court)));
-        findings.sort_by_key(|finding| finding.line);
+        findings.sort_by_key(|finding| finding.rule);
     }
     let exit = findings
         .iter()
@@ -66,7 +66,10 @@ pub(super) async fn check(
 
 /// What is wrong with one rule.
 struct Finding {
+    /// The line at which the rule begins.
+    rule: usize,
     line: usize,
+    column: Option<usize>,
     exit: Exit,
     code: Code,
     message: String,
@@ -76,7 +79,9 @@ struct Finding {
 impl Finding {
     fn of(rule: &Rule, exit: Exit, explained: &dyn Explain) -> Self {
         Self {
+            rule: rule.line,
             line: rule.line,
+            column: None,
             exit,
             code: explained.code(),
             message: explained.to_string(),
@@ -84,9 +89,44 @@ impl Finding {
         }
     }
 
+    /// With its place in the file, as far as that is known.
+    fn of_ungoverned(rule: &Rule, ungoverned: &Ungoverned) -> Self {
+        let exit = match ungoverned.class() {
+            Class::Configuration => Exit::Usage,
+            Class::Refusal => Exit::Refused,
+        };
+        let finding = Self::of(rule, exit, ungoverned);
+        match ungoverned {
+            Ungoverned::Policy(invalid) => Self {
+                line: invalid.at.line,
+                column: Some(invalid.at.column),
+                message: invalid.reason.to_string(),
+                ..finding
+            },
+            _ => finding,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.exit {
+            Exit::Refused => "refused",
+            _ => "error",
+        }
+    }
+
+    fn text(&self) -> String {
+        let column = self.column.map(|column| format!(", column {column}"));
+        let column = column.unwrap_or_default();
+        let message = format!("line {}{column}: {}", self.line, self.message);
+        output::explanation(self.kind(), self.code, &message, &self.remedy)
+    }
+
     fn json(&self) -> Value {
         json!({
+            "kind": self.kind(),
+            "rule": self.rule,
             "line": self.line,
+            "column": self.column,
             "code": self.code,
             "message": self.message,
             "remedy": self.remedy,
@@ -101,7 +141,7 @@ fn of_policy(rules: &[Rule]) -> (Vec<Finding>, Vec<&Rule>) {
     for rule in rules {
         match Ungoverned::check_level(rule) {
             Ok(()) => rest.push(rule),
-            Err(not_yet) => findings.push(Finding::of(rule, Exit::Usage, &not_yet)),
+            Err(not_yet) => findings.push(Finding::of_ungoverned(rule, &not_yet)),
         }
     }
     (findings, rest)
@@ -127,11 +167,7 @@ fn finding(rule: &Rule, court: &Court) -> Option<Finding> {
         return Some(Finding::of(rule, Exit::Refused, &error));
     }
     let ungoverned = Ungoverned::of_rule(rule, opened.root.contents()).err()?;
-    let exit = match ungoverned.class() {
-        Class::Configuration => Exit::Usage,
-        Class::Refusal => Exit::Refused,
-    };
-    Some(Finding::of(rule, exit, &ungoverned))
+    Some(Finding::of_ungoverned(rule, &ungoverned))
 }
 
 fn checked(path: &Path, rules: &[Rule], findings: &[Finding]) -> String {
@@ -147,19 +183,8 @@ fn checked(path: &Path, rules: &[Rule], findings: &[Finding]) -> String {
             rule.require.name(),
             rule.root.name
         );
-        for finding in findings.iter().filter(|finding| finding.line == rule.line) {
-            let kind = if finding.exit == Exit::Undecided {
-                "error"
-            } else {
-                "refused"
-            };
-            text.push_str(&output::explanation(
-                kind,
-                finding.code,
-                &format!("line {}: {}", finding.line, finding.message),
-                &finding.remedy,
-            ));
-        }
+        let of_rule = |finding: &&Finding| finding.rule == rule.line;
+        text.extend(findings.iter().filter(of_rule).map(Finding::text));
     }
     text
 }

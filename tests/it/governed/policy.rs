@@ -80,11 +80,25 @@ fn what_no_root_can_give_is_found_before_any_image_is() {
     insta::assert_snapshot!("nothing_granted", team.steady(&run.stdout));
     team.policy(&format!("{office}{unlisted}"));
     let run = team.check(&[]).ends(2);
-    run.says("[scope-not-granted]").says("[policy-invalid]");
+    // What a root refuses and what is wrong in the file are told apart, and the place is said once.
+    run.says("refused[scope-not-granted]: line 5: root version 1 grants nobody")
+        .says(&format!(
+            "error[policy-invalid]: line 15, column 32: the root lists no key `{id}`"
+        ));
     let document = team.check(&["--output", "json"]).ends(2).json();
     let findings = document["findings"].as_array().unwrap();
     let codes: Vec<&Value> = findings.iter().map(|finding| &finding["code"]).collect();
     assert_eq!(codes, ["scope-not-granted", "policy-invalid"]);
+    let places = findings
+        .iter()
+        .map(|finding| (&finding["kind"], &finding["line"], &finding["column"]));
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [
+            (&"refused".into(), &5.into(), &Value::Null),
+            (&"error".into(), &15.into(), &32.into())
+        ]
+    );
     team.check(&["--offline"]).ends(0);
 }
 

@@ -136,7 +136,7 @@ fn a_level_that_is_not_proven_yet_is_said() {
         team.world
             .countersign(&["policy", "check", "--policy", "policy.toml"])
             .ends(2)
-            .says("[level-not-yet]");
+            .says("error[level-not-yet]");
     }
 }
 
@@ -159,7 +159,7 @@ fn a_level_that_is_not_proven_yet_needs_no_root_to_be_found() {
         team.world
             .countersign(&[&check[..], more].concat())
             .ends(2)
-            .says("[level-not-yet]");
+            .says("error[level-not-yet]");
     }
     assert_eq!(team.world.calls(|_| true).len(), before);
     // Of the rules beside it the roots are asked, and a level that there is waits for its root.
