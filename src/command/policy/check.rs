@@ -3,7 +3,10 @@
 use std::{fmt::Write, path::Path};
 
 use countersign_common::{Code, Escaped, Explain, Timestamp};
-use countersign_trust_roots::{document::StandIn, policy::Rule};
+use countersign_trust_roots::{
+    document::StandIn,
+    policy::{Position, Rule},
+};
 use countersign_verify::{Class, Ungoverned};
 use serde_json::{Value, json};
 
@@ -107,8 +110,18 @@ impl Finding {
         }
     }
 
+    /// What ends in nothing else.
+    fn warning(rule: &Rule, at: Position, explained: &dyn Explain) -> Self {
+        Self {
+            line: at.line,
+            column: Some(at.column),
+            ..Self::of(rule, Exit::Done, explained)
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self.exit {
+            Exit::Done => "warning",
             Exit::Refused => "refused",
             _ => "error",
         }
@@ -139,6 +152,8 @@ fn of_policy(rules: &[Rule]) -> (Vec<Finding>, Vec<&Rule>) {
     let mut findings = Vec::new();
     let mut rest = Vec::new();
     for rule in rules {
+        let idle = rule.idle.iter();
+        findings.extend(idle.map(|idle| Finding::warning(rule, idle.at, idle)));
         match Ungoverned::check_level(rule) {
             Ok(()) => rest.push(rule),
             Err(not_yet) => findings.push(Finding::of_ungoverned(rule, &not_yet)),

@@ -46,6 +46,46 @@ fn a_good_policy_is_listed_rule_by_rule() {
     team.check(&[]).ends(3).says("error[root-unavailable]");
 }
 
+/// Who writes it expects something of it.
+#[test]
+fn what_has_no_effect_is_said() {
+    let team = Team::new();
+    let digest = "e".repeat(64);
+    let settings = "superseded = \"deny\"\ndeprecated = \"deny\"\nheartbeat-max-age = \"72h\"\ngrace = \"7d\"\n";
+    let excepting = |codes: &str| {
+        format!(
+            "[[policy.exception]]\nimage = \"HOST/shop/api@sha256:{digest}\"\ncodes = [{codes}]\n\
+             reason = \"moves\"\nuntil = \"2100-01-01T00:00:00Z\"\n"
+        )
+    };
+    let all =
+        excepting("\"image-withdrawn\", \"image-too-old\", \"image-deprecated\", \"superseded\"");
+    for level in ["signed", "dated"] {
+        team.policy(&format!("{}{settings}{all}", shop(level)));
+        for more in [&[][..], &["--offline"]] {
+            let run = team.check(more).ends(0);
+            insta::allow_duplicates! {
+                let said = team.steady(&run.stdout).replace(level, "LEVEL");
+                insta::assert_snapshot!(said);
+            }
+        }
+    }
+    let document = team.check(&["--output", "json"]).ends(0).json();
+    let found = document["findings"].as_array().unwrap().iter();
+    let kinds: Vec<_> = found
+        .map(|finding| (&finding["kind"], &finding["code"]))
+        .collect();
+    assert_eq!(kinds, [(&"warning".into(), &"policy-idle".into()); 7]);
+    // It refuses nothing, and what is as it would be without it is not mentioned.
+    let image = team.signed("shop/api", "1", "release");
+    team.verify(&image, &[]).ends(0);
+    let reporting = "superseded = \"report\"\ndeprecated = \"report\"\n";
+    let old = excepting("\"image-too-old\"");
+    team.policy(&format!("{}{reporting}{old}", shop("dated")));
+    let document = team.check(&["--output", "json"]).ends(0).json();
+    assert_eq!(document["findings"], serde_json::json!([]));
+}
+
 #[test]
 fn what_is_misspelled_is_shown_where_it_stands_with_what_was_meant() {
     let team = Team::new();

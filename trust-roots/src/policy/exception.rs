@@ -17,6 +17,13 @@ pub const CODES: [Code; 7] = [
     Code::new("superseded"),
 ];
 
+/// Those of them that only a signed table of tags can lead to.
+pub(super) const OF_TABLES: [Code; 3] = [
+    Code::new("image-deprecated"),
+    Code::new("image-withdrawn"),
+    Code::new("superseded"),
+];
+
 /// One image of which less is demanded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Exception {

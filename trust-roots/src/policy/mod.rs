@@ -6,6 +6,7 @@
 
 mod document;
 pub mod exception;
+mod idle;
 mod invalid;
 mod matching;
 mod reading;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 pub use self::{
     exception::Exception,
+    idle::{Idle, Vain},
     invalid::{PolicyInvalid, Position, Reason, SourceInvalid, Unknown},
     matching::{Matched, NoRule},
     source::RootSource,
@@ -121,6 +123,8 @@ pub struct Rule {
     pub attestations: BTreeSet<PredicateType>,
     /// Images of which less is demanded.
     pub exceptions: Vec<Exception>,
+    /// What it says and has no effect, as it stands in the file.
+    pub idle: Vec<Idle>,
     dating: Dating,
 }
 

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Dating, Exception, PinnedRoot, Policy, PolicyInvalid, Position, Reason, Require, RootSource,
-    Rule, Signers, Unknown,
+    Dating, Exception, Idle, PinnedRoot, Policy, PolicyInvalid, Position, Reaction, Reason,
+    Require, RootSource, Rule, Signers, Unknown, Vain,
     document::{
         ExceptionDocument, Located, PolicyDocument, RootDocument, RuleDocument, SignersDocument,
     },
@@ -176,6 +176,7 @@ impl File<'_> {
                 .transpose()?,
             attestations: self.attestations(document)?,
             exceptions: self.exceptions(document, &matches)?,
+            idle: self.idle(document),
             dating: self.dating(document),
             matches,
         })
@@ -252,6 +253,45 @@ impl File<'_> {
             },
             threshold: document.time_threshold.as_ref().map(|count| count.at(self)),
         }
+    }
+
+    /// What is said in vain, in the order of the file.
+    fn idle(self, document: &RuleDocument) -> Vec<Idle> {
+        let mut idle = Vec::new();
+        let mut push = |at, what: &str, vain| {
+            let what = format!("`{what}`");
+            idle.push(Idle { at, what, vain });
+        };
+        if *document.require.value() < Require::Fresh {
+            let reactions = [
+                ("superseded", &document.superseded),
+                ("deprecated", &document.deprecated),
+            ];
+            for (member, reaction) in reactions {
+                if let Some(reaction) = reaction
+                    && *reaction.value() == Reaction::Deny
+                {
+                    push(reaction.at(self), member, Vain::BelowFresh);
+                }
+            }
+            if let Some(limit) = &document.heartbeat_max_age {
+                push(limit.at(self), "heartbeat-max-age", Vain::BelowFresh);
+            }
+            let codes = document.exception.iter();
+            for code in codes.flat_map(|exception| exception.value().codes.value()) {
+                if exception::OF_TABLES
+                    .map(Code::as_str)
+                    .contains(&code.value().as_str())
+                {
+                    push(code.at(self), code.value(), Vain::BelowFresh);
+                }
+            }
+        }
+        if let Some(grace) = &document.grace {
+            push(grace.at(self), "grace", Vain::NoGate);
+        }
+        idle.sort_by_key(|one| one.at);
+        idle
     }
 
     /// A length of time that something must be within.
