@@ -30,12 +30,12 @@ pub enum Ungoverned {
         require: Require,
     },
     /// Nobody may sign there.
-    #[error("root version {version} has no key that may sign in the scope of {repository}")]
+    #[error("root version {version} has no key that may sign in the scope of {repositories}")]
     Nobody {
         /// The root's version.
         version: u64,
-        /// The repository.
-        repository: Repository,
+        /// The repository, or a pattern.
+        repositories: String,
     },
     /// The policy asks for more than the root has.
     #[error(transparent)]
@@ -98,12 +98,25 @@ impl Ungoverned {
         Self::check_level(rule)?;
         rule.check_operators(operators(root))?;
         let granted = rule.mirrors.as_ref().unwrap_or(&rule.matches);
-        let scopes = root.scopes().iter().filter(|scope| {
-            let mut patterns = scope.repositories.iter();
-            patterns.any(|pattern| pattern.overlaps(granted))
+        let scopes = || {
+            root.scopes().iter().filter(|scope| {
+                let mut patterns = scope.repositories.iter();
+                patterns.any(|pattern| pattern.overlaps(granted))
+            })
+        };
+        let signs = |id: &String| names(root, id).any(|(_, key)| key.is_some());
+        let mut ids = scopes().flat_map(|scope| {
+            let roles = [Role::Sign, Role::Publish].into_iter();
+            roles.flat_map(|role| scope.key_ids(role))
         });
+        if !ids.any(signs) {
+            return Err(Self::Nobody {
+                version: root.version(),
+                repositories: granted.to_string(),
+            });
+        }
         if let Some(wanted) = &rule.signers {
-            let ids = scopes.flat_map(|scope| scope.key_ids(Role::Sign));
+            let ids = scopes().flat_map(|scope| scope.key_ids(Role::Sign));
             wanted.keys(&ids.flat_map(|id| names(root, id)).collect())?;
         }
         Ok(())
@@ -169,7 +182,7 @@ impl Verifier {
         let grant = root.grant(&matched.signed)?;
         let authorities = grant.authorities().map_err(|_| Ungoverned::Nobody {
             version: root.version(),
-            repository: matched.signed.clone(),
+            repositories: matched.signed.to_string(),
         })?;
         let time_threshold = rule.time_threshold.max(asked.time_threshold);
         asked.check_signers(&grant)?;

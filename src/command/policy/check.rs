@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 use countersign_common::{Code, Escaped, Explain, Timestamp};
 use countersign_trust_roots::{
     document::StandIn,
-    policy::{Position, Rule},
+    policy::{Exception, Matched, Policy, Position, Rule},
 };
 use countersign_verify::{Class, Ungoverned};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) async fn check(
     let file = found(&arguments.governed, &config)?;
     let path = file.path.clone();
     let rules = file.policy.rules().to_vec();
-    let (mut findings, rest) = of_policy(&rules);
+    let mut findings = of_policy(&file.policy, now);
     if !arguments.offline {
         let client = network::client(&arguments.network, arguments.timeout, &config)?;
         let summons = Summons {
@@ -40,6 +40,8 @@ pub(super) async fn check(
             when: When::Now,
             system: now,
         };
+        let is_judged = |rule: &&Rule| Ungoverned::check_level(rule).is_ok();
+        let rest: Vec<_> = rules.iter().filter(is_judged).collect();
         let roots = rest.iter().map(|rule| rule.root.name.clone()).collect();
         let court = Court::convene(
             file,
@@ -49,8 +51,8 @@ pub(super) async fn check(
         )
         .await?;
         findings.extend(rest.into_iter().filter_map(|rule| finding(rule, &court)));
-        findings.sort_by_key(|finding| finding.rule);
     }
+    findings.sort_by_key(|finding| finding.rule);
     let exit = findings
         .iter()
         .map(|finding| finding.exit)
@@ -147,19 +149,23 @@ impl Finding {
     }
 }
 
-/// What the policy alone says of its rules, and those of which it says nothing.
-fn of_policy(rules: &[Rule]) -> (Vec<Finding>, Vec<&Rule>) {
-    let mut findings = Vec::new();
-    let mut rest = Vec::new();
-    for rule in rules {
+/// What the policy alone says of its rules.
+fn of_policy(policy: &Policy, now: Timestamp) -> Vec<Finding> {
+    let ties = policy
+        .ties()
+        .map(|tie| Finding::of(tie.rule, Exit::Usage, &tie));
+    let rules = policy.rules().iter().flat_map(|rule| {
+        let level = Ungoverned::check_level(rule).err();
+        let level = level.map(|not_yet| Finding::of_ungoverned(rule, &not_yet));
         let idle = rule.idle.iter();
-        findings.extend(idle.map(|idle| Finding::warning(rule, idle.at, idle)));
-        match Ungoverned::check_level(rule) {
-            Ok(()) => rest.push(rule),
-            Err(not_yet) => findings.push(Finding::of_ungoverned(rule, &not_yet)),
-        }
-    }
-    (findings, rest)
+        let idle = idle.map(|idle| Finding::warning(rule, idle.at, idle));
+        let exceptions = rule.exceptions.iter().filter_map(|exception| {
+            let unused = ExceptionUnused::of(exception, rule, (policy, now))?;
+            Some(Finding::warning(rule, exception.at, &unused))
+        });
+        level.into_iter().chain(idle).chain(exceptions)
+    });
+    ties.chain(rules).collect()
 }
 
 /// Whether a rule can judge anything.
@@ -228,5 +234,57 @@ impl Explain for NothingGranted {
 
     fn remedy(&self) -> String {
         "grant it in the root: `countersign trust set-scope --repository PATTERN`; or correct the policy".to_owned()
+    }
+}
+
+/// An exception that excepts nothing, or nothing any more.
+#[derive(Debug)]
+enum ExceptionUnused {
+    /// Its time is up.
+    Over { until: Timestamp },
+    /// Another rule is for its image.
+    Shadowed { rule: String, line: usize },
+}
+
+impl ExceptionUnused {
+    fn of(exception: &Exception, rule: &Rule, (policy, now): (&Policy, Timestamp)) -> Option<Self> {
+        match policy.rule_for(exception.image.repository()) {
+            Ok(Matched { rule: decides, .. }) if decides.line != rule.line => {
+                Some(Self::Shadowed {
+                    rule: decides.matches.to_string(),
+                    line: decides.line,
+                })
+            }
+            _ => (now > exception.until).then_some(Self::Over {
+                until: exception.until,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for ExceptionUnused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Over { until } => write!(f, "this exception is over since {until}"),
+            Self::Shadowed { rule, line } => write!(
+                f,
+                "this exception is never asked for: `{rule}` of line {line} decides about its image"
+            ),
+        }
+    }
+}
+
+impl Explain for ExceptionUnused {
+    fn code(&self) -> Code {
+        Code::new("exception-unused")
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::Over { .. } => "take it out, or give it a later `until`".to_owned(),
+            Self::Shadowed { line, .. } => {
+                format!("move it below the policy of line {line}, or take it out")
+            }
+        }
     }
 }

@@ -46,6 +46,65 @@ fn a_good_policy_is_listed_rule_by_rule() {
     team.check(&[]).ends(3).says("error[root-unavailable]");
 }
 
+/// Nothing could be judged by it, or not what was meant.
+#[test]
+fn what_a_policy_says_in_vain_of_places_is_found_before_any_image_is() {
+    let team = Team::new();
+    let star = shop("signed").replace("HOST/shop/**", "HOST/shop/*");
+    team.policy(&format!("{}{star}", shop("signed")));
+    for more in [&[][..], &["--offline"]] {
+        let run = team.check(more).ends(2);
+        run.says(&team.spelled(
+            "error[policy-ambiguous]: line 10: some repositories are matched by `HOST/shop/**` of line 5 too",
+        ));
+    }
+    // As long a beginning of something else, and a longer one of the same, are no tie.
+    let nearby = shop("signed").replace("HOST/shop/**", "HOST/shop/a*");
+    let other = shop("signed").replace("HOST/shop/**", "HOST/labs/**");
+    team.policy(&format!("{}{nearby}{other}", shop("signed")));
+    team.check(&["--offline"]).ends(0);
+    // A scope that lists nobody grants nothing.
+    team.trust("set-scope --dir acme --repository HOST/void/**");
+    team.publish();
+    team.policy(&shop("signed").replace("shop", "void"));
+    team.check(&[])
+        .ends(1)
+        .says("refused[scope-not-granted]")
+        .says("root version 2 has no key that may sign in the scope of ");
+    team.policy(&shop("signed").replace("shop", "lab"));
+    team.check(&[]).ends(0);
+}
+
+#[test]
+fn an_exception_that_excepts_nothing_is_said() {
+    let team = Team::new();
+    let exception = |path: &str, until: &str| {
+        let digest = "e".repeat(64);
+        format!(
+            "[[policy.exception]]\nimage = \"HOST/{path}@sha256:{digest}\"\ncodes = [\"image-too-old\"]\n\
+             reason = \"moves\"\nuntil = \"{until}\"\n"
+        )
+    };
+    let (past, future) = ("2025-12-15T00:00:00Z", "2100-01-01T00:00:00Z");
+    let all = shop("signed").replace("shop/**", "**");
+    let in_lab = shop("signed").replace("shop", "lab");
+    team.policy(&format!(
+        "{all}{}{}{}{in_lab}{}",
+        exception("shop/api", future),
+        exception("shop/api", past),
+        exception("lab/api", future),
+        exception("lab/api", future),
+    ));
+    for more in [&[][..], &["--offline"]] {
+        let run = team.check(more).ends(0);
+        assert_eq!(run.stdout.matches("warning[").count(), 2, "{}", run.stdout);
+        run.says("warning[exception-unused]: line 16, column 9: this exception is over since 2025-12-15T00:00:00Z")
+            .says(&team.spelled(
+                "warning[exception-unused]: line 21, column 9: this exception is never asked for: `HOST/lab/**` of line 25 decides about its image",
+            ));
+    }
+}
+
 /// Who writes it expects something of it.
 #[test]
 fn what_has_no_effect_is_said() {

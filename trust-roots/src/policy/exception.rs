@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use countersign_common::{Code, ImageRef, Timestamp};
 
+use super::Position;
+
 /// The codes that an exception may name.
 pub const CODES: [Code; 7] = [
     Code::new("attestation-missing"),
@@ -35,4 +37,6 @@ pub struct Exception {
     pub reason: String,
     /// The last moment at which it holds.
     pub until: Timestamp,
+    /// Where its image stands in the file.
+    pub at: Position,
 }

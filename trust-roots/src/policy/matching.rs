@@ -91,7 +91,48 @@ impl Explain for NoRule {
     }
 }
 
+/// Two rules of which neither is more specific, and that match some places both: nobody can judge there.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "some repositories are matched by `{}` of line {} too, and neither has the longer literal beginning",
+    other.matches, other.line
+)]
+pub struct Tie<'a> {
+    /// The later of them.
+    pub rule: &'a Rule,
+    /// The earlier.
+    pub other: &'a Rule,
+}
+
+impl Explain for Tie<'_> {
+    fn code(&self) -> Code {
+        NoRule::AMBIGUOUS
+    }
+
+    fn remedy(&self) -> String {
+        "make one literal for longer, or add a policy for what both match".to_owned()
+    }
+}
+
 impl Policy {
+    /// Those of its rules that tie somewhere.
+    pub fn ties(&self) -> impl Iterator<Item = Tie<'_>> {
+        let ties = |rule: &Rule, other: &Rule| {
+            // No longer beginning can cover all that both match, since both are open after theirs.
+            rule.matches.specificity() == other.matches.specificity()
+                && rule.matches.overlaps(&other.matches)
+        };
+        self.rules
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, rule)| {
+                let earlier = self.rules.iter().take(index);
+                earlier
+                    .filter(move |other| ties(rule, other))
+                    .map(move |other| Tie { rule, other })
+            })
+    }
+
     /// The rule for a place: of those that match, the one with the longest literal beginning.
     pub fn rule_for(&self, place: &Repository) -> Result<Matched<'_>, NoRule> {
         // In an order of their own, so that what is said does not depend on the file's.

@@ -27,7 +27,7 @@ pub use self::{
     exception::Exception,
     idle::{Idle, Vain},
     invalid::{PolicyInvalid, Position, Reason, SourceInvalid, Unknown},
-    matching::{Matched, NoRule},
+    matching::{Matched, NoRule, Tie},
     source::RootSource,
 };
 use crate::{Pattern, RootName};

@@ -423,6 +423,7 @@ impl File<'_> {
             reason: self.reason(&document.reason)?,
             until: Timestamp::parse(document.until.value())
                 .map_err(|_| document.until.wrong(self, Reason::Until))?,
+            at: document.image.at(self),
         })
     }
 
