@@ -16,7 +16,7 @@ use countersign_common::{
 };
 use countersign_registry::Client;
 use countersign_trust_roots::{
-    RootName, TrustRoot,
+    RootName,
     document::{StandIn, Unbound},
     policy::{Matched, NoRule, PinnedRoot, Policy, PolicyInvalid, Rule, StateUse},
     state::{Advance, RootMemory, State},
@@ -328,7 +328,7 @@ impl Court {
     }
 
     /// The judge of an image, or all that stands in the way of one.
-    fn verifier(&self, image: &ImageRef) -> Result<Verifier, Vec<Obstacle<'_>>> {
+    pub(crate) fn verifier(&self, image: &ImageRef) -> Result<Verifier, Vec<Obstacle<'_>>> {
         let place = image.repository();
         let matched = match self.policy.rule_for(place) {
             Ok(matched) => matched,
@@ -353,8 +353,7 @@ impl Court {
             Some(Err(error)) => return Err(Obstacle::Root(error)),
             None => return Err(Obstacle::NotOpened(NotOpened)),
         };
-        self.governed(matched, &opened.root, place)
-            .map_err(Obstacle::Ungoverned)
+        Verifier::governed(matched, &opened.root, place, &self.asked).map_err(Obstacle::Ungoverned)
     }
 
     /// Whoever begins a memory here has met the demand with it.
@@ -365,16 +364,6 @@ impl Court {
             });
         }
         Ok(())
-    }
-
-    /// The judge by a rule and its root.
-    pub(crate) fn governed(
-        &self,
-        matched: &Matched<'_>,
-        root: &TrustRoot,
-        place: &Repository,
-    ) -> Result<Verifier, Ungoverned> {
-        Verifier::governed(matched, root, place, &self.asked)
     }
 
     async fn verify(
@@ -440,7 +429,7 @@ fn check_levels(policy: &Policy, images: &[ImageRef]) -> Result<(), Stop> {
 }
 
 /// Why nobody can judge an image.
-enum Obstacle<'a> {
+pub(crate) enum Obstacle<'a> {
     NoRule(NoRule),
     Root(&'a RootError),
     StateMissing(StateMissing),
@@ -449,7 +438,7 @@ enum Obstacle<'a> {
 }
 
 impl Obstacle<'_> {
-    fn explained(&self) -> &dyn Explain {
+    pub(crate) fn explained(&self) -> &dyn Explain {
         match self {
             Self::NoRule(no_rule) => no_rule,
             Self::NotOpened(fault) => fault,
@@ -459,21 +448,32 @@ impl Obstacle<'_> {
         }
     }
 
-    fn is_undecided(&self) -> bool {
-        matches!(self, Self::Root(error) if error.is_undecided())
+    /// How a command ends for it that judges nothing.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NoRule(NoRule::Ambiguous { .. }) => Exit::Usage,
+            Self::NotOpened(_) => Exit::Internal,
+            Self::Root(error) if error.is_undecided() => Exit::Undecided,
+            Self::Ungoverned(ungoverned) if ungoverned.class() == Class::Configuration => {
+                Exit::Usage
+            }
+            Self::NoRule(_) | Self::Root(_) | Self::StateMissing(_) | Self::Ungoverned(_) => {
+                Exit::Refused
+            }
+        }
     }
 }
 
 /// Refused before could-not-decide: a definite no needs no second question.
 fn unjudged(image: &ImageRef, obstacles: &[Obstacle<'_>], now: Timestamp) -> Verdict {
     // A fault of this program, which no mode excuses.
-    let fault = |obstacle: &&Obstacle<'_>| matches!(obstacle, Obstacle::NotOpened(_));
+    let fault = |obstacle: &&Obstacle<'_>| obstacle.exit() == Exit::Internal;
     if let Some(fault) = obstacles.iter().find(fault) {
         return Verdict::unknown(image, now, fault.explained());
     }
     let (open, refusals): (Vec<_>, Vec<_>) = obstacles
         .iter()
-        .partition(|obstacle| obstacle.is_undecided());
+        .partition(|obstacle| obstacle.exit() == Exit::Undecided);
     if let (Some(error), []) = (open.first(), refusals.as_slice()) {
         return Verdict::unknown(image, now, error.explained());
     }
@@ -553,7 +553,7 @@ impl Explain for PolicyError {
 
 /// A rule demands a memory, and there is none.
 #[derive(Debug)]
-struct StateMissing {
+pub(crate) struct StateMissing {
     rule: String,
 }
 
@@ -579,7 +579,7 @@ impl Explain for StateMissing {
 
 /// An image that its command did not announce: a fault of this program, and no reason to let it run.
 #[derive(Debug)]
-struct NotOpened;
+pub(crate) struct NotOpened;
 
 impl fmt::Display for NotOpened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

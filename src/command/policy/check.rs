@@ -61,7 +61,7 @@ pub(super) async fn check(
     match common.output {
         Output::Json => output::print_json(&json!({
             "policy": path.to_string_lossy(),
-            "rules": rules.iter().map(rule_json).collect::<Vec<_>>(),
+            "rules": rules.iter().map(|rule| rule_json(rule, &rule.exceptions, now)).collect::<Vec<_>>(),
             "findings": findings.iter().map(Finding::json).collect::<Vec<_>>(),
         }))?,
         Output::Text => output::print(&checked(&path, &rules, &findings))?,

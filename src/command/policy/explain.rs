@@ -2,15 +2,14 @@
 
 use std::{fmt::Write, path::Path};
 
-use countersign_common::{Age, Escaped, Explain, ImageRef, Repository, Timestamp};
+use countersign_common::{Age, Escaped, ImageRef, Repository, Timestamp};
 use countersign_trust_roots::{
     Revocation, Role, Term,
     document::StandIn,
-    policy::{Matched, NoRule, Policy, Rule},
+    policy::{Exception, Matched, Rule},
     root::{Contents, Grant},
     time::Standing,
 };
-use countersign_verify::{Class, Ungoverned};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -21,7 +20,7 @@ use crate::{
     arguments::{Common, Output, PolicyExplain},
     config::Config,
     exit::Exit,
-    judge::{self, Court, Needed, When},
+    judge::{self, Court, Needed, Obstacle, When},
     network,
     output::{self, Stop},
     roots::Opened,
@@ -66,42 +65,19 @@ struct Steps {
 impl Steps {
     fn of(image: &ImageRef, path: &Path, court: &Court) -> Self {
         let mut steps = Self::begun(image, path);
-        let place = image.repository();
-        let matched = match court.policy().rule_for(place) {
-            Ok(matched) => matched,
-            Err(no_rule) => {
-                let exit = match no_rule {
-                    NoRule::Ambiguous { .. } => Exit::Usage,
-                    _ => Exit::Refused,
-                };
-                return steps.ended(exit, &no_rule);
-            }
-        };
-        steps.matched(&matched, place, court.policy());
-        if let Err(not_yet) = Ungoverned::check_level(matched.rule) {
-            return steps.ended(Exit::Usage, &not_yet);
-        }
-        let opened = match court.root(&matched.rule.root.name) {
-            Some(Ok(opened)) => opened,
-            Some(Err(error)) if error.is_undecided() => return steps.ended(Exit::Undecided, error),
-            Some(Err(error)) => return steps.ended(Exit::Refused, error),
-            None => return steps,
-        };
-        steps.root(opened, court.now());
-        match opened.root.grant(&matched.signed) {
-            Ok(grant) => steps.grant(&grant),
-            Err(refusal) => return steps.ended(Exit::Refused, &refusal),
-        }
-        match court.governed(&matched, &opened.root, place) {
-            Ok(_) => steps,
-            Err(ungoverned) => {
-                let exit = match ungoverned.class() {
-                    Class::Configuration => Exit::Usage,
-                    Class::Refusal => Exit::Refused,
-                };
-                steps.ended(exit, &ungoverned)
+        if let Ok(matched) = court.policy().rule_for(image.repository()) {
+            steps.matched(&matched, image.repository(), court);
+            if let Some(Ok(opened)) = court.root(&matched.rule.root.name) {
+                steps.root(opened, court.now());
+                if let Ok(grant) = opened.root.grant(&matched.signed) {
+                    steps.grant(&grant);
+                }
             }
         }
+        // As `verify` finds them, so that no way looks open which is not.
+        let obstacles = court.verifier(image).err().unwrap_or_default();
+        steps.ended(&obstacles);
+        steps
     }
 
     fn begun(image: &ImageRef, path: &Path) -> Self {
@@ -130,35 +106,37 @@ impl Steps {
         let _ = writeln!(self.text, "  {name:<10}{what}");
     }
 
-    fn ended(mut self, exit: Exit, explained: &dyn Explain) -> Self {
-        let kind = match exit {
-            Exit::Refused => "refused",
-            _ => "error",
-        };
-        let (message, remedy) = (explained.to_string(), explained.remedy());
-        self.text.push_str(&output::explanation(
-            kind,
-            explained.code(),
-            &message,
-            &remedy,
-        ));
-        let code = explained.code();
-        self.add(
-            "error",
-            json!({ "code": code, "message": message, "remedy": remedy }),
-        );
-        self.exit = exit;
-        self
+    /// All that stands in the way of a judge, if anything does.
+    fn ended(&mut self, obstacles: &[Obstacle<'_>]) {
+        let mut errors = Vec::new();
+        for obstacle in obstacles {
+            let (exit, explained) = (obstacle.exit(), obstacle.explained());
+            let kind = match exit {
+                Exit::Refused => "refused",
+                _ => "error",
+            };
+            let code = explained.code();
+            let (message, remedy) = (explained.to_string(), explained.remedy());
+            let text = output::explanation(kind, code, &message, &remedy);
+            self.text.push_str(&text);
+            errors.push(json!({ "code": code, "message": message, "remedy": remedy }));
+            self.exit = self.exit.max(exit);
+        }
+        self.add("errors", json!(errors));
     }
 
     /// The rule of a place, the others that match it, and what its documents must name.
-    fn matched(&mut self, matched: &Matched<'_>, place: &Repository, policy: &Policy) {
-        let also = policy
+    fn matched(&mut self, matched: &Matched<'_>, place: &Repository, court: &Court) {
+        let also = court
+            .policy()
             .rules()
             .iter()
             .filter(|rule| rule.matches.matches(place) && rule.line != matched.rule.line);
         let also: Vec<String> = also.map(|rule| rule.matches.to_string()).collect();
-        self.rule(matched.rule, &also);
+        let exceptions = matched.rule.exceptions.iter();
+        let exceptions = exceptions.filter(|exception| exception.image.repository() == place);
+        let exceptions: Vec<_> = exceptions.collect();
+        self.rule(matched.rule, &also, (&exceptions, court.now()));
         if matched.signed != *place {
             self.line(
                 "mirrors",
@@ -168,7 +146,12 @@ impl Steps {
         self.add("signedRepository", json!(matched.signed.to_string()));
     }
 
-    fn rule(&mut self, rule: &Rule, also: &[String]) {
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        also: &[String],
+        (exceptions, now): (&[&Exception], Timestamp),
+    ) {
         let _ = writeln!(
             self.text,
             "{:<12}line {}: {}",
@@ -185,20 +168,25 @@ impl Steps {
         for demand in demands(rule) {
             self.line("demands", &demand);
         }
-        for exception in &rule.exceptions {
+        for exception in exceptions {
             let codes: Vec<_> = exception.codes.iter().map(|code| code.as_str()).collect();
             self.line(
                 "excepted",
                 &format!(
-                    "{} from {} until {}: {}",
+                    "{} from {} {} {}: {}",
                     exception.image,
                     codes.join(", "),
+                    if now > exception.until {
+                        "no longer, over since"
+                    } else {
+                        "until"
+                    },
                     exception.until,
                     Escaped(&exception.reason)
                 ),
             );
         }
-        self.add("rule", rule_json(rule));
+        self.add("rule", rule_json(rule, exceptions.iter().copied(), now));
         self.add("alsoMatching", json!(also));
     }
 

@@ -1,6 +1,6 @@
 //! What a rule demands and excepts, in words and in JSON.
 
-use countersign_common::{Age, Escaped};
+use countersign_common::{Age, Escaped, Timestamp};
 use countersign_trust_roots::{
     Pattern,
     policy::{Exception, Rule, StateUse},
@@ -42,7 +42,14 @@ pub(super) fn demands(rule: &Rule) -> Vec<String> {
     demands
 }
 
-pub(super) fn rule_json(rule: &Rule) -> Value {
+/// A rule with these of its exceptions.
+pub(super) fn rule_json<'r>(
+    rule: &Rule,
+    exceptions: impl IntoIterator<Item = &'r Exception>,
+    now: Timestamp,
+) -> Value {
+    let exceptions = exceptions.into_iter();
+    let exceptions = exceptions.map(|exception| exception_json(exception, now));
     json!({
         "line": rule.line,
         "match": rule.matches.as_str(),
@@ -51,15 +58,16 @@ pub(super) fn rule_json(rule: &Rule) -> Value {
         "mode": rule.mode.name(),
         "require": rule.require.name(),
         "demands": demands(rule),
-        "exceptions": rule.exceptions.iter().map(exception_json).collect::<Vec<_>>(),
+        "exceptions": exceptions.collect::<Vec<_>>(),
     })
 }
 
-fn exception_json(exception: &Exception) -> Value {
+fn exception_json(exception: &Exception, now: Timestamp) -> Value {
     json!({
         "image": exception.image,
         "codes": exception.codes,
         "reason": Escaped(&exception.reason).to_string(),
         "until": exception.until,
+        "isOver": now > exception.until,
     })
 }

@@ -254,12 +254,64 @@ fn a_match_is_explained_without_a_look_at_the_image() {
         .world
         .calls(|call| call.service == Service::Registry)
         .len();
-    insta::assert_snapshot!(team.explained("shop/api:1", 0));
+    insta::assert_snapshot!(team.explained("shop/api:1", 1));
     let after = team
         .world
         .calls(|call| call.service == Service::Registry)
         .len();
     assert_eq!(before, after);
+}
+
+/// What `verify` refuses before it looks at the image is no open way.
+#[test]
+fn a_memory_that_is_missing_is_explained() {
+    let team = Team::new();
+    let image = team.signed("shop/api", "1", "release");
+    team.policy(&format!("{}state = \"required\"\n", shop("signed")));
+    let more = ["--state-dir", "state"];
+    let missing = "refused[state-missing]";
+    for command in ["verify", "policy test", "policy explain"] {
+        team.command(command, &image, &more).ends(1).says(missing);
+    }
+    team.remembering(&image, &["--init-state"]).ends(0);
+    team.command("policy explain", &image, &more).ends(0);
+    // Beside what else stands in the way.
+    team.policy(&format!(
+        "{}state = \"required\"\n",
+        shop("signed").replace("shop", "office")
+    ));
+    let office = team.explain("office/api:1", &["--output", "json"]).ends(1);
+    let document = office.json();
+    let errors = document["errors"].as_array().unwrap().iter();
+    let codes: Vec<_> = errors.map(|error| &error["code"]).collect();
+    assert_eq!(codes, ["scope-not-granted", "state-missing"]);
+}
+
+#[test]
+fn only_exceptions_that_count_for_a_place_are_explained() {
+    let team = Team::new();
+    let exception = |path: &str, until: &str| {
+        let digest = "e".repeat(64);
+        format!(
+            "[[policy.exception]]\nimage = \"HOST/shop/{path}@sha256:{digest}\"\ncodes = [\"image-too-old\"]\n\
+             reason = \"{path} moves\"\nuntil = \"{until}\"\n"
+        )
+    };
+    team.policy(&format!(
+        "{}{}{}{}",
+        shop("signed"),
+        exception("api", "2025-12-15T00:00:00Z"),
+        exception("api", "2100-01-01T00:00:00Z"),
+        exception("web", "2100-01-01T00:00:00Z"),
+    ));
+    let run = team.explain("shop/api:1", &[]).ends(0);
+    assert_eq!(run.stdout.matches("excepted").count(), 2, "{}", run.stdout);
+    run.says("from image-too-old no longer, over since 2025-12-15T00:00:00Z: api moves")
+        .says("from image-too-old until 2100-01-01T00:00:00Z: api moves");
+    let document = team.explain("shop/api:1", &["--output", "json"]).json();
+    let exceptions = document["rule"]["exceptions"].as_array().unwrap().iter();
+    let over: Vec<_> = exceptions.map(|one| &one["isOver"]).collect();
+    assert_eq!(over, [true, false]);
 }
 
 #[test]
