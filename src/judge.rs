@@ -7,18 +7,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
-use countersign_common::{
-    Code, Escaped, Explain, ImageRef, Limits, Registry, Repository, Timestamp,
-};
+use countersign_common::{Code, Explain, ImageRef, Limits, Registry, Repository, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName,
     document::{StandIn, Unbound},
-    policy::{Matched, NoRule, PinnedRoot, Policy, PolicyInvalid, Rule, StateUse},
+    policy::{Matched, NoRule, PinnedRoot, Policy, Rule, StateUse},
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
@@ -28,11 +26,9 @@ use countersign_verify::{
 use futures_util::future;
 
 use crate::{
-    arguments::Governed,
-    config::Config,
     exit::Exit,
-    files,
     output::Stop,
+    policy_file::{self, PolicyFile},
     roots::{self, Means, Opened, Probe, RootError},
     state::Store,
 };
@@ -86,25 +82,6 @@ pub(crate) enum When {
     AsOf(Timestamp),
     /// Now.
     Now,
-}
-
-/// A policy as it lies in a file.
-pub(crate) struct PolicyFile {
-    pub(crate) path: PathBuf,
-    pub(crate) policy: Policy,
-}
-
-/// The policy that was named, or the one beside the configuration; `None` if there is neither.
-pub(crate) fn policy(governed: &Governed, config: &Config) -> Result<Option<PolicyFile>, Stop> {
-    let path = governed.policy.clone().or_else(|| config.policy_path());
-    let Some(path) = path else {
-        return Ok(None);
-    };
-    let wrong = |fault| PolicyError::stop(&path, fault);
-    let text = String::from_utf8(files::read(&path)?).map_err(|_| wrong(PolicyFault::NoText))?;
-    let policy =
-        Policy::parse(&text).map_err(|source| wrong(PolicyFault::NotUnderstood(source)))?;
-    Ok(Some(PolicyFile { path, policy }))
 }
 
 /// Demands nothing besides a policy.
@@ -296,7 +273,7 @@ impl Court {
         for obstacle in obstacles {
             match obstacle {
                 Obstacle::Ungoverned(Ungoverned::Policy(source)) => {
-                    return Err(PolicyError::stop(path, PolicyFault::Unmeetable(source)));
+                    return Err(policy_file::unmeetable(path, source));
                 }
                 Obstacle::Ungoverned(other) if other.class() == Class::Configuration => {
                     return Err(Stop::new(Exit::Usage, &other));
@@ -501,52 +478,6 @@ impl Judge {
         match self {
             Self::Keys(_) => Ok(()),
             Self::Policy(court) => court.remember(verdicts),
-        }
-    }
-}
-
-/// A policy by which nothing can be judged.
-#[derive(Debug)]
-struct PolicyError {
-    path: PathBuf,
-    fault: PolicyFault,
-}
-
-#[derive(Debug)]
-enum PolicyFault {
-    NoText,
-    NotUnderstood(PolicyInvalid),
-    Unmeetable(PolicyInvalid),
-}
-
-impl PolicyError {
-    fn stop(path: &Path, fault: PolicyFault) -> Stop {
-        let path = path.to_owned();
-        Stop::new(Exit::Usage, &Self { path, fault })
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display().to_string();
-        write!(f, "the policy {} ", Escaped(&path))?;
-        match &self.fault {
-            PolicyFault::NoText => f.write_str("is not understood: it is no text in UTF-8"),
-            PolicyFault::NotUnderstood(source) => write!(f, "is not understood: {source}"),
-            PolicyFault::Unmeetable(source) => write!(f, "cannot be met: {source}"),
-        }
-    }
-}
-
-impl Explain for PolicyError {
-    fn code(&self) -> Code {
-        PolicyInvalid::CODE
-    }
-
-    fn remedy(&self) -> String {
-        match &self.fault {
-            PolicyFault::NoText => "save the file in UTF-8".to_owned(),
-            PolicyFault::NotUnderstood(source) | PolicyFault::Unmeetable(source) => source.remedy(),
         }
     }
 }

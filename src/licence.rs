@@ -14,8 +14,9 @@ use crate::{
     arguments::{Governed, Stamps},
     config::Config,
     exit::Exit,
-    judge::{self, Begin, Court, Needed, Summons, When},
+    judge::{Begin, Court, Needed, Summons, When},
     output::Stop,
+    policy_file,
 };
 
 /// The roots that decide about what is to be signed.
@@ -40,7 +41,7 @@ impl Licence {
         config: &Config,
         (client, timeout, now): (&Client, u64, Timestamp),
     ) -> Result<Self, Stop> {
-        let file = judge::policy(governed, config)?;
+        let file = policy_file::find(governed, config)?;
         let images: Vec<ImageRef> = images.to_vec();
         let Some(file) = file else {
             return Ok(Self {

@@ -14,9 +14,10 @@ use crate::{
     arguments::{Common, Governed, Network, Policy, PolicyTest},
     config::Config,
     exit::Exit,
-    judge::{self, Begin, Court, Judge, Needed, PolicyFile, Summons, When},
+    judge::{self, Begin, Court, Judge, Needed, Summons, When},
     network,
     output::Stop,
+    policy_file::{self, PolicyFile},
 };
 
 pub(crate) async fn run(arguments: &Policy, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
@@ -29,7 +30,7 @@ pub(crate) async fn run(arguments: &Policy, common: &Common, now: Timestamp) -> 
 
 /// The policy that was named or configured; there must be one.
 pub(super) fn found(governed: &Governed, config: &Config) -> Result<PolicyFile, Stop> {
-    judge::policy(governed, config)?.ok_or_else(|| Stop::new(Exit::Usage, &NoPolicy))
+    policy_file::find(governed, config)?.ok_or_else(|| Stop::new(Exit::Usage, &NoPolicy))
 }
 
 /// Convenes a court that leaves no trace.

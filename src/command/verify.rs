@@ -19,9 +19,10 @@ use crate::{
     arguments::{Common, Output, Require, Verify},
     config::Config,
     exit::Exit,
-    judge::{self, Begin, Court, Judge, Needed, Summons, When},
+    judge::{Begin, Court, Judge, Needed, Summons, When},
     keys, network,
     output::{self, Stop},
+    policy_file,
     progress::Progress,
     stamps,
 };
@@ -87,7 +88,7 @@ async fn judge(
     config: &Config,
     (client, system): (&Client, Timestamp),
 ) -> Result<Judge, Stop> {
-    let policy = judge::policy(&arguments.governed, config)?;
+    let policy = policy_file::find(&arguments.governed, config)?;
     let asked = asked(arguments, config)?;
     match policy {
         Some(file) if arguments.keys.is_empty() => {
