@@ -154,7 +154,7 @@ impl Sheet {
             }
             ask::confirm("Sign this?")?;
         }
-        let signer = self.signer(&name, contents).await?;
+        let signer = self.signer(&name).await?;
         let key = &signer.key().public_key;
         let message = self.draft.message_for(key).map_err(TrustError::from)?;
         let made = signer
@@ -178,18 +178,14 @@ impl Sheet {
         Ok(self.name_of(key, contents))
     }
 
-    /// The key, with the algorithm that the root lists it with. One that may not sign roots is never used.
-    async fn signer(&self, name: &str, contents: &Contents) -> Result<Box<dyn Signer>, Stop> {
+    /// The key, with the algorithm that the root lists it with. One whose signature would not count is never used.
+    async fn signer(&self, name: &str) -> Result<Box<dyn Signer>, Stop> {
         let signer = keys::named_signer(name, None).await?;
         let key = &signer.key().public_key;
-        let listed = self
-            .root_keys(contents)
-            .find(|(_, listed)| listed.id() == key.id());
-        let (_, listed) = listed.ok_or_else(|| {
-            TrustError::Edit(countersign_trust_roots::root::EditRefused::NoRootKey {
-                key: key.id().clone(),
-            })
-        })?;
+        let (_, listed) = self
+            .draft
+            .root_key(key.id(), self.previous(), &Limits::TABLE)
+            .map_err(TrustError::from)?;
         if listed.algorithm() == key.algorithm() {
             Ok(signer)
         } else {
@@ -197,25 +193,14 @@ impl Sheet {
         }
     }
 
-    /// Those who may sign it: by itself, and by the version before.
-    fn root_keys<'c>(
-        &'c self,
-        contents: &'c Contents,
-    ) -> impl Iterator<Item = (String, &'c countersign_common::PublicKey)> {
-        [Some(contents), self.previous()]
-            .into_iter()
-            .flatten()
-            .flat_map(|root| {
-                let ids = root.root_role().key_ids.iter();
-                ids.filter_map(|id| Some((root.key_name(id), root.keys().get(id)?.key.as_ref()?)))
-            })
-    }
-
     fn name_of(&self, key: &countersign_common::PublicKey, contents: &Contents) -> String {
-        let found = self
-            .root_keys(contents)
-            .find(|(_, listed)| listed.id() == key.id());
-        found.map(|(name, _)| name).unwrap_or_default()
+        let roots = [Some(contents), self.previous()].into_iter().flatten();
+        let mut names = roots.flat_map(|root| {
+            let keys = root.root_keys();
+            keys.filter(|(_, listed)| listed.id() == key.id())
+                .map(|(id, _)| root.key_name(id))
+        });
+        names.next().unwrap_or_default()
     }
 
     fn summary(&self, contents: &Contents) -> Result<String, TrustError> {

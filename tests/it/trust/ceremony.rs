@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use countersign_common::Digest;
+
 use super::id_of;
 use crate::world::World;
 
@@ -304,6 +306,36 @@ fn a_draft_that_was_overtaken_is_not_gone_on_with() {
         .says("warning[draft-stale]");
     fs::remove_file(world.path("bob/draft.root.json")).unwrap();
     edit("bob", "4").ends(0);
+}
+
+#[test]
+fn a_root_key_whose_signature_would_not_count_is_never_used() {
+    let world = World::with_root("acme");
+    world.key_files("erin", "rsa-2048");
+    world
+        .line("add-key --dir acme --role root --key erin.pub --algorithm rsa-pss-sha256")
+        .ends(0);
+    // By hand, since no command would.
+    let mut file = world.root_file("acme/draft.root.json");
+    let shown = world.line_json("show --dir acme");
+    let keys = shown["draft"]["rootKeys"].as_array().unwrap();
+    let pss = keys.last().unwrap()["id"].as_str().unwrap();
+    let mut key = file["signed"]["keys"][pss].take();
+    key["scheme"] = "rsa-pkcs1v15-sha256".into();
+    // TUF's canonical form escapes no line feed.
+    let canonical = key.to_string().replace("\\n", "\n");
+    let digest = Digest::sha256(canonical.as_bytes()).to_string();
+    let id = digest.strip_prefix("sha256:").unwrap();
+    file = serde_json::from_str(&file.to_string().replace(pss, id)).unwrap();
+    file["signed"]["keys"][id] = key;
+    world.write("acme/draft.root.json", &file.to_string());
+    for key in ["erin.key", "alice.key"] {
+        let run = world.trust(&["sign", "--dir", "acme", "--key", key]);
+        run.ends(1)
+            .says("refused[root-lint]")
+            .says("signs with `rsa-pkcs1-sha256`, which counts for no root");
+    }
+    world.line("doctor --dir acme").ends(1).says("root-lint");
 }
 
 #[test]

@@ -175,6 +175,12 @@ impl Contents {
         self.roles.get("root").unwrap_or(&NOBODY)
     }
 
+    /// The keys of those who may sign roots, by their ids; not those of a kind that is not understood.
+    pub fn root_keys(&self) -> impl Iterator<Item = (&String, &PublicKey)> {
+        let ids = self.root_role().key_ids.iter();
+        ids.filter_map(|id| Some((id, self.keys.get(id)?.key.as_ref()?)))
+    }
+
     /// Its scopes, in the order of the file.
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes

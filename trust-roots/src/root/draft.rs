@@ -11,7 +11,7 @@ use sigstore_tuf::{Metadata, Root, canonical_json::to_canonical_bytes};
 
 use super::{
     Contents, EditRefused, Fault, Refusal,
-    chain::{signed_by, signers},
+    chain::{may_sign_roots, signed_by, signers},
     document::{ExtensionDocument, MEMBER, SCHEMA, TimeDocument, TrustedRootDocument},
 };
 
@@ -150,6 +150,31 @@ impl Draft {
         self.signatures.len()
     }
 
+    /// The root key of this version, or of the one before, that has this material: its id, and how it signs. Refused if its
+    /// signatures would count for neither.
+    pub fn root_key(
+        &self,
+        key: &KeyId,
+        previous: Option<&Contents>,
+        limits: &Limits,
+    ) -> Result<(String, PublicKey), EditRefused> {
+        let own = self.contents(limits)?;
+        let judges = [Some(&own), previous].into_iter().flatten();
+        let listed: Vec<_> = judges.flat_map(Contents::root_keys).collect();
+        let mut listed = listed.into_iter().filter(|(_, listed)| listed.id() == key);
+        let first = listed
+            .next()
+            .ok_or_else(|| EditRefused::NoRootKey { key: key.clone() })?;
+        // One key may be listed with two algorithms, in two versions.
+        let mut all = std::iter::once(first).chain(listed);
+        match all.find(|(_, listed)| may_sign_roots(listed)) {
+            Some((id, listed)) => Ok((id.clone(), listed.clone())),
+            None => Err(EditRefused::RootAlgorithm {
+                algorithm: first.1.algorithm(),
+            }),
+        }
+    }
+
     /// Takes a signature, if it is one by a root key of this version or of the one before.
     pub fn sign(
         &mut self,
@@ -158,15 +183,9 @@ impl Draft {
         previous: Option<&Contents>,
         limits: &Limits,
     ) -> Result<(), EditRefused> {
-        let own = self.contents(limits)?;
-        let id = [Some(&own), previous]
-            .into_iter()
-            .flatten()
-            .find_map(|judge| root_key_id(judge, key.id()));
-        let id = id.ok_or_else(|| EditRefused::NoRootKey {
-            key: key.id().clone(),
-        })?;
-        key.verify(&self.message_for(key)?, signature)
+        let (id, listed) = self.root_key(key.id(), previous, limits)?;
+        listed
+            .verify(&self.message_for(&listed)?, signature)
             .map_err(|_| EditRefused::SignatureInvalid { id: id.clone() })?;
         self.add_signature(id, hex::encode(signature.as_bytes()));
         Ok(())
@@ -242,17 +261,6 @@ impl Draft {
         };
         previous.into_iter().chain([&own]).map(of).collect()
     }
-}
-
-fn root_key_id(judge: &Contents, key: &KeyId) -> Option<String> {
-    let is_it = |id: &&String| {
-        let declared = judge
-            .keys()
-            .get(*id)
-            .and_then(|declared| declared.key.as_ref());
-        declared.is_some_and(|declared| declared.id() == key)
-    };
-    judge.root_role().key_ids.iter().find(is_it).cloned()
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -139,7 +139,7 @@ impl Explain for EditRefused {
                 "let everybody sign the same draft: send out this one again".to_owned()
             }
             Self::RootAlgorithm { .. } => {
-                "use a key on P-256 or P-384, Ed25519 or ML-DSA; or, if it is an RSA key, sign with it by `rsa-pss-sha256`".to_owned()
+                "use a key on P-256 or P-384, Ed25519 or ML-DSA; or, if it is an RSA key, list it with `--algorithm rsa-pss-sha256`".to_owned()
             }
             Self::SeveralScopes => "change one scope after the other".to_owned(),
             Self::SignatureInvalid { .. } => {

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_common::{Code, Escaped, Explain, KeyId, Timestamp};
+use countersign_common::{Algorithm, Code, Escaped, Explain, KeyId, Timestamp};
 
 use super::{
     Contents,
+    chain::may_sign_roots,
     reach::{beginning, overlap},
     succession,
 };
@@ -142,6 +143,17 @@ pub enum Lint {
         /// How many must sign.
         threshold: usize,
     },
+    /// A root key whose signatures never count.
+    #[error(
+        "root key {} signs with `{algorithm}`, which counts for no root: TUF knows RSA with PSS alone",
+        Escaped(id)
+    )]
+    RootKeyUnusable {
+        /// The key.
+        id: String,
+        /// How it signs.
+        algorithm: Algorithm,
+    },
     /// Two scopes that are equally specific.
     #[error("`{one}` and `{other}` grant the same repositories, and neither is more specific")]
     ScopesOverlap {
@@ -250,6 +262,9 @@ impl Explain for Lint {
             Self::RootKeyLossFatal { .. } => {
                 "add a root key: `countersign trust add-key --role root`; or lower the threshold: `--threshold N`".to_owned()
             }
+            Self::RootKeyUnusable { .. } => {
+                "put an ECDSA key in its place: `countersign trust rotate`; or list the same key with `--algorithm rsa-pss-sha256`".to_owned()
+            }
             Self::ScopesOverlap { .. } => {
                 "make one of them longer, or put both into one scope: `countersign trust set-scope`".to_owned()
             }
@@ -297,21 +312,24 @@ pub fn lints(root: &Contents, previous: Option<&Contents>, now: Timestamp) -> Ve
 
 fn root_keys(root: &Contents, found: &mut Vec<Lint>) {
     let role = root.root_role();
-    let material = |id: &String| {
-        root.keys
-            .get(id)?
-            .key
-            .as_ref()
-            .map(countersign_common::PublicKey::id)
-    };
-    let roots: BTreeMap<&KeyId, &String> = role
-        .key_ids
-        .iter()
-        .filter_map(|id| Some((material(id)?, id)))
-        .collect();
-    if roots.len() <= role.threshold {
+    let key = |id: &String| root.keys.get(id)?.key.as_ref();
+    let mut roots: BTreeMap<&KeyId, &String> = BTreeMap::new();
+    // A key that never counts is no help where another is lost.
+    let mut counting = BTreeSet::new();
+    for (id, key) in root.root_keys() {
+        roots.insert(key.id(), id);
+        if may_sign_roots(key) {
+            counting.insert(key.id());
+        } else {
+            found.push(Lint::RootKeyUnusable {
+                id: id.clone(),
+                algorithm: key.algorithm(),
+            });
+        }
+    }
+    if counting.len() <= role.threshold {
         found.push(Lint::RootKeyLossFatal {
-            keys: roots.len(),
+            keys: counting.len(),
             threshold: role.threshold,
         });
     }
@@ -326,7 +344,7 @@ fn root_keys(root: &Contents, found: &mut Vec<Lint>) {
         of_tuf.flat_map(|(_, role)| role.key_ids.iter().map(|id| ("TUF's online roles", id)));
     let mut seen = BTreeSet::new();
     for (role, id) in of_scopes.chain(of_tuf) {
-        if let Some(root_id) = material(id).and_then(|key| roots.get(key))
+        if let Some(root_id) = key(id).and_then(|key| roots.get(key.id()))
             && seen.insert(*root_id)
         {
             found.push(Lint::RootKeyOnline {

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use countersign_common::{Explain, Limits, Signature};
+use countersign_common::{Algorithm, Explain, Limits, Signature};
 use countersign_trust_roots::{
     Chain, Revocation, Role, Term,
     root::{Draft, EditRefused, ScopeEdit, Statements},
@@ -13,7 +13,8 @@ use crate::{
     cases::pinned,
     world::{
         ALICE, BOB, CAROL, CLOCK, DAVE, EXPIRES, NEXT_RELEASE, RELEASE, REVIEW, SHOP, after,
-        contents, fingerprint, first, id, new_key, pattern, public, sign, signature, time, tsa,
+        contents, fingerprint, first, id, new_key, pattern, public, rsa, sign, signature,
+        signed_value, time, tsa, with_rsa_root_key,
     },
 };
 
@@ -107,6 +108,38 @@ fn only_signatures_that_fit_are_taken() {
         .unwrap();
     let progress = draft.progress(Some(&previous), &Limits::TABLE).unwrap();
     assert_eq!((progress[0].signed.len(), progress[1].signed.len()), (1, 0));
+}
+
+#[test]
+fn a_key_that_counts_for_no_root_signs_none() {
+    let root = |scheme: &str| contents(&signed_value(&with_rsa_root_key(first(), scheme), &[]));
+    let (pkcs1, pss) = (root("rsa-pkcs1v15-sha256"), root("rsassa-pss-sha256"));
+    let key = rsa(Algorithm::RsaPkcs1Sha256).public;
+    let mut draft = after(&pinned());
+    let refused = draft.sign(
+        &key,
+        &Signature::from(vec![0; 256]),
+        Some(&pkcs1),
+        &Limits::TABLE,
+    );
+    assert!(
+        matches!(
+            refused,
+            Err(EditRefused::RootAlgorithm {
+                algorithm: Algorithm::RsaPkcs1Sha256
+            })
+        ),
+        "{refused:?}"
+    );
+    // It signs as it is listed, whatever it signs with elsewhere.
+    let (_, listed) = draft
+        .root_key(key.id(), Some(&pss), &Limits::TABLE)
+        .unwrap();
+    assert_eq!(listed.algorithm(), Algorithm::RsaPssSha256);
+    draft.add_root_key(&rsa(Algorithm::RsaPssSha256)).unwrap();
+    draft
+        .root_key(key.id(), Some(&pkcs1), &Limits::TABLE)
+        .unwrap();
 }
 
 #[test]

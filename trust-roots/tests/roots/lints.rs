@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use countersign_common::{Explain, Limits};
+use countersign_common::{Algorithm, Explain, Limits};
 use countersign_trust_roots::{
     Revocation, Role, Term,
     root::{Contents, Draft, Lint, ScopeEdit, lints},
@@ -11,8 +11,8 @@ use countersign_trust_roots::{
 use serde_json::{Value, json};
 
 use crate::world::{
-    ALICE, BOB, CLOCK, DAVE, EXPIRES, NEXT_RELEASE, NOW, RELEASE, REVIEW, SHOP, contents, edited,
-    first, id, new_key, pattern, signed_value, time, tsa,
+    ALICE, BOB, CAROL, CLOCK, DAVE, EXPIRES, NEXT_RELEASE, NOW, RELEASE, REVIEW, SHOP, contents,
+    edited, first, id, new_key, pattern, signed_value, time, tsa, with_rsa_root_key,
 };
 
 fn of(draft: &Draft) -> Vec<Lint> {
@@ -99,6 +99,41 @@ fn a_root_that_one_loss_freezes_is_unsafe() {
         ),
         "{too_high:?}"
     );
+}
+
+#[test]
+fn a_root_key_that_counts_for_no_root_is_unsafe_and_replaces_no_lost_one() {
+    let with = |keys: usize, scheme: &str| {
+        let mut draft = first();
+        if keys < 3 {
+            draft.remove_root_key(&id(CAROL)).unwrap();
+        }
+        let signed = with_rsa_root_key(draft, scheme);
+        lints(&contents(&signed_value(&signed, &[])), None, time(NOW))
+    };
+    let found = with(2, "rsa-pkcs1v15-sha256");
+    assert!(
+        matches!(
+            found[..],
+            [
+                Lint::RootKeyUnusable {
+                    algorithm: Algorithm::RsaPkcs1Sha256,
+                    ..
+                },
+                Lint::RootKeyLossFatal {
+                    keys: 2,
+                    threshold: 2
+                }
+            ]
+        ),
+        "{found:?}"
+    );
+    let found = with(3, "rsa-pkcs1v15-sha512");
+    assert!(
+        matches!(found[..], [Lint::RootKeyUnusable { .. }]),
+        "{found:?}"
+    );
+    assert_eq!(with(2, "rsassa-pss-sha256"), []);
 }
 
 #[test]

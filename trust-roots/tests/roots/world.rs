@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::LazyLock};
 
-use countersign_common::{Digest, Limits, PublicKey, Signature, Timestamp};
+use countersign_common::{Algorithm, Digest, Limits, PublicKey, Signature, Timestamp};
 use countersign_stand_in::tsa::TimeAuthority;
 use countersign_trust_roots::{
     Pattern, Role,
@@ -70,6 +70,29 @@ pub(crate) fn id(number: u8) -> String {
 
 pub(crate) fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).unwrap()
+}
+
+/// An RSA key of this algorithm.
+pub(crate) fn rsa(algorithm: Algorithm) -> NewKey {
+    let key = PublicKey::from_pem(include_str!("../../../fixtures/keys/rsa-2048.pub")).unwrap();
+    NewKey {
+        public: key.with_algorithm(algorithm).unwrap(),
+        owner: Some("erin".to_owned()),
+        kms: None,
+    }
+}
+
+/// Beside those who sign it a root key that is RSA, listed with this scheme of TUF, whether or not it may sign roots.
+pub(crate) fn with_rsa_root_key(mut draft: Draft, scheme: &str) -> Value {
+    let pss = draft.add_root_key(&rsa(Algorithm::RsaPssSha256)).unwrap();
+    edited(&draft, |signed| {
+        let mut key = signed["keys"][&pss].take();
+        key["scheme"] = json!(scheme);
+        let parsed: sigstore_tuf::Key = serde_json::from_value(key.clone()).unwrap();
+        let text = signed.to_string().replace(&pss, &parsed.key_id().unwrap());
+        *signed = serde_json::from_str(&text).unwrap();
+        signed["keys"][parsed.key_id().unwrap()] = key;
+    })
 }
 
 /// The certificates of the time-stamp authorities of the fixtures.
