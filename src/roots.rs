@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Code, Digest, Escaped, Explain, Limits, RootSource, Task, Timestamp, root_source::Unavailable,
+    Code, Digest, Escaped, Explain, Limits, RootSource, Task, Timestamp,
+    root_source::{Failure, Unavailable},
 };
 use countersign_registry::Client;
 use countersign_trust_roots::{
@@ -301,7 +302,7 @@ impl<S: RootSource> RootSource for Bounded<S> {
         self.source.name()
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(async move {
             let answer = tokio::time::timeout(self.timeout, self.source.version(version)).await;
             answer.unwrap_or_else(|_| {
@@ -309,7 +310,8 @@ impl<S: RootSource> RootSource for Bounded<S> {
                     name: self.name(),
                     source: format!("it did not answer within {} s", self.timeout.as_secs_f32())
                         .into(),
-                })
+                }
+                .into())
             })
         })
     }
@@ -319,7 +321,7 @@ impl<S: RootSource> RootSource for Bounded<S> {
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn read(&self, version: u64) -> Result<Option<Bytes>, Unavailable> {
+    fn read(&self, version: u64) -> Result<Option<Bytes>, Failure> {
         let path = self.0.join(format!("{version}.root.json"));
         let mut bytes = Vec::new();
         let limit = Limits::TABLE.root as u64 + 1;
@@ -335,7 +337,7 @@ impl Folder {
         }
     }
 
-    fn find(&self, fingerprint: &Digest) -> Result<Option<Bytes>, Unavailable> {
+    fn find(&self, fingerprint: &Digest) -> Result<Option<Bytes>, Failure> {
         let entries = fs::read_dir(&self.0).map_err(|error| self.failed(error))?;
         let mut versions = BTreeSet::new();
         for (place, entry) in entries.enumerate() {
@@ -363,11 +365,12 @@ impl Folder {
         failure.map_or(Ok(None), Err)
     }
 
-    fn failed(&self, error: io::Error) -> Unavailable {
+    fn failed(&self, error: io::Error) -> Failure {
         Unavailable {
             name: self.name(),
             source: error.into(),
         }
+        .into()
     }
 }
 
@@ -393,14 +396,11 @@ impl RootSource for Folder {
         format!("file:{}", Escaped(&self.0.to_string_lossy()))
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(async move { self.read(version) })
     }
 
-    fn pinned<'a>(
-        &'a self,
-        fingerprint: &'a Digest,
-    ) -> Task<'a, Result<Option<Bytes>, Unavailable>> {
+    fn pinned<'a>(&'a self, fingerprint: &'a Digest) -> Task<'a, Result<Option<Bytes>, Failure>> {
         Box::pin(async move { self.find(fingerprint) })
     }
 }

@@ -21,7 +21,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_common::{Escaped, Limits, RootSource, Task, Timestamp, root_source::Unavailable};
+use countersign_common::{
+    Escaped, Limits, RootSource, Task, Timestamp,
+    root_source::{Failure, Unavailable},
+};
 use countersign_trust_roots::{
     RootName, State,
     state::{Advance, RootRegression},
@@ -226,17 +229,16 @@ impl RootSource for KeptRoots<'_> {
         )
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(async move {
             let Some(version) = NonZeroU64::new(version) else {
                 return Ok(None);
             };
             let kept = self.store.kept_root(&self.name, version);
-            kept.map(|kept| kept.map(Bytes::from))
-                .map_err(|error| Unavailable {
-                    name: self.name(),
-                    source: error.to_string().into(),
-                })
+            kept.map(|kept| kept.map(Bytes::from)).map_err(|error| {
+                let (name, source) = (self.name(), error.to_string().into());
+                Unavailable { name, source }.into()
+            })
         })
     }
 }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_common::{Limits, RootSource, Task, root_source::Unavailable};
+use countersign_common::{
+    Explain, Limits, RootSource, Task, registry,
+    root_source::{Failure, Refused, Unavailable},
+};
 use reqwest::StatusCode;
 use url::Url;
 
@@ -68,17 +71,20 @@ impl NoFile {
 }
 
 impl RootFiles {
-    async fn file(&self, version: u64) -> Result<Option<Bytes>, Unavailable> {
+    async fn file(&self, version: u64) -> Result<Option<Bytes>, Failure> {
         let fetched = tokio::time::timeout(self.timeout, self.fetch(version)).await;
         fetched.unwrap_or_else(|_| Err(self.failed(NoFile::TimedOut(self.timeout.as_secs()))))
     }
 
-    async fn fetch(&self, version: u64) -> Result<Option<Bytes>, Unavailable> {
+    async fn fetch(&self, version: u64) -> Result<Option<Bytes>, Failure> {
         let mut attempt = 1;
         loop {
             let outcome = self.send(version).await;
             let may_pass = outcome.as_ref().is_err_and(|failure| {
-                let status = failure.source.downcast_ref::<NoFile>();
+                let Failure::Unavailable(unavailable) = failure else {
+                    return false;
+                };
+                let status = unavailable.source.downcast_ref::<NoFile>();
                 status.is_none_or(NoFile::may_pass)
             });
             if attempt == ATTEMPTS || !may_pass {
@@ -89,7 +95,7 @@ impl RootFiles {
         }
     }
 
-    async fn send(&self, version: u64) -> Result<Option<Bytes>, Unavailable> {
+    async fn send(&self, version: u64) -> Result<Option<Bytes>, Failure> {
         let name = format!("{version}.root.json");
         let place = Place {
             registry: self.name(),
@@ -101,7 +107,7 @@ impl RootFiles {
         let client = self
             .clients
             .get(towards(&self.url), &place)
-            .map_err(|failure| self.failed(failure))?;
+            .map_err(|failure| self.failure(failure))?;
         // The library's own sentence would tell the whole URL, and what is in it.
         let response = client
             .get(url)
@@ -112,17 +118,31 @@ impl RootFiles {
             StatusCode::OK => body::read(response, self.limits.root, &place)
                 .await
                 .map(Some)
-                .map_err(|failure| self.failed(failure)),
+                .map_err(|failure| self.failure(failure)),
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(self.failed(NoFile::Status(status.as_u16()))),
         }
     }
 
-    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Unavailable {
+    /// What was found out stays so, however often it is asked for.
+    fn failure(&self, failure: impl Into<registry::Failure>) -> Failure {
+        match failure.into() {
+            registry::Failure::Error(error) => self.failed(error),
+            registry::Failure::Refusal(refusal) => Refused {
+                name: self.name(),
+                code: refusal.code(),
+                source: refusal.into(),
+            }
+            .into(),
+        }
+    }
+
+    fn failed(&self, source: impl Into<registry::Cause>) -> Failure {
         Unavailable {
             name: self.name(),
             source: source.into(),
         }
+        .into()
     }
 }
 
@@ -131,7 +151,7 @@ impl RootSource for RootFiles {
         shown(&self.url)
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(self.file(version))
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use countersign_common::{Escaped, Limits, Repository, registry::Failure};
+use countersign_common::{Escaped, Limits, Repository};
 use countersign_registry::Client;
 use countersign_trust_roots::{
     policy::RootSource,
@@ -199,9 +199,7 @@ impl Destination {
 fn stop(error: &ArtifactError) -> Stop {
     let exit = match error {
         ArtifactError::Name(_) => Exit::Usage,
-        ArtifactError::LayerAbsent { .. }
-        | ArtifactError::NotKept { .. }
-        | ArtifactError::Registry(Failure::Error(_)) => Exit::Undecided,
+        error if error.is_undecided() => Exit::Undecided,
         _ => Exit::Refused,
     };
     Stop::new(exit, error)

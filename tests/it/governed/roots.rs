@@ -3,6 +3,7 @@
 use std::fs;
 
 use bytes::Bytes;
+use countersign_common::Digest;
 use countersign_stand_in::{Fault, Lie};
 use serde_json::{Value, json};
 
@@ -191,9 +192,11 @@ fn a_root_comes_from_a_registry() {
     let (team, image) = with_image();
     let source = team.spelled("oci://HOST/trust/acme");
     team.policy_from(&[&source], &shop("signed"));
+    // There may be a version above those that are tried.
     team.verify(&image, &[])
-        .ends(1)
-        .says("refused[root-fingerprint-mismatch]");
+        .ends(3)
+        .says("error[root-unavailable]")
+        .says("add a folder");
     place(&team, 1);
     team.verify(&image, &[]).ends(0).says("root acme version 1");
     next_version(&team);
@@ -205,4 +208,70 @@ fn a_root_comes_from_a_registry() {
     team.verify(&image, &[])
         .ends(3)
         .says("error[root-unavailable]");
+}
+
+#[test]
+fn what_is_no_root_is_refused_wherever_it_lies() {
+    let team = Team::within(World::ecr_over_tls());
+    let image = team.signed("shop/api", "1", "release");
+    place(&team, 1);
+    next_version(&team);
+    let second = team.world.path("roots/2.root.json");
+    let good = fs::read(&second).unwrap();
+    let mut longest = good.clone();
+    longest.resize(512_000, b' ');
+    let folder = team.source();
+    let sources = ["https://HOST/roots/", "oci://HOST/trust/acme"].map(|text| team.spelled(text));
+    for source in [&folder, &sources[0], &sources[1]] {
+        team.policy_from(&[source], &shop("dated"));
+        for (file, code) in [(&longest, 0), (&[&longest[..], b" "].concat(), 1)] {
+            fs::write(&second, file).unwrap();
+            serve(&team);
+            place(&team, 2);
+            let run = team.verify(&image, &[]).ends(code);
+            assert_eq!(
+                code == 1,
+                run.stdout.contains("refused[too-large]"),
+                "{run:?}"
+            );
+        }
+    }
+    // The right file is at another source.
+    fs::write(&second, &good).unwrap();
+    team.policy_from(&[&sources[1], &folder], &shop("dated"));
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+    // A tag that names something else, and a layer that is another.
+    team.policy_from(&[&sources[1]], &shop("dated"));
+    team.world.place(
+        "trust/acme",
+        "countersign-root-v2",
+        OCI_MANIFEST,
+        no_root(&team),
+    );
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[root-differs]");
+    place(&team, 2);
+    team.verify(&image, &[]).ends(0);
+    let lie = Lie::Instead {
+        status: 200,
+        headers: Vec::new(),
+        body: vec![b' '; good.len()].into(),
+    };
+    let blob = Digest::sha256(&good);
+    let fault = Fault::on(&format!("GET /v2/trust/acme/blobs/{blob}"), lie);
+    team.world.stand_in.faults().push(fault);
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[digest-mismatch]");
+}
+
+fn no_root(team: &Team) -> Vec<u8> {
+    let config = team
+        .world
+        .blob("trust/acme", "application/vnd.oci.empty.v1+json", b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [],
+    });
+    serde_json::to_vec(&manifest).unwrap()
 }

@@ -12,7 +12,7 @@ use countersign_common::{
     manifest::{Body, EMPTY_CONFIG, ManifestError, OCI_MANIFEST},
     reference::ReferenceInvalid,
     registry::{Failure, Refusal},
-    root_source::Unavailable,
+    root_source,
 };
 use serde::Serialize;
 
@@ -68,11 +68,17 @@ impl RootSource for ArtifactSource<'_> {
         format!("oci://{}", self.repository)
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, root_source::Failure>> {
         Box::pin(async move {
-            self.file(version).await.map_err(|error| Unavailable {
-                name: self.name(),
-                source: error.into(),
+            self.file(version).await.map_err(|error| {
+                let name = self.name();
+                let (is_undecided, code, source) =
+                    (error.is_undecided(), error.code(), error.into());
+                if is_undecided {
+                    root_source::Unavailable { name, source }.into()
+                } else {
+                    root_source::Refused { name, code, source }.into()
+                }
             })
         })
     }
@@ -189,6 +195,16 @@ pub enum ArtifactError {
     /// The registry was not reached, or said no.
     #[error(transparent)]
     Registry(#[from] Failure),
+}
+
+impl ArtifactError {
+    /// Whether nothing was found out: another try may help.
+    pub fn is_undecided(&self) -> bool {
+        matches!(
+            self,
+            Self::LayerAbsent { .. } | Self::NotKept { .. } | Self::Registry(Failure::Error(_))
+        )
+    }
 }
 
 impl Explain for ArtifactError {

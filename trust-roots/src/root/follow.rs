@@ -1,11 +1,18 @@
 //! From the fingerprint that was pinned to the newest root that any source has.
 //!
 //! Asked by binaries, over the port to sources. Which source gave a file decides nothing: its signatures do.
+//!
+//! A root that cannot be asked for is one that was not found out about, though an older version of it was kept and has not
+//! expired. Whoever takes a key back counts on it: within the hour that an answer holds either everybody knows, or nothing
+//! is verified. Without that, whoever keeps a new version from a verifier need only break the connection.
 
 use std::{collections::BTreeMap, future::poll_fn, num::NonZeroU64, task::Poll};
 
 use bytes::Bytes;
-use countersign_common::{Digest, Explain, Limits, RootSource, root_source::Unavailable};
+use countersign_common::{
+    Digest, Explain, Limits, RootSource,
+    root_source::{Failure, Refused, Unavailable},
+};
 use serde::de::IgnoredAny;
 
 use super::{Chain, Refusal};
@@ -45,6 +52,9 @@ pub enum FollowError {
     /// Found out, and it is not what was seen before.
     #[error(transparent)]
     Regression(#[from] RootRegression),
+    /// Found out, and a source has what is no root; and no other has one.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// No source could be asked.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -55,6 +65,7 @@ impl Explain for FollowError {
         match self {
             Self::Refusal(refusal) => refusal.code(),
             Self::Regression(regression) => regression.code(),
+            Self::Refused(refused) => refused.code(),
             Self::Unavailable(unavailable) => unavailable.code(),
         }
     }
@@ -63,6 +74,7 @@ impl Explain for FollowError {
         match self {
             Self::Refusal(refusal) => refusal.remedy(),
             Self::Regression(regression) => regression.remedy(),
+            Self::Refused(refused) => refused.remedy(),
             Self::Unavailable(unavailable) => unavailable.remedy(),
         }
     }
@@ -147,6 +159,7 @@ impl Asked<'_> {
         }
         let asked = self.sources.iter().map(|source| source.pinned(fingerprint));
         let mut asked: Vec<_> = asked.map(Some).collect();
+        let mut refused = None;
         let found = poll_fn(|context| {
             for (place, task) in asked.iter_mut().enumerate() {
                 let Some(Poll::Ready(answer)) =
@@ -158,7 +171,9 @@ impl Asked<'_> {
                 match answer {
                     Ok(Some(file)) => return Poll::Ready(Some(file)),
                     Ok(None) => {}
-                    Err(error) => {
+                    // It is not the pinned file, which another may have.
+                    Err(Failure::Refused(refusal)) => refused = refused.take().or(Some(refusal)),
+                    Err(Failure::Unavailable(error)) => {
                         self.unavailable.insert(place, error);
                     }
                 }
@@ -173,9 +188,10 @@ impl Asked<'_> {
             return Ok(file);
         }
         // One that could not be asked may have it.
-        Err(match self.unavailable.pop_first() {
-            Some((_, error)) => error.into(),
-            None => Refusal::PinnedNotFound {
+        Err(match (self.unavailable.pop_first(), refused) {
+            (Some((_, error)), _) => error.into(),
+            (None, Some(refused)) => refused.into(),
+            (None, None) => Refusal::PinnedNotFound {
                 pinned: fingerprint.clone(),
                 sources: self.sources.iter().map(|source| source.name()).collect(),
             }
@@ -213,7 +229,8 @@ impl Asked<'_> {
                     Err(refusal) => refused = refused.or(Some(refusal)),
                 },
                 Ok(None) => is_absent = true,
-                Err(error) => {
+                Err(Failure::Refused(refusal)) => refused = refused.or(Some(refusal.into())),
+                Err(Failure::Unavailable(error)) => {
                     self.unavailable.insert(place, error);
                 }
             }
@@ -230,11 +247,7 @@ impl Asked<'_> {
     }
 
     /// What is no JSON is no answer: a proxy puts its pages in the place of files.
-    fn read(
-        &self,
-        file: Option<Bytes>,
-        source: &dyn RootSource,
-    ) -> Result<Option<Bytes>, Unavailable> {
+    fn read(&self, file: Option<Bytes>, source: &dyn RootSource) -> Result<Option<Bytes>, Failure> {
         let is_page = |file: &Bytes| {
             file.len() <= self.limit && serde_json::from_slice::<IgnoredAny>(file).is_err()
         };
@@ -242,7 +255,8 @@ impl Asked<'_> {
             return Err(Unavailable {
                 name: source.name(),
                 source: "what it has in the place of a root is no JSON".into(),
-            });
+            }
+            .into());
         }
         Ok(file)
     }

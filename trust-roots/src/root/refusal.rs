@@ -222,7 +222,7 @@ impl Explain for Refusal {
             Self::ThresholdNotMet { by, .. } => format!(
                 "have more of the root keys of version {by} sign it: `countersign trust sign`"
             ),
-            Self::TooMany { .. } => "pin a newer version of the root".to_owned(),
+            Self::TooMany { .. } => "pin a newer version of the root; one above 256 is found in folders alone".to_owned(),
             Self::Unsafe { .. } => {
                 "mend its time-stamp authorities: `countersign trust add-tsa`; `countersign trust doctor` says how".to_owned()
             }

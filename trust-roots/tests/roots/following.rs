@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Code, Digest, Explain, Limits, RootSource, Task, Timestamp, root_source::Unavailable,
+    Code, Digest, Explain, Limits, RootSource, Task, Timestamp,
+    root_source::{Failure, Refused, Unavailable},
 };
 use countersign_trust_roots::{
     root::{FollowError, Followed, Pin, follow},
@@ -33,6 +34,7 @@ struct Fake {
 enum Otherwise {
     Absent,
     Broken,
+    Refused,
 }
 
 fn source(name: &'static str, files: &[(u64, &[u8])], otherwise: Otherwise) -> Fake {
@@ -52,7 +54,7 @@ impl RootSource for Fake {
         self.name.to_owned()
     }
 
-    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+    fn version(&self, version: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(async move {
             self.asked.lock().unwrap().push(version);
             match (self.files.get(&version), self.otherwise) {
@@ -61,7 +63,14 @@ impl RootSource for Fake {
                 (None, Otherwise::Broken) => Err(Unavailable {
                     name: self.name(),
                     source: "hostile\u{1b}[2J\nverified".into(),
-                }),
+                }
+                .into()),
+                (None, Otherwise::Refused) => Err(Refused {
+                    name: self.name(),
+                    code: Code::new("too-large"),
+                    source: "hostile\u{1b}[2J\nverified".into(),
+                }
+                .into()),
             }
         })
     }
@@ -144,6 +153,62 @@ fn a_pinned_version_after_those_that_are_tried_is_not_absent() {
     let error = run(&pin, None, &[&one]).unwrap_err();
     assert_eq!(error.code(), Code::new("root-unavailable"));
     assert!(error.to_string().contains("256"), "{error}");
+}
+
+#[test]
+fn a_pinned_version_that_nobody_tries_is_not_found_out_about() {
+    let files: Vec<(u64, &[u8])> = vec![(257, b"{}"), (300, b"{}")];
+    let pin = Digest::sha256(b"{}");
+    for more in [&files[..], &files[..0]] {
+        let one = source("one", more, Otherwise::Absent);
+        let error = run(&pin, None, &[&one]).unwrap_err();
+        assert_eq!(error.code(), Code::new("root-unavailable"));
+        assert!(error.remedy().contains("folder"), "{}", error.remedy());
+    }
+    let last = chain_of(1);
+    let one = source("one", &[(256, &last[0])], Otherwise::Absent);
+    assert_eq!(version(run(&fingerprint(&last[0]), None, &[&one])), 1);
+}
+
+#[test]
+fn what_a_source_refuses_is_a_refusal_and_hides_nothing() {
+    let files = chain_of(3);
+    let pin = fingerprint(&files[0]);
+    let all: Vec<(u64, &[u8])> = (1..).zip(files.iter().map(Vec::as_slice)).collect();
+    let too_large = Code::new("too-large");
+    let long = source("long", &all[..1], Otherwise::Refused);
+    let short = source("short", &all[..1], Otherwise::Absent);
+    for sources in [vec![&long], vec![&long, &short], vec![&short, &long]] {
+        assert_eq!(code(run(&pin, None, &sources)), too_large);
+    }
+    assert_eq!(version(run(&pin, None, &[&short])), 1);
+    // Another has the second version, and the third.
+    let kept = source("kept", &all, Otherwise::Absent);
+    let whole = source("whole", &all, Otherwise::Refused);
+    for sources in [[&long, &whole], [&whole, &long]] {
+        let error = run(&pin, None, &sources).unwrap_err();
+        assert_eq!(error.code(), too_large, "of version 4");
+        assert_eq!(whole.asked.lock().unwrap().last(), Some(&4));
+    }
+    assert_eq!(version(run(&pin, Some(&kept), &[&short])), 3);
+    // One that is refused is not the pinned one, and hides it neither in its own source nor in another.
+    let third = fingerprint(&files[2]);
+    let late = source("late", &all[2..], Otherwise::Refused);
+    let none = source("none", &[], Otherwise::Refused);
+    for sources in [vec![&late], vec![&none, &late]] {
+        assert_eq!(code(run(&third, None, &sources)), too_large);
+        assert_eq!(late.asked.lock().unwrap().last(), Some(&4));
+    }
+    let broken = source("broken", &[], Otherwise::Broken);
+    assert_eq!(
+        code(run(&pin, None, &[&none, &broken])),
+        Code::new("root-unavailable"),
+        "it may have the pinned one"
+    );
+    let error = run(&pin, None, &[&none]).unwrap_err();
+    assert_eq!(error.code(), too_large);
+    let text = error.to_string();
+    assert!(!text.contains('\u{1b}') && !text.contains('\n'), "{text}");
 }
 
 #[test]
@@ -351,7 +416,7 @@ fn a_source_that_is_slow_does_not_hold_up_the_pinned_file() {
             "silent".to_owned()
         }
 
-        fn version(&self, _: u64) -> Task<'_, Result<Option<Bytes>, Unavailable>> {
+        fn version(&self, _: u64) -> Task<'_, Result<Option<Bytes>, Failure>> {
             Box::pin(std::future::pending())
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_common::{Limits, RootSource, root_source::Unavailable};
+use countersign_common::{Code, Limits, RootSource, root_source::Failure};
 use countersign_registry::RootFiles;
 use countersign_stand_in::{Lie, Login, Part};
 use url::Url;
@@ -29,10 +29,24 @@ fn answer(body: &[u8]) -> Lie {
 const SECOND: &str = "GET /roots/acme/2.root.json";
 
 #[track_caller]
-fn failed<T: std::fmt::Debug>(outcome: Result<T, Unavailable>, why: &str) {
-    let text = outcome.unwrap_err().to_string();
+fn failed<T: std::fmt::Debug>(outcome: Result<T, Failure>, why: &str) {
+    let failure = outcome.unwrap_err();
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+    let text = failure.to_string();
     assert!(text.contains(why), "`{why}` is missing from {text}");
     assert!(text.contains("/roots/acme/"), "{text}");
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(outcome: Result<T, Failure>, code: &'static str, why: &str) {
+    let failure = outcome.unwrap_err();
+    let text = failure.to_string();
+    assert!(text.contains(why), "`{why}` is missing from {text}");
+    assert!(text.contains("/roots/acme/"), "{text}");
+    match failure {
+        Failure::Refused(refused) => assert_eq!(refused.code, Code::new(code)),
+        Failure::Unavailable(unavailable) => panic!("{unavailable:?}"),
+    }
 }
 
 #[tokio::test]
@@ -100,7 +114,25 @@ async fn no_more_is_read_than_a_root_has() {
     );
     world.stand_in.faults().clear();
     world.lie(SECOND, answer(&[&longest[..], b" "].concat()));
-    failed(source.version(2).await, "512000");
+    world.stand_in.forget_calls();
+    refused(source.version(2).await, "too-large", "512000");
+    assert_eq!(world.stand_in.calls().len(), 1, "it will not be shorter");
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_refused_and_unpacked_by_nobody() {
+    let world = world();
+    let source = source(&world, Duration::from_secs(30));
+    let with = |encoding: &str| Lie::Instead {
+        status: 200,
+        headers: vec![("content-encoding".to_owned(), encoding.to_owned())],
+        body: b"{}".to_vec().into(),
+    };
+    world.lie(SECOND, with("gzip"));
+    refused(source.version(2).await, "format-not-allowed", "gzip");
+    world.stand_in.faults().clear();
+    world.lie(SECOND, with("identity"));
+    assert_eq!(source.version(2).await.unwrap().unwrap(), "{}");
 }
 
 #[tokio::test]
