@@ -198,7 +198,7 @@ pub(crate) struct Stamps {
     /// Ask nobody: the date is claimed, every verdict says so, and none that demands proof accepts it
     #[arg(long, conflicts_with = "allow_fewer_stamps")]
     pub(crate) no_tsa: bool,
-    /// Do with fewer stamps if not every authority answers
+    /// Do with fewer stamps if not every authority answers, or fewer can be asked than the trust root says
     #[arg(long = "allow-fewer-stamps", id = "allow_fewer_stamps")]
     pub(crate) allow_fewer: bool,
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use countersign_common::{Code, Explain, ImageRef, Timestamp, signer::SigningKey};
 use countersign_registry::Client;
-use countersign_trust_roots::{Role, TimeRules, TrustRoot, time::Standing};
+use countersign_trust_roots::{Role, TimeRules, TrustRoot};
 use url::Url;
 
 use crate::{
@@ -30,6 +30,8 @@ pub(crate) struct Licence {
 /// Whom a root has asked about time, and how it judges what they say.
 pub(crate) struct Rooted {
     pub(crate) urls: Vec<Url>,
+    /// How many operators a signer has stamp.
+    pub(crate) collect: usize,
     pub(crate) rules: TimeRules,
 }
 
@@ -100,7 +102,11 @@ impl Licence {
         let rules = root
             .time_rules(None)
             .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
-        Ok(Some(Rooted { urls, rules }))
+        Ok(Some(Rooted {
+            urls,
+            collect: root.contents().time().publication.collect,
+            rules,
+        }))
     }
 
     /// The repositories that documents must name, each with its root.
@@ -128,16 +134,21 @@ impl Licence {
 
 /// The first authority of each operator that is believed now, as many as the root has signers collect.
 fn asked(root: &TrustRoot, now: Timestamp) -> Vec<Url> {
-    let time = root.contents().time();
+    let contents = root.contents();
     let mut operators = BTreeSet::new();
-    let believed = time
-        .authorities
-        .iter()
-        .filter(|entry| entry.standing == Standing::Good && entry.valid.contains(now));
-    believed
-        .filter(|entry| operators.insert(&entry.operator))
-        .filter_map(|entry| Url::parse(&entry.uri).ok())
-        .take(time.publication.collect)
+    let believed = contents
+        .believed()
+        .filter(|entry| entry.valid.contains(now));
+    let reachable = believed.filter_map(|entry| {
+        let url = Url::parse(&entry.uri).ok()?;
+        ["http", "https"]
+            .contains(&url.scheme())
+            .then_some((entry, url))
+    });
+    reachable
+        .filter(|(entry, _)| operators.insert(&entry.operator))
+        .map(|(_, url)| url)
+        .take(contents.time().publication.collect)
         .collect()
 }
 

@@ -43,10 +43,11 @@ pub(crate) fn stamping(
         .unwrap_or(NonZeroUsize::MIN);
     let timeout = Duration::from_secs(timeout.min(TIMEOUT));
     let clients = client.time_authorities(asked, timeout);
-    let authorities = clients
+    let authorities: Vec<_> = clients
         .into_iter()
         .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
         .collect();
+    let collect = authorities.len();
     let fewer = if arguments.allow_fewer {
         Fewer::Accepted
     } else {
@@ -54,7 +55,7 @@ pub(crate) fn stamping(
     };
     let rules = rules(&arguments.tsa_chains, threshold, config)?;
     // No authority is built in: whose word counts about time is for the user to say.
-    Stamping::new(authorities, rules, fewer)
+    Stamping::new((authorities, collect), rules, fewer)
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }
@@ -76,7 +77,7 @@ pub(crate) fn rooted(
     } else {
         Fewer::Refused
     };
-    Stamping::new(authorities, rooted.rules, fewer)
+    Stamping::new((authorities, rooted.collect), rooted.rules, fewer)
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }

@@ -71,6 +71,16 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
+    /// Fewer can be asked than must stamp.
+    #[error(
+        "the trust root has signers collect the stamps of {wanted} operators, and {asked} of its time-stamp authorities can be asked now, each of another"
+    )]
+    TooFew {
+        /// How many can be asked.
+        asked: usize,
+        /// How many must stamp.
+        wanted: usize,
+    },
     /// No connection, or it broke.
     #[error("the time-stamp authority {url} could not be reached: {}", Escaped(&source.to_string()))]
     Unreachable {
@@ -144,8 +154,13 @@ impl Explain for Error {
     }
 
     fn remedy(&self) -> String {
-        "try again; with several authorities, `--allow-fewer-stamps` does with those that answer"
-            .to_owned()
+        match self {
+            Self::TooFew { .. } => {
+                "add one of another operator to the root: `countersign trust add-tsa`; until then `--allow-fewer-stamps` does with those that there are"
+            }
+            _ => "try again; with several authorities, `--allow-fewer-stamps` does with those that answer",
+        }
+        .to_owned()
     }
 }
 

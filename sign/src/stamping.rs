@@ -21,11 +21,13 @@ pub enum Dating<'a> {
 /// The authorities that stamp, all of them each time and in parallel.
 pub struct Stamping {
     authorities: Vec<Box<dyn TimestampAuthority>>,
+    /// How many stamps there must be on each side.
+    collect: usize,
     rules: TimeRules,
     fewer: Fewer,
 }
 
-/// What becomes of stamps by fewer authorities than were asked.
+/// What becomes of stamps by fewer authorities than there must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fewer {
     /// They will do, if there is one at least.
@@ -35,15 +37,16 @@ pub enum Fewer {
 }
 
 impl Stamping {
-    /// Asks these authorities, and checks what they say by the rules of verifiers, as far as these are known here. `None` if
-    /// there is nobody to ask.
+    /// Asks these authorities, each of which must give a stamp, and all together so many; and checks what they say by the
+    /// rules of verifiers, as far as these are known here. `None` if there is nobody to ask.
     pub fn new(
-        authorities: Vec<Box<dyn TimestampAuthority>>,
+        (authorities, collect): (Vec<Box<dyn TimestampAuthority>>, usize),
         rules: TimeRules,
         fewer: Fewer,
     ) -> Option<Self> {
         (!authorities.is_empty()).then_some(Self {
             authorities,
+            collect,
             rules,
             fewer,
         })
@@ -63,6 +66,15 @@ impl Stamping {
         &'a self,
         ask: impl Fn(&'a dyn TimestampAuthority) -> Task<'a, Result<Vec<u8>, Failure>>,
     ) -> Result<Vec<Vec<u8>>, Failure> {
+        let can_be_asked = self.authorities.len();
+        // A publication that hangs on one operator must not come to be unsaid.
+        if can_be_asked < self.collect && self.fewer == Fewer::Refused {
+            return Err(Error::TooFew {
+                asked: can_be_asked,
+                wanted: self.collect,
+            }
+            .into());
+        }
         let asked = self
             .authorities
             .iter()

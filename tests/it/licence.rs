@@ -114,6 +114,52 @@ fn the_root_names_the_authorities_of_time() {
 }
 
 #[test]
+fn as_many_operators_stamp_as_the_root_says_or_it_is_allowed_to_be_fewer() {
+    let team = Team::new();
+    let (url, chain) = (team.world.tsa("two"), team.world.chain("two"));
+    let add = [
+        "add-tsa",
+        "--dir",
+        "acme",
+        "--url",
+        &url,
+        "--chain",
+        &chain,
+        "--operator",
+        "two.example",
+    ];
+    team.world.trust(&add).ends(0);
+    // Nobody can ask where it is.
+    let draft = team.world.root_file("acme/draft.root.json").to_string();
+    let draft = draft.replace(&url, "mailto:two@example.com");
+    team.world.write("acme/draft.root.json", &draft);
+    team.complete();
+    let image = team.world.image("shop/api", "1", "one");
+    team.sign(RELEASE, &image)
+        .ends(3)
+        .says("error[tsa-unavailable]")
+        .says("stamps of 2 operators, and 1 of");
+    team.nothing_was_done();
+    let pinned = image.pinned();
+    team.run(&["sign", "--key", RELEASE, "--allow-fewer-stamps", &pinned])
+        .ends(0);
+    // Void it is no second, and the root asks for one alone.
+    team.world
+        .trust(&[
+            "revoke",
+            "--dir",
+            "acme",
+            "--tsa",
+            "mailto:two@example.com",
+            "--compromised",
+        ])
+        .ends(0);
+    team.complete();
+    let second = team.world.image("shop/api", "2", "two");
+    team.sign(RELEASE, &second).ends(0);
+}
+
+#[test]
 fn an_alias_that_was_pointed_at_another_key_is_an_alarm() {
     let team = Team::new();
     let image = team.world.image("shop/api", "1", "one");

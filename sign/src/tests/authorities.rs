@@ -180,7 +180,8 @@ pub(super) fn anchor(authority: &tsa::TimeAuthority) -> Anchor {
 pub(super) fn stamping(witnesses: &[&Witness], rules: TimeRules, fewer: Fewer) -> Stamping {
     let boxed =
         |witness: &&Witness| -> Box<dyn TimestampAuthority> { Box::new((*witness).clone()) };
-    Stamping::new(witnesses.iter().map(boxed).collect(), rules, fewer).unwrap()
+    let boxed = witnesses.iter().map(boxed).collect();
+    Stamping::new((boxed, witnesses.len()), rules, fewer).unwrap()
 }
 
 /// A document as it lies in a registry.

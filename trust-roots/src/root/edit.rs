@@ -369,14 +369,12 @@ impl Draft {
         authorities.push(document);
     }
 
-    /// Two operators are asked where there are two: one may be down, or lie.
+    /// Two operators are asked where there are two: one may be down, or lie. One that is void or has an end is no second.
     fn refresh_counts(&mut self) {
-        let operators: BTreeSet<_> = self
-            .extension
-            .time
-            .authorities
-            .iter()
-            .map(|authority| authority.operator.as_str())
+        let entries = self.extension.trusted_root.timestamp_authorities.iter();
+        let operators: BTreeSet<_> = entries
+            .filter(|entry| !entry.compromised && entry.valid_for.end.is_none())
+            .map(|entry| entry.operator.as_str())
             .collect();
         let counts = &mut self.extension.time.stamps.publication;
         counts.collect = counts.threshold.max(operators.len().min(2) as u64);
@@ -400,6 +398,7 @@ impl Draft {
             found = true;
         }
         if found {
+            self.refresh_counts();
             Ok(())
         } else {
             Err(EditRefused::NoTimeAuthority {

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{KeyId, Repository, signer::KeyOrigin};
+use countersign_common::{Digest, KeyId, Repository, signer::KeyOrigin};
 
-use super::{Contents, Refusal, Scope, TrustRoot};
+use super::{Contents, Refusal, Scope, TimeEntry, TrustRoot};
 use crate::{
     Authorities, Authority, Pattern, Role, TimeAuthority, TimeRules,
     authority::NoAuthority,
@@ -75,6 +75,23 @@ impl Contents {
         choose(matching)
     }
 
+    /// The authorities of which some stamps count, those that are over too, in the order of the file.
+    pub fn believed(&self) -> impl Iterator<Item = &TimeEntry> {
+        let void = self.void();
+        let entries = self.time.authorities.iter();
+        entries.filter(move |entry| !void.contains(entry.anchor.id()))
+    }
+
+    /// The roots whose stamps are void. Which of two entries with one root a stamp leads to is for whoever made the stamp to
+    /// say, so one that is void voids the other.
+    fn void(&self) -> BTreeSet<&Digest> {
+        let entries = self.time.authorities.iter();
+        entries
+            .filter(|entry| entry.standing == Standing::Compromised)
+            .map(|entry| entry.anchor.id())
+            .collect()
+    }
+
     /// Whom it believes about time, as [`TrustRoot::time_rules`].
     pub(super) fn time_rules(
         &self,
@@ -83,10 +100,7 @@ impl Contents {
         if self.time.authorities.is_empty() {
             return Ok(TimeRules::none());
         }
-        let void: BTreeSet<_> = (self.time.authorities.iter())
-            .filter(|entry| entry.standing == Standing::Compromised)
-            .map(|entry| entry.anchor.id())
-            .collect();
+        let void = self.void();
         let authorities = (self.time.authorities.iter())
             .map(|entry| TimeAuthority {
                 operator: entry.operator.clone(),
@@ -95,7 +109,6 @@ impl Contents {
                 accuracy: entry
                     .default_accuracy_seconds
                     .map_or(TimeRules::ACCURACY, Duration::from_secs),
-                // Which of two entries with one root a stamp leads to is for whoever made the stamp to say.
                 standing: if void.contains(entry.anchor.id()) {
                     Standing::Compromised
                 } else {

@@ -92,6 +92,12 @@ pub enum Lint {
         /// The other.
         other: String,
     },
+    /// A date would not say the day.
+    #[error("a date may be as inexact as {seconds} s, within which whoever holds a key chooses it")]
+    IntervalTooWide {
+        /// How wide a proven interval may be.
+        seconds: u64,
+    },
     /// A key that never counts.
     #[error(
         "key {} is of a kind that is not understood, so it never counts",
@@ -118,6 +124,18 @@ pub enum Lint {
     OperatorMissing {
         /// The authority.
         uri: String,
+    },
+    /// More must stamp than there are: nothing of the kind could be signed, or count.
+    #[error(
+        "{wanted} operators must stamp {documents}, and the number of those whose stamps count is {operators}"
+    )]
+    OperatorsTooFew {
+        /// Which documents.
+        documents: &'static str,
+        /// How many must.
+        wanted: usize,
+        /// How many there are.
+        operators: usize,
     },
     /// A revocation was taken back.
     #[error("the revocation of key {} is gone, or later than it was", Escaped(id))]
@@ -242,6 +260,9 @@ impl Explain for Lint {
             Self::CollectTooLow { .. } => "collect at least as many as must count".to_owned(),
             Self::EpochFell { .. } => "let the epoch rise: `countersign trust set-scope --epoch N`".to_owned(),
             Self::Expired { .. } => "set a later end: `--valid-for 365d`".to_owned(),
+            Self::IntervalTooWide { .. } => {
+                "take `maxIntervalSeconds` out of the file, which is JSON: then it is 600; a day is the most".to_owned()
+            }
             Self::KeyDeleted { .. } => {
                 "leave it in its role, and end its time: `countersign trust remove-key`, or `revoke`".to_owned()
             }
@@ -252,6 +273,9 @@ impl Explain for Lint {
             Self::KeyUnusable { .. } => "use an ECDSA, Ed25519, ML-DSA or RSA key".to_owned(),
             Self::NotUnderstood { .. } => {
                 "take it out of the file, which is JSON; or let those sign who know the program that wrote it".to_owned()
+            }
+            Self::OperatorsTooFew { .. } => {
+                "add an authority of another operator: `countersign trust add-tsa`; or demand fewer in its `stamps`".to_owned()
             }
             Self::RevocationWeakened { .. } | Self::TermWidened { .. } => {
                 "leave it as it was; give the signer a new key: `countersign trust rotate`".to_owned()
@@ -303,7 +327,7 @@ pub fn lints(root: &Contents, previous: Option<&Contents>, now: Timestamp) -> Ve
     thresholds(root, &mut found);
     scopes(root, &mut found);
     tuf_roles(root, &mut found);
-    time(root, &mut found);
+    time(root, now, &mut found);
     if let Some(previous) = previous {
         succession::check(root, previous, now, &mut found);
     }
@@ -424,8 +448,18 @@ fn tuf_roles(root: &Contents, found: &mut Vec<Lint>) {
     }
 }
 
-fn time(root: &Contents, found: &mut Vec<Lint>) {
+fn time(root: &Contents, now: Timestamp, found: &mut Vec<Lint>) {
     let time = &root.time;
+    let lasting = root
+        .believed()
+        .filter(|entry| entry.valid.end.is_none_or(|end| end > now));
+    let operators: BTreeSet<_> = lasting.map(|entry| &entry.operator).collect();
+    let operators = operators.len();
+    if time.max_interval_seconds > WIDEST {
+        found.push(Lint::IntervalTooWide {
+            seconds: time.max_interval_seconds,
+        });
+    }
     for entry in &time.authorities {
         if entry.default_accuracy_seconds.is_none() {
             found.push(Lint::AccuracyMissing {
@@ -450,8 +484,20 @@ fn time(root: &Contents, found: &mut Vec<Lint>) {
                 threshold: counts.threshold,
             });
         }
+        let wanted = counts.collect.max(counts.threshold);
+        // Without any no date is proven, and none is demanded.
+        if operators > 0 && wanted > operators {
+            found.push(Lint::OperatorsTooFew {
+                documents,
+                wanted,
+                operators,
+            });
+        }
     }
     if let Err(error) = root.time_rules(None) {
         found.push(Lint::Time(error));
     }
 }
+
+/// Seconds of a day.
+const WIDEST: u64 = 24 * 60 * 60;

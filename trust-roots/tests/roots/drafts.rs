@@ -441,13 +441,23 @@ fn a_narrower_scope_begins_with_what_holds_for_the_wider_one() {
 
 #[test]
 fn an_authority_is_added_once_and_then_changed() {
+    let collected = |draft: &Draft| {
+        let contents = draft.contents(&Limits::TABLE).unwrap();
+        contents.time().publication.collect
+    };
     let mut draft = first();
-    let mut one = tsa("one");
-    one.valid.end = Some(time("2026-12-01T00:00:00Z"));
-    draft.add_time_authority(&one, &Limits::TABLE).unwrap();
+    assert_eq!(collected(&draft), 1);
     draft
         .add_time_authority(&tsa("two"), &Limits::TABLE)
         .unwrap();
+    assert_eq!(collected(&draft), 2, "two are asked where there are two");
+    let mut void = draft.clone();
+    void.void_time_authority(&tsa("two").uri).unwrap();
+    assert_eq!(collected(&void), 1);
+    let mut one = tsa("one");
+    one.valid.end = Some(time("2026-12-01T00:00:00Z"));
+    draft.add_time_authority(&one, &Limits::TABLE).unwrap();
+    assert_eq!(collected(&draft), 1, "the other will be the only one");
     let contents = draft.contents(&Limits::TABLE).unwrap();
     let ends: Vec<_> = contents
         .time()
@@ -456,11 +466,6 @@ fn an_authority_is_added_once_and_then_changed() {
         .map(|entry| entry.valid.end)
         .collect();
     assert_eq!(ends, [Some(time("2026-12-01T00:00:00Z")), None]);
-    assert_eq!(
-        contents.time().publication.collect,
-        2,
-        "two are asked where there are two"
-    );
 }
 
 #[test]

@@ -243,7 +243,10 @@ fn authorities_that_cannot_be_told_apart_or_measured_are_unsafe() {
     let found = ours(|ours| {
         ours["time"]["stamps"]["publication"] = json!({ "collect": 2, "threshold": 2 })
     });
-    assert!(matches!(found[..], [Lint::Time(_)]), "{found:?}");
+    assert!(
+        matches!(found[..], [Lint::OperatorsTooFew { .. }, Lint::Time(_)]),
+        "{found:?}"
+    );
     let mut two = first();
     two.add_time_authority(&tsa("two"), &Limits::TABLE).unwrap();
     assert_eq!(of(&two), []);
@@ -268,6 +271,73 @@ fn authorities_that_cannot_be_told_apart_or_measured_are_unsafe() {
         found.iter().any(|lint| matches!(lint, Lint::Time(_))),
         "{found:?}"
     );
+}
+
+#[test]
+fn more_stamps_than_there_are_operators_are_unsafe() {
+    let with = |kind: &str, collect: u64, threshold: u64| {
+        of_value(|signed| {
+            signed["x-countersign"]["time"]["stamps"][kind] =
+                json!({ "collect": collect, "threshold": threshold });
+        })
+    };
+    for (kind, documents) in [
+        ("publication", "publications"),
+        ("tagTable", "tag tables"),
+        ("heartbeat", "heartbeats"),
+    ] {
+        let too_few = Lint::OperatorsTooFew {
+            documents,
+            wanted: 2,
+            operators: 1,
+        };
+        assert!(with(kind, 2, 2).contains(&too_few), "{kind}");
+        assert_eq!(with(kind, 2, 1), [too_few], "{kind}");
+        assert_eq!(with(kind, 1, 1), [], "{kind}");
+    }
+    // Two operators are two, until one is void, by itself or by its root, or over.
+    let after_all = |edit: fn(&mut Value)| {
+        let mut two = first();
+        two.add_time_authority(&tsa("two"), &Limits::TABLE).unwrap();
+        let signed = edited(&two, |signed| {
+            edit(&mut signed["x-countersign"]["trustedRoot"]["timestampAuthorities"]);
+        });
+        let contents = contents(&signed_value(&signed, &[]));
+        let is_too_few = |lint: &Lint| matches!(lint, Lint::OperatorsTooFew { .. });
+        let found = lints(&contents, None, time(NOW));
+        (contents.believed().count(), found.iter().any(is_too_few))
+    };
+    assert_eq!(after_all(|_| ()), (2, false));
+    assert_eq!(
+        after_all(|all| all[1]["compromised"] = json!(true)),
+        (1, true)
+    );
+    let shared = |all: &mut Value| {
+        let mut copy = all[1].clone();
+        copy["uri"] = json!("https://two.example/other");
+        copy["compromised"] = json!(true);
+        all.as_array_mut().unwrap().push(copy);
+    };
+    assert_eq!(after_all(shared), (1, true));
+    let ends = |all: &mut Value| all[1]["validFor"]["end"] = json!(NOW);
+    assert_eq!(after_all(ends), (2, true));
+    let lasts = |all: &mut Value| all[1]["validFor"]["end"] = json!("2026-11-24T10:00:01Z");
+    assert_eq!(after_all(lasts), (2, false));
+    // Without any, no date is proven, and none demanded.
+    let mut none = Draft::read(&first().to_json().unwrap(), &Limits::TABLE).unwrap();
+    none.void_time_authority(&tsa("one").uri).unwrap();
+    assert_eq!(of(&none), []);
+}
+
+#[test]
+fn a_date_that_says_less_than_the_day_is_unsafe() {
+    let with = |seconds: u64| {
+        of_value(|signed| {
+            signed["x-countersign"]["time"]["maxIntervalSeconds"] = json!(seconds);
+        })
+    };
+    assert_eq!(with(86_400), []);
+    assert_eq!(with(86_401), [Lint::IntervalTooWide { seconds: 86_401 }]);
 }
 
 #[test]
