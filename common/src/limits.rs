@@ -59,7 +59,8 @@ pub struct Limits {
     pub root: usize,
     /// Versions of a trust root that are followed at once.
     pub root_steps: usize,
-    /// Keys of a trust root, and scopes.
+    /// Keys of a trust root, its scopes, all their patterns, all their epochs of single repositories, and its authorities of
+    /// time.
     pub root_entries: usize,
     /// All bytes fetched for one image.
     pub image_bytes: u64,

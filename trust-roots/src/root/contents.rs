@@ -272,11 +272,22 @@ fn extension(root: &Root, limits: &Limits) -> Result<ExtensionDocument, Fault> {
         }
     })?;
     foreign(&extension.trusted_root)?;
-    if extension.scopes.len() > limits.root_entries {
-        return Err(Fault::TooMany {
-            what: "scopes",
-            limit: limits.root_entries,
-        });
+    let scopes = extension.scopes.iter();
+    // Each is compared with each.
+    for (what, number) in [
+        ("scopes", extension.scopes.len()),
+        (
+            "patterns",
+            scopes.clone().map(|scope| scope.repositories.len()).sum(),
+        ),
+        ("epochs", scopes.map(|scope| scope.epochs.len()).sum()),
+    ] {
+        if number > limits.root_entries {
+            return Err(Fault::TooMany {
+                what,
+                limit: limits.root_entries,
+            });
+        }
     }
     Ok(extension)
 }

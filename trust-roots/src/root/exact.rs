@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_common::Timestamp;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::{document::MEMBER, fault::Fault};
 
 pub(super) fn check(file: &Value) -> Result<(), Fault> {
     let signed = |member: &str| {
@@ -17,6 +17,9 @@ pub(super) fn check(file: &Value) -> Result<(), Fault> {
     }
     if signed("spec_version").is_some_and(|text| !is_specification(text)) {
         return Err(Fault::Specification);
+    }
+    if let Some(ours) = file.get("signed").and_then(|signed| signed.get(MEMBER)) {
+        numbers(ours, &mut MEMBER.to_owned())?;
     }
     let mut seen = BTreeSet::new();
     let signatures = file.get("signatures").and_then(Value::as_array);
@@ -30,6 +33,35 @@ pub(super) fn check(file: &Value) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// 2^53 − 1. An epoch at the end of all numbers could never rise again, and beyond this one many programs round.
+pub(super) const GREATEST: u64 = (1 << 53) - 1;
+
+/// As deep as JSON may nest, which is bounded before. Sigstore's list is not ours: no number of it is read.
+fn numbers(value: &Value, path: &mut String) -> Result<(), Fault> {
+    let length = path.len();
+    let mut inside = |name: &str, value: &Value| {
+        path.push('.');
+        path.push_str(name);
+        numbers(value, path)?;
+        path.truncate(length);
+        Ok(())
+    };
+    match value {
+        Value::Number(number) if number.as_u64().is_some_and(|number| number > GREATEST) => {
+            Err(Fault::Number { path: path.clone() })
+        }
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(place, item)| inside(&place.to_string(), item))
+        }
+        Value::Object(members) => {
+            let mut members = members.iter().filter(|(name, _)| *name != "trustedRoot");
+            members.try_for_each(|(name, member)| inside(name, member))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ`, and nothing else that means the same.

@@ -2,6 +2,7 @@
 
 use countersign_common::{Escaped, json::JsonError, rfc3161::AnchorError};
 
+use super::exact;
 use crate::pattern::PatternError;
 
 /// The file is no root that is understood.
@@ -94,6 +95,16 @@ pub enum Fault {
         text: String,
         /// What is wrong with it.
         source: PatternError,
+    },
+    /// A number that other programs round.
+    #[error(
+        "its `{}` is above {}, the greatest number that all programs read alike",
+        Escaped(path),
+        exact::GREATEST
+    )]
+    Number {
+        /// The member, from `signed` on.
+        path: String,
     },
     /// No repository.
     #[error("`{}` is not the canonical name of a repository", Escaped(name))]

@@ -12,6 +12,7 @@
     reason = "tests fail by panicking, read their fixtures, and have lists as long as they are"
 )]
 
+mod bounds;
 mod cases;
 mod drafts;
 mod fixtures;
