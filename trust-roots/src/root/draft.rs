@@ -108,7 +108,7 @@ impl Draft {
         })
     }
 
-    /// The file.
+    /// The file: for people, one member a line, unless it would be longer than any root so.
     pub fn to_json(&self) -> Result<Vec<u8>, Fault> {
         let signatures: Vec<_> = self
             .signatures
@@ -116,9 +116,12 @@ impl Draft {
             .map(|(id, signature)| value!({ "keyid": id, "sig": signature }))
             .collect();
         let file = value!({ "signatures": signatures, "signed": self.signed()? });
-        let mut bytes =
-            serde_json::to_vec_pretty(&file).map_err(|source| Fault::Json(source.into()))?;
+        let failed = |source: serde_json::Error| Fault::Json(source.into());
+        let mut bytes = serde_json::to_vec_pretty(&file).map_err(failed)?;
         bytes.push(b'\n');
+        if bytes.len() > Limits::TABLE.root {
+            bytes = serde_json::to_vec(&file).map_err(failed)?;
+        }
         Ok(bytes)
     }
 

@@ -416,8 +416,8 @@ fn contents_of_files() -> Vec<Story> {
         ),
         raw(
             "refused--longer-than-any",
-            "More than 512 KiB.",
-            format!("{two}{}", " ".repeat(512 << 10)),
+            "One byte more than 512,000.",
+            format!("{two}{}", " ".repeat(512_001 - two.len())),
         ),
         next(
             "refused--threshold-of-zero",
