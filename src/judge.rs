@@ -256,11 +256,22 @@ impl Court {
         })
     }
 
-    /// Says which sources could not be asked.
+    /// Says which sources could not be asked, and which roots are soon over: on that day nothing is verified any more.
     fn warn(&self) {
         let opened = self.roots.values().filter_map(|root| root.as_ref().ok());
-        for failure in opened.flat_map(|opened| &opened.unavailable) {
-            tracing::warn!("{failure}");
+        for opened in opened {
+            for failure in &opened.unavailable {
+                tracing::warn!("{failure}");
+            }
+            let root = opened.root.contents();
+            if roots::expires_soon(root, self.now) {
+                tracing::warn!(
+                    "version {} of trust root {} expires at {}: then nothing is trusted by it; ask those who hold its root keys for a new version",
+                    root.version(),
+                    root.name(),
+                    root.expires()
+                );
+            }
         }
     }
 

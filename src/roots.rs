@@ -19,7 +19,7 @@ use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName, TrustRoot,
     policy::{self, PinnedRoot},
-    root::{ArtifactSource, FollowError, Followed, Pin, Refusal, follow},
+    root::{ArtifactSource, Contents, FollowError, Followed, Pin, Refusal, follow},
     state::{RootMemory, RootRegression, RootSeen, State},
 };
 
@@ -29,6 +29,8 @@ use crate::state::{Store, VerifiedRoot};
 const PROBED_FOR: Duration = Duration::from_hours(1);
 /// The longest time for one file over the network.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long before the end people are told.
+pub(crate) const EARLY: Duration = Duration::from_hours(60 * 24);
 /// Files that are looked at in a folder for the one that is pinned.
 const MOST_FILES: usize = 10_000;
 
@@ -184,6 +186,11 @@ fn is_fresh(memory: &RootMemory, system: Timestamp) -> bool {
 fn is_enough(followed: &Followed, memory: &RootMemory, now: Timestamp) -> bool {
     let newest = followed.chain.newest();
     newest.number() >= memory.version() && now < newest.expires()
+}
+
+/// Whether a root that is in force will not be for long.
+pub(crate) fn expires_soon(root: &Contents, now: Timestamp) -> bool {
+    now < root.expires() && root.expires().since(now) < EARLY
 }
 
 /// What was seen of a root, in force or not.

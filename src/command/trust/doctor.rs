@@ -1,6 +1,6 @@
 //! `countersign trust doctor`: what is wrong with a root, or soon will be, before somebody finds out by losing something.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path};
 
 use countersign_common::{Code, Escaped, Explain, Limits, Timestamp};
 use countersign_kms::KeyUri;
@@ -21,10 +21,9 @@ use crate::{
     arguments::{Common, Output, trust::TrustDoctor},
     exit::Exit,
     output::{self, Stop},
+    roots::{self, EARLY},
 };
 
-/// How long before the end people are told.
-const EARLY: Duration = Duration::from_hours(60 * 24);
 /// The account of the stand-in's keys.
 const STAND_IN: &str = "000000000000";
 
@@ -190,14 +189,9 @@ fn state(root: &Contents, now: Timestamp, found: &mut Vec<Finding>) {
     time(root, now, found);
 }
 
-/// Whether a root that is in force will not be for long.
-pub(super) fn expires_soon(root: &Contents, now: Timestamp) -> bool {
-    now < root.expires() && edit::after(now, EARLY) > root.expires()
-}
-
 fn expiry(root: &Contents, now: Timestamp, found: &mut Vec<Finding>) {
     let expires = root.expires();
-    if expires_soon(root, now) {
+    if roots::expires_soon(root, now) {
         found.push(Finding::warning(
             "root-expires-soon",
             format!(

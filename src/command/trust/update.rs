@@ -9,7 +9,7 @@ use countersign_common::{Code, Explain, Limits, Timestamp, root_source::Unavaila
 use countersign_trust_roots::{RootName, policy::Policy, root::Contents, state::RootMemory};
 use serde_json::{Value, json};
 
-use super::{changes::changes, doctor, error::TrustError, table::folded, wording};
+use super::{changes::changes, error::TrustError, table::folded, wording};
 use crate::{
     arguments::{Common, Output, trust::TrustUpdate},
     command::{policy, verify},
@@ -208,7 +208,7 @@ impl<'c> Followed<'c> {
     /// What somebody should hear of though the root is in force.
     fn warnings(&self, now: Timestamp) -> Vec<Warning<'c>> {
         let root = self.opened.root.contents();
-        let expires = doctor::expires_soon(root, now).then_some(Warning::ExpiresSoon { root, now });
+        let expires = roots::expires_soon(root, now).then_some(Warning::ExpiresSoon { root, now });
         let silent = self.opened.unavailable.iter().map(Warning::Unavailable);
         expires.into_iter().chain(silent).collect()
     }

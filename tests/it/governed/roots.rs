@@ -47,6 +47,35 @@ fn an_expired_root_judges_nothing_but_what_was_before() {
 }
 
 #[test]
+fn a_root_that_is_soon_over_is_told_of_by_whoever_judges_or_signs() {
+    let (team, image) = with_image();
+    let other = team.world.image("shop/api", "2", "two").tagged();
+    let sign = [
+        "sign",
+        "--policy",
+        "policy.toml",
+        "--key",
+        "release.key",
+        &other,
+    ];
+    for (days, is_told) in [(61, false), (59, true)] {
+        team.trust(&format!(
+            "set-scope --dir acme --repository HOST/shop/** --valid-for {days}d"
+        ));
+        team.publish();
+        let mut runs = vec![team.verify(&image, &[]), team.world.countersign(&sign)];
+        for command in ["policy test", "policy explain"] {
+            runs.push(team.command(command, &image, &[]));
+        }
+        for run in runs {
+            let run = run.ends(0);
+            let text = "of trust root acme expires at ";
+            assert_eq!(run.stderr.contains(text), is_told, "{run:?}");
+        }
+    }
+}
+
+#[test]
 fn only_the_file_with_the_pinned_fingerprint_is_believed() {
     let (mut team, image) = with_image();
     team.fingerprint = format!("sha256:{}", "0".repeat(64));
