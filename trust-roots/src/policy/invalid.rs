@@ -221,7 +221,7 @@ impl Unknown {
     /// Longer than any name that there is.
     const SHOWN: usize = 64;
 
-    pub(super) fn new(name: &str, known: impl IntoIterator<Item: Into<String>>) -> Self {
+    pub(crate) fn new(name: &str, known: impl IntoIterator<Item: Into<String>>) -> Self {
         let mut shown: String = name.chars().take(Self::SHOWN).collect();
         if shown.len() < name.len() {
             shown.push('…');
@@ -230,6 +230,13 @@ impl Unknown {
             name: shown,
             known: known.into_iter().map(Into::into).collect(),
         }
+    }
+
+    /// What was probably meant, as the end of a sentence; nothing where it is not known.
+    pub(crate) fn hint(&self) -> String {
+        self.nearest()
+            .map(|nearest| format!("; did you mean `{nearest}`?"))
+            .unwrap_or_default()
     }
 
     /// The one that was probably meant.
@@ -245,11 +252,7 @@ impl Unknown {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", Escaped(&self.name))?;
-        match self.nearest() {
-            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
-            None => Ok(()),
-        }
+        write!(f, "`{}`{}", Escaped(&self.name), self.hint())
     }
 }
 

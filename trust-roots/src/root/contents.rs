@@ -21,7 +21,7 @@ use super::{
     exact,
     fault::Fault,
     time::{self, Time},
-    understood,
+    understood, unknown,
 };
 use crate::{Pattern, Revocation, Role, RootName, Term, pattern::PatternError, time::Window};
 
@@ -261,14 +261,16 @@ fn extension(root: &Root, limits: &Limits) -> Result<ExtensionDocument, Fault> {
     let bytes = serde_json::to_vec(value).map_err(|source| Fault::Json(source.into()))?;
     let extension: ExtensionDocument = json::from_slice(&bytes, limits).map_err(|error| {
         let text = error.to_string();
-        // The place is one in a copy of it that nobody has.
-        let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
-        let what = what.to_owned();
-        // serde's own words, which it has never changed.
-        if what.starts_with("unknown field") {
-            Fault::Feature { what }
-        } else {
-            Fault::Extension { what }
+        match unknown::told(&text, &bytes) {
+            Some(what) => Fault::Feature { what },
+            // The place is one in a copy of it that nobody has.
+            None => Fault::Extension {
+                what: text
+                    .split(" at line ")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            },
         }
     })?;
     foreign(&extension.trusted_root)?;

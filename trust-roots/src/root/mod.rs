@@ -22,6 +22,7 @@ mod refusal;
 mod succession;
 mod time;
 mod understood;
+mod unknown;
 
 pub use self::{
     admission::NotAdmitted,

@@ -169,7 +169,7 @@ impl Explain for Fault {
     fn remedy(&self) -> String {
         match self {
             Self::Feature { .. } | Self::Schema { .. } => {
-                "upgrade countersign, or have the root written without it".to_owned()
+                "upgrade countersign; or have the root written without it, or with the name that was meant".to_owned()
             }
             Self::TooLarge { .. } | Self::TooMany { .. } => {
                 "suspect the source of the root; a root is far smaller".to_owned()

@@ -1,10 +1,10 @@
 //! How much of a root is read, and which numbers.
 
 use countersign_common::{Code, Explain, Limits};
-use countersign_trust_roots::root::{Contents, Fault};
+use countersign_trust_roots::root::{Contents, Draft, Fault};
 use serde_json::{Value, json};
 
-use crate::world::{NOW, edited, first, signed_value, time};
+use crate::world::{NOW, RELEASE, edited, first, id, signed_value, time};
 
 fn read(limits: &Limits, edit: impl FnOnce(&mut Value)) -> Result<Contents, Fault> {
     let signed = edited(&first(), |signed| edit(&mut signed["x-countersign"]));
@@ -69,6 +69,40 @@ fn as_many_patterns_as_there_may_be_are_compared_in_time() {
 }
 
 #[test]
+fn a_draft_that_was_read_can_be_written() {
+    let draft = |keys: usize| {
+        let signed = edited(&first(), |signed| {
+            let id = id(RELEASE);
+            let scope = signed["x-countersign"]["scopes"][0].clone();
+            let scopes = signed["x-countersign"]["scopes"].as_array_mut().unwrap();
+            for number in 0..keys {
+                let mut scope = scope.clone();
+                scope["repositories"] = json!([format!("registry.example/{number}")]);
+                scope["publish"]["keyids"] = json!([id]);
+                scopes.push(scope);
+            }
+        });
+        let file = json!({ "signatures": [], "signed": signed });
+        serde_json::to_vec(&file).unwrap()
+    };
+    let (short, long) = (draft(10), draft(900));
+    let written = |file: &[u8]| {
+        Draft::read(file, &Limits::TABLE)
+            .unwrap()
+            .to_json()
+            .unwrap()
+    };
+    assert!(
+        serde_json::to_vec_pretty(&serde_json::from_slice::<Value>(&long).unwrap())
+            .unwrap()
+            .len()
+            > 512_000
+    );
+    Contents::read(&written(&long), &Limits::TABLE).unwrap();
+    assert!(written(&short).ends_with(b"}\n"), "for people");
+}
+
+#[test]
 fn numbers_that_other_programs_round_are_refused() {
     const GREATEST: u64 = (1 << 53) - 1;
     let members = [
@@ -99,4 +133,38 @@ fn numbers_that_other_programs_round_are_refused() {
             assert!(fault.to_string().contains(&path), "{fault}");
         }
     }
+}
+
+#[test]
+fn a_misspelled_member_is_told_with_its_place_and_what_was_meant() {
+    let told = |edit: fn(&mut Value)| {
+        let fault = read(&Limits::TABLE, edit).unwrap_err();
+        assert_eq!(fault.code(), Code::new("root-schema-unsupported"));
+        fault.to_string()
+    };
+    for (text, expected) in [
+        (
+            told(|ours| ours["scopes"][0]["heartbeat"]["maxSecond"] = json!(1)),
+            "`x-countersign.scopes.0.heartbeat.maxSecond`; did you mean `maxSeconds`?",
+        ),
+        (
+            told(|ours| ours["identities"] = json!([])),
+            "know: `x-countersign.identities`",
+        ),
+        (
+            told(|ours| ours["scopes"][0]["statements"] = json!("siblings")),
+            "`x-countersign.scopes.0.statements` is `siblings`; did you mean `sibling`?",
+        ),
+        (
+            told(|ours| ours["keyStatus"] = json!({ "a\"b": { "revoked": { "reason": "lost" } } })),
+            "revoked.reason` is `lost`",
+        ),
+    ] {
+        assert!(text.ends_with(expected), "{text}");
+    }
+    // What is known and of another kind is no feature.
+    let fault = read(&Limits::TABLE, |ours| {
+        ours["scopes"][0]["epoch"] = json!("one")
+    });
+    assert_eq!(fault.unwrap_err().code(), Code::new("malformed"));
 }
