@@ -22,11 +22,41 @@ pub(crate) fn find(governed: &Governed, config: &Config) -> Result<Option<Policy
     let Some(path) = path else {
         return Ok(None);
     };
+    if let Some(open) = open_to_anybody(&path) {
+        tracing::warn!(
+            "anybody on this machine can change what the policy demands: `chmod o-w {}`",
+            Escaped(&open.display().to_string())
+        );
+    }
     let wrong = |fault| PolicyError::stop(&path, fault);
     let text = String::from_utf8(files::read(&path)?).map_err(|_| wrong(PolicyFault::NoText))?;
     let policy =
         Policy::parse(&text).map_err(|source| wrong(PolicyFault::NotUnderstood(source)))?;
     Ok(Some(PolicyFile { path, policy }))
+}
+
+/// The file or the folder by which any user can change a policy: what decides what may run has no signature of its own.
+#[cfg(unix)]
+fn open_to_anybody(path: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+
+    const STICKY: u32 = 0o1000;
+    const WRITABLE: u32 = 0o002;
+    let mode = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.mode());
+    let file = std::fs::canonicalize(path).ok()?;
+    // The folder of a link and that of the file: whoever can write there can put another in its place.
+    let folders = [path, &file].map(|path| files::folder(path).to_owned());
+    let folder = folders
+        .into_iter()
+        .find(|folder| mode(folder) & (STICKY | WRITABLE) == WRITABLE);
+    let is_file = file.is_file() && mode(&file) & WRITABLE != 0;
+    folder.or_else(|| is_file.then_some(file))
+}
+
+/// Elsewhere rights are not bits.
+#[cfg(not(unix))]
+fn open_to_anybody(_: &Path) -> Option<PathBuf> {
+    None
 }
 
 /// Says that a policy demands what no root could show.

@@ -158,3 +158,43 @@ fn without_a_policy_or_a_key_nothing_is_judged() {
         .says("error[policy-contradicted]");
     verify(&team, &image, &["--policy", "absent.toml"]).ends(2);
 }
+
+/// A policy has no signature: whoever can write it decides what may run.
+#[cfg(unix)]
+#[test]
+fn a_policy_that_anybody_can_change_is_warned_of() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    const WARNING: &str = "anybody on this machine can change what the policy demands";
+    let (team, _) = strangers();
+    let check = |policy: &str| {
+        team.world
+            .countersign(&["policy", "check", "--policy", policy])
+            .ends(0)
+    };
+    let allow = |path: &str, mode| {
+        fs::set_permissions(team.world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let (file, folder, link) = ("own/policy.toml", "own", "link.toml");
+    fs::create_dir(team.world.path(folder)).unwrap();
+    fs::copy(team.world.path("policy.toml"), team.world.path(file)).unwrap();
+    std::os::unix::fs::symlink(team.world.path(file), team.world.path(link)).unwrap();
+    for (folder_mode, file_mode, named) in [
+        (0o755, 0o664, None),
+        (0o1777, 0o644, None),
+        (0o755, 0o666, Some("own/policy.toml`")),
+        (0o777, 0o644, Some("own`")),
+    ] {
+        allow(folder, folder_mode);
+        allow(file, file_mode);
+        for path in [file, link] {
+            let stderr = check(path).stderr;
+            assert_eq!(
+                stderr.contains(WARNING),
+                named.is_some(),
+                "{path}: {stderr}"
+            );
+            assert!(named.is_none_or(|named| stderr.contains(named)), "{stderr}");
+        }
+    }
+}
