@@ -342,8 +342,9 @@ pub(crate) struct TrustDoctor {
 
 /// Publish the complete versions that are not there yet. Never the draft
 ///
-/// A version that is there is never changed. In a registry version `N` is the tag `countersign-root-vN`, and it is read back
-/// before it is called published. On Amazon ECR the repository must exist; its tags may be immutable.
+/// A version that is there is not changed. In a registry version `N` is the tag `countersign-root-vN`, and it is read back
+/// before it is called published. Where tags can be moved, two who publish different versions at once may both succeed, and
+/// the later one stays: make the tags immutable. On Amazon ECR the repository must exist.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 done · 1 found out and no (another file is there, the registry refuses) · 2 usage or \

@@ -1,7 +1,8 @@
 //! A root as an artifact of a registry: version `N` is what the tag `countersign-root-v<N>` names, with the file as its one
 //! layer.
 //!
-//! Read over the registry's port by whoever follows a root; written by `trust publish`. What a tag names is never changed.
+//! Read over the registry's port by whoever follows a root; written by `trust publish`. What a tag names is not changed,
+//! unless two publish at once where tags can be moved: registries have no write that demands a free tag.
 
 use std::collections::BTreeMap;
 
