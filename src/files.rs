@@ -15,14 +15,27 @@ use crate::{
 
 /// A key, a certificate or a chain of them.
 const LIMIT: u64 = 1 << 20;
+/// How the name of a file begins that has not got its own yet.
+const UNFINISHED: &str = ".countersign-";
+/// The length of what follows.
+const RANDOM: usize = 6;
 
 /// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
     read_within(path, LIMIT)
 }
 
-/// Reads a file of at most so many bytes.
+/// Reads a file of at most so many bytes. One that a person names may be a pipe.
 pub(crate) fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Stop> {
+    read_opened((path, File::open(path)), limit)
+}
+
+/// Reads a file that lies in a folder, where whoever may write there chooses what it is.
+pub(crate) fn read_in_folder(path: &Path, limit: u64) -> Result<Vec<u8>, Stop> {
+    read_opened((path, open(path)), limit)
+}
+
+fn read_opened((path, file): (&Path, io::Result<File>), limit: u64) -> Result<Vec<u8>, Stop> {
     let shown = path.display().to_string();
     let unreadable = |source| {
         Stop::new(
@@ -35,8 +48,7 @@ pub(crate) fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Stop> {
     };
     let mut bytes = Vec::new();
     // A device or a pipe has no length to ask for beforehand.
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+    file.and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     if bytes.len() as u64 > limit {
         return Err(Stop::new(
@@ -45,6 +57,23 @@ pub(crate) fn read_within(path: &Path, limit: u64) -> Result<Vec<u8>, Stop> {
         ));
     }
     Ok(bytes)
+}
+
+/// Opens a file, and no pipe in its place that would hold everything up.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no file"))
+    }
 }
 
 /// Who may read a new file.
@@ -146,10 +175,27 @@ pub(crate) fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
         })
 }
 
+/// Removes what killed writers have left of [`beside`]. For whoever holds the folder, where no other writes.
+pub(crate) fn sweep(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let left = entries.filter(|entry| {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+        let is_ours = |random: &str| {
+            random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        random.is_some_and(is_ours) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
+    for entry in left {
+        // What cannot be removed harms nobody.
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
 /// A file beside another, whole and on the disk, that goes away unless it is given a name.
 fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".countersign-");
+    builder.prefix(UNFINISHED).rand_bytes(RANDOM);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder(path))?;

@@ -3,10 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs,
     io::{self, ErrorKind, Read},
     num::NonZeroU64,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use countersign_trust_roots::{
     state::{RootMemory, RootRegression, RootSeen, State},
 };
 
-use crate::state::{Store, VerifiedRoot};
+use crate::{
+    files,
+    state::{Store, VerifiedRoot},
+};
 
 /// How long no network is asked for a newer version. What lies in a folder is looked at each time.
 const PROBED_FOR: Duration = Duration::from_hours(1);
@@ -332,7 +335,7 @@ impl Folder {
         let path = self.0.join(format!("{version}.root.json"));
         let mut bytes = Vec::new();
         let limit = Limits::TABLE.root as u64 + 1;
-        let read = open_file(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let read = files::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         match read {
             Ok(_) => Ok(Some(bytes.into())),
             // A folder that is not there is no answer about what is in it.
@@ -378,23 +381,6 @@ impl Folder {
             source: error.into(),
         }
         .into()
-    }
-}
-
-/// A file, and no pipe in its place that would hold everything up.
-fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
-    );
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is no file"))
     }
 }
 

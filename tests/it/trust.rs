@@ -7,6 +7,7 @@ mod kms;
 mod looking;
 mod publishing;
 mod scopes;
+mod sent;
 mod terminal;
 mod updating;
 

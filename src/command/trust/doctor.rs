@@ -128,7 +128,7 @@ fn examine(folder: &Folder, now: Timestamp) -> Result<Vec<Finding>, Stop> {
     let mut found = Vec::new();
     if let Some(newest) = folder.newest() {
         let before = newest.version().checked_sub(1);
-        let before = before.filter(|before| folder.versions().contains(before));
+        let before = before.filter(|before| folder.files().contains_key(before));
         let previous = before.map(|before| read(folder, before)).transpose()?;
         unsafe_things(newest, previous.as_ref(), now, &mut found);
         state(newest, now, &mut found);
@@ -157,7 +157,7 @@ fn examine(folder: &Folder, now: Timestamp) -> Result<Vec<Finding>, Stop> {
 }
 
 fn read(folder: &Folder, version: u64) -> Result<Contents, Stop> {
-    let contents = Contents::read(&folder.version(version)?, &Limits::TABLE);
+    let contents = Contents::read(folder.version(version)?, &Limits::TABLE);
     let name = folder::file_name(version);
     Ok(contents.map_err(|fault| folder::root(Path::new(&name), fault))?)
 }

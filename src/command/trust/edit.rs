@@ -20,6 +20,7 @@ use crate::{
         trust::{TrustChange, TrustFolder},
     },
     exit::Exit,
+    files,
     output::{self, Stop},
 };
 
@@ -55,6 +56,7 @@ impl Edit {
     pub(super) fn open(change: &TrustChange, now: Timestamp) -> Result<Self, Stop> {
         let path = dir(&change.folder)?;
         let lock = Lock::take(&path)?;
+        files::sweep(&path);
         let folder = Folder::with_root(&path)?;
         let begun = match (folder.draft()?, folder.chain()) {
             (None, Some(chain)) => {

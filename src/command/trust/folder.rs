@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -30,7 +31,8 @@ pub(super) const DRAFT: &str = "draft.root.json";
 pub(super) struct Folder {
     path: PathBuf,
     chain: Option<Chain>,
-    versions: Vec<u64>,
+    /// Each as it was followed: what is shown and published is what was judged.
+    versions: BTreeMap<u64, Vec<u8>>,
     pending: Pending,
 }
 
@@ -54,7 +56,13 @@ pub(super) struct Lock {
 impl Lock {
     /// Two who change one draft at once would lose what one of them did.
     pub(super) fn take(path: &Path) -> Result<Self, Stop> {
-        let folder = File::open(path).map_err(|source| unreadable(path, source))?;
+        // Whoever opens a pipe waits for somebody to write into it.
+        let folder = match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => Err(ErrorKind::NotADirectory.into()),
+            Ok(_) => File::open(path),
+            Err(source) => Err(source),
+        };
+        let folder = folder.map_err(|source| unreadable(path, source))?;
         match folder.try_lock() {
             Ok(()) => Ok(Self { _folder: folder }),
             Err(TryLockError::WouldBlock) => Err(FolderError::Busy {
@@ -69,10 +77,10 @@ impl Lock {
 impl Folder {
     /// Reads a folder, and follows its versions from the lowest to the highest.
     pub(super) fn open(path: &Path) -> Result<Self, Stop> {
-        let files = list(path)?;
+        let mut versions = BTreeMap::new();
         let mut chain: Option<Chain> = None;
-        for (version, file) in &files {
-            let bytes = read(file)?;
+        for (version, file) in &list(path)? {
+            let bytes = read_inside(file)?;
             let followed = match &mut chain {
                 Some(chain) => chain.advance(&bytes),
                 None => begin(&bytes).map(|first| chain = Some(first)),
@@ -86,12 +94,13 @@ impl Folder {
                 }
                 .into());
             }
+            versions.insert(*version, bytes);
         }
         let pending = pending(&path.join(DRAFT), chain.as_ref())?;
         Ok(Self {
             path: path.to_owned(),
             chain,
-            versions: files.into_keys().collect(),
+            versions,
             pending,
         })
     }
@@ -129,20 +138,24 @@ impl Folder {
     }
 
     /// The numbers of the complete versions, rising.
-    pub(super) fn versions(&self) -> &[u64] {
+    pub(super) fn versions(&self) -> impl DoubleEndedIterator<Item = u64> {
+        self.versions.keys().copied()
+    }
+
+    /// The files of the complete versions.
+    pub(super) fn files(&self) -> &BTreeMap<u64, Vec<u8>> {
         &self.versions
     }
 
     /// The file of a complete version.
-    pub(super) fn version(&self, version: u64) -> Result<Vec<u8>, Stop> {
-        if !self.versions.contains(&version) {
-            return Err(FolderError::VersionMissing {
-                version,
-                newest: self.versions.last().copied().unwrap_or_default(),
-            }
-            .into());
-        }
-        read(&self.path.join(file_name(version)))
+    pub(super) fn version(&self, version: u64) -> Result<&[u8], FolderError> {
+        let file = self.versions.get(&version).map(Vec::as_slice);
+        file.ok_or_else(|| match self.versions().next_back() {
+            Some(newest) => FolderError::VersionMissing { version, newest },
+            None => FolderError::DraftOnly {
+                folder: self.name(),
+            },
+        })
     }
 
     /// The draft.
@@ -207,6 +220,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
     files::read_within(path, Limits::TABLE.root as u64)
 }
 
+/// The same of one that lies in a folder.
+pub(super) fn read_inside(path: &Path) -> Result<Vec<u8>, Stop> {
+    files::read_in_folder(path, Limits::TABLE.root as u64)
+}
+
 /// Begins a chain with a root that its owner names by where it lies.
 pub(super) fn begin(bytes: &[u8]) -> Result<Chain, Refusal> {
     Chain::pin(bytes, &Digest::sha256(bytes), &Limits::TABLE)
@@ -220,10 +238,31 @@ pub(super) fn root(path: &Path, source: impl Into<Refusal>) -> FolderError {
     }
 }
 
-/// Reads a draft, as the version after the newest of a chain.
+/// Reads a draft that somebody sent.
 pub(super) fn read_draft(path: &Path) -> Result<Draft, Stop> {
-    let draft = Draft::read(&read(path)?, &Limits::TABLE).map_err(|fault| root(path, fault))?;
-    Ok(draft)
+    Ok(draft(path, &read(path)?)?)
+}
+
+fn draft(path: &Path, bytes: &[u8]) -> Result<Draft, FolderError> {
+    Draft::read(bytes, &Limits::TABLE).map_err(|fault| root(path, fault))
+}
+
+/// Where the draft lies that is signed in a file: a link leads there, and is no file that a signature could be written to.
+pub(super) fn signed_file(path: &Path) -> Result<PathBuf, Stop> {
+    let found = fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    if !found.is_file() {
+        return Err(FolderError::Irregular {
+            path: path.display().to_string(),
+        }
+        .into());
+    }
+    fs::canonicalize(path).map_err(|source| unreadable(path, source))
+}
+
+/// Whether a file has the name of a complete version, which never changes.
+pub(super) fn is_version(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(parse_name).is_some()
 }
 
 /// Whether a draft is one of the version after this, and of the same root.
@@ -248,7 +287,7 @@ fn pending(path: &Path, chain: Option<&Chain>) -> Result<Pending, Stop> {
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(Pending::Nothing);
     }
-    let draft = read_draft(path)?;
+    let draft = draft(path, &read_inside(path)?)?;
     let contents = contents(&draft).map_err(|fault| root(path, fault))?;
     let version = contents.version();
     match chain {

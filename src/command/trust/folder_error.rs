@@ -10,12 +10,16 @@ use crate::{exit::Exit, output::Stop};
 pub(super) enum FolderError {
     /// Somebody else is changing it.
     Busy { folder: String },
+    /// All have signed it who must.
+    Complete { path: String },
     /// Nothing to sign.
     DraftMissing { folder: String },
     /// Nothing to publish.
     DraftOnly { folder: String },
     /// The draft of a version that is complete.
     DraftStale { path: String, version: u64 },
+    /// What cannot be written back.
+    Irregular { path: String },
     /// A version whose content is of another one.
     Misnamed { path: String, version: u64 },
     /// A complete version that is another file elsewhere.
@@ -52,6 +56,11 @@ impl std::fmt::Display for FolderError {
             Self::Busy { folder } => {
                 write!(f, "somebody else is changing {} now", Escaped(folder))
             }
+            Self::Complete { path } => write!(
+                f,
+                "{} is complete, and a complete version never changes",
+                Escaped(path)
+            ),
             Self::DraftMissing { folder } => {
                 write!(f, "{} has no draft to sign", Escaped(folder))
             }
@@ -61,6 +70,11 @@ impl std::fmt::Display for FolderError {
             Self::DraftStale { path, version } => write!(
                 f,
                 "{} is a draft of version {version}, which is complete already and says something else",
+                Escaped(path)
+            ),
+            Self::Irregular { path } => write!(
+                f,
+                "{} is no file, and a signature is written where the draft lies",
                 Escaped(path)
             ),
             Self::Misnamed { path, version } => {
@@ -83,9 +97,11 @@ impl Explain for FolderError {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Busy { .. } => "trust-folder-busy",
+            Self::Complete { .. } => "root-complete",
             Self::DraftMissing { .. } => "draft-missing",
             Self::DraftOnly { .. } => "root-incomplete",
             Self::DraftStale { .. } => "draft-stale",
+            Self::Irregular { .. } => "file-irregular",
             Self::Misnamed { .. } => "root-misnamed",
             Self::OtherFile { .. } => "root-differs",
             Self::Root { source, .. } => return source.code(),
@@ -98,6 +114,10 @@ impl Explain for FolderError {
     fn remedy(&self) -> String {
         match self {
             Self::Busy { .. } => "run it again when they are done".to_owned(),
+            Self::Complete { path } => format!(
+                "take it over: `countersign trust sign --dir FOLDER --add {}`; or change the root, and sign the draft of the next version",
+                Escaped(path)
+            ),
             Self::DraftMissing { .. } => {
                 "make one: `countersign trust add-key`, `rotate`, `set-scope`, …; or name one with `--file`".to_owned()
             }
@@ -106,6 +126,7 @@ impl Explain for FolderError {
                 "move {} away, and make the change again on top of the newest version",
                 Escaped(path)
             ),
+            Self::Irregular { .. } => "copy it to a file, and sign that".to_owned(),
             Self::Misnamed { version, .. } => format!("name it {version}.root.json"),
             Self::OtherFile { .. } => {
                 "find out which of both is the one that people pinned: `countersign trust show --file`; no version ever changes".to_owned()

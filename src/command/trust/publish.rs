@@ -41,7 +41,10 @@ pub(super) async fn run(arguments: &TrustPublish, common: &Common) -> Result<Exi
         }
         .into());
     };
-    let files = files(&folder)?;
+    let files = folder.files().iter();
+    let files: Vec<File> = files
+        .map(|(version, file)| (*version, file.clone().into()))
+        .collect();
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;
     // All of them are looked at first: what is found to be another file somewhere is published nowhere.
@@ -51,8 +54,8 @@ pub(super) async fn run(arguments: &TrustPublish, common: &Common) -> Result<Exi
     }
     let mut documents = Vec::new();
     for (destination, missing) in destinations.iter().zip(&missing) {
-        destination.fill(&files, missing, (&client, common)).await?;
-        documents.push(destination.document(&files, missing));
+        let published = destination.fill(&files, missing, (&client, common)).await?;
+        documents.push(destination.document(&files, &published));
     }
     let newest = chain.newest().version();
     match common.output {
@@ -73,11 +76,12 @@ pub(super) async fn run(arguments: &TrustPublish, common: &Common) -> Result<Exi
 /// A complete version, by its number.
 type File = (u64, Bytes);
 
-fn files(folder: &Folder) -> Result<Vec<File>, Stop> {
-    let versions = folder.versions().iter();
-    versions
-        .map(|version| Ok((*version, folder.version(*version)?.into())))
-        .collect()
+/// Who has put a version where it is.
+enum Written {
+    /// Somebody else, or this command before.
+    Elsewhere,
+    /// This command.
+    Here,
 }
 
 /// Where roots are published.
@@ -113,12 +117,7 @@ impl Destination {
             match self.read(*version, client).await? {
                 None => missing.push(*version),
                 Some(theirs) if theirs == *ours => {}
-                Some(_) => {
-                    return Err(FolderError::OtherFile {
-                        path: self.name(*version),
-                    }
-                    .into());
-                }
+                Some(_) => return Err(self.other_file(*version)),
             }
         }
         Ok(missing)
@@ -131,7 +130,7 @@ impl Destination {
                 if matches!(path.try_exists(), Ok(false)) {
                     return Ok(None);
                 }
-                Ok(Some(folder::read(&path)?.into()))
+                Ok(Some(folder::read_inside(&path)?.into()))
             }
             Self::Registry(repository) => {
                 let source = ArtifactSource {
@@ -144,37 +143,64 @@ impl Destination {
         }
     }
 
-    async fn write(&self, (version, file): &File, client: &Client) -> Result<(), Stop> {
+    /// Writes a version that was missing.
+    async fn write(&self, (version, file): &File, client: &Client) -> Result<Written, Stop> {
         match self {
-            Self::Folder(folder) => files::create_whole(&folder.join(file_name(*version)), file),
+            Self::Folder(folder) => {
+                let path = folder.join(file_name(*version));
+                let Err(stop) = files::create_whole(&path, file) else {
+                    return Ok(Written::Here);
+                };
+                // Somebody else may have published it meanwhile, or something else.
+                match self.read(*version, client).await? {
+                    Some(there) if there == *file => Ok(Written::Elsewhere),
+                    Some(_) => Err(self.other_file(*version)),
+                    None => Err(stop),
+                }
+            }
             Self::Registry(repository) => {
-                root::publish((*version, file), repository, client, &Limits::TABLE)
-                    .await
+                let limits = &Limits::TABLE;
+                let published = root::publish((*version, file), repository, client, limits).await;
+                published
+                    .map(|()| Written::Here)
                     .map_err(|error| stop(&error))
             }
         }
     }
 
-    /// Writes what is missing, and says of each version when it is there: whatever happens to the next, this one is.
+    fn other_file(&self, version: u64) -> Stop {
+        let path = self.name(version);
+        FolderError::OtherFile { path }.into()
+    }
+
+    /// Writes what is missing, and says of each version when it is there: whatever happens to the next, this one is. Those
+    /// that were published now.
     async fn fill(
         &self,
         files: &[File],
         missing: &[u64],
         (client, common): (&Client, &Common),
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<u64>, Stop> {
+        let mut published = Vec::new();
         for file in files {
-            let word = if missing.contains(&file.0) {
-                self.write(file, client).await?;
-                "published"
+            let written = if missing.contains(&file.0) {
+                self.write(file, client).await?
             } else {
-                "published already"
+                Written::Elsewhere
+            };
+            let word = match written {
+                Written::Here => {
+                    published.push(file.0);
+                    "published"
+                }
+                Written::Elsewhere => "published already",
             };
             if common.output == Output::Text && !common.quiet {
                 let name = self.name(file.0);
                 output::print(&format!("{word}: {}\n", Escaped(&name)))?;
             }
         }
-        Ok(())
+        Ok(published)
     }
 
     /// A version there, as other programs name it.
@@ -185,14 +211,16 @@ impl Destination {
         }
     }
 
-    fn document(&self, files: &[File], missing: &[u64]) -> Value {
+    fn document(&self, files: &[File], published: &[u64]) -> Value {
         let to = match self {
             Self::Folder(folder) => folder.display().to_string(),
             Self::Registry(repository) => format!("oci://{repository}"),
         };
         let there = files.iter().map(|(version, _)| version);
-        let there: Vec<_> = there.filter(|version| !missing.contains(version)).collect();
-        json!({ "to": to, "published": missing, "alreadyThere": there })
+        let there: Vec<_> = there
+            .filter(|version| !published.contains(version))
+            .collect();
+        json!({ "to": to, "published": published, "alreadyThere": there })
     }
 }
 

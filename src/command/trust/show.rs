@@ -61,15 +61,15 @@ struct Sent {
 impl View {
     fn of_folder(path: &Path, version: Option<u64>) -> Result<Self, Stop> {
         let folder = Folder::with_root(path)?;
-        let newest = folder.versions().last().copied();
+        let newest = folder.versions().next_back();
         let shown = match (version, newest) {
             (None, None) => None,
             (None, Some(wanted)) | (Some(wanted), _) => {
                 let bytes = folder.version(wanted)?;
-                let contents = Contents::read(&bytes, &Limits::TABLE);
+                let contents = Contents::read(bytes, &Limits::TABLE);
                 Some(Version {
                     contents: contents.map_err(|fault| folder::root(path, fault))?,
-                    sha256: Digest::sha256(&bytes),
+                    sha256: Digest::sha256(bytes),
                     newest,
                 })
             }

@@ -56,11 +56,15 @@ struct Sheet {
     draft: Draft,
     before: Option<Chain>,
     place: Place,
-    _lock: Option<Lock>,
+    _lock: Lock,
 }
 
 enum Place {
-    File(PathBuf),
+    /// As it was named, and where that leads.
+    File {
+        path: PathBuf,
+        target: PathBuf,
+    },
     Folder(Box<Folder>),
 }
 
@@ -80,6 +84,7 @@ impl Sheet {
 
     fn of_folder(path: &Path) -> Result<Self, Stop> {
         let lock = Lock::take(path)?;
+        files::sweep(path);
         let folder = Folder::with_root(path)?;
         let draft = folder.draft()?.ok_or_else(|| FolderError::DraftMissing {
             folder: folder.name(),
@@ -88,13 +93,15 @@ impl Sheet {
             draft: draft.clone(),
             before: folder.chain().cloned(),
             place: Place::Folder(Box::new(folder)),
-            _lock: Some(lock),
+            _lock: lock,
         })
     }
 
     /// Whoever signs a file must see what it changes, so the version before is needed.
     fn of_file(path: &Path, previous: Option<&Path>) -> Result<Self, Stop> {
-        let draft = folder::read_draft(path)?;
+        let target = folder::signed_file(path)?;
+        let lock = Lock::take(files::folder(&target))?;
+        let draft = folder::read_draft(&target)?;
         let contents = folder::contents(&draft).map_err(|fault| folder::root(path, fault))?;
         let before = match previous {
             Some(previous) => {
@@ -111,11 +118,21 @@ impl Sheet {
         };
         folder::follows(&contents, before.as_ref().map(Chain::newest))
             .map_err(|source| folder::root(path, source))?;
+        let previous = before.as_ref().map(Chain::newest);
+        if folder::is_version(&target) || Signatures::of(&draft, previous)?.is_enough {
+            return Err(FolderError::Complete {
+                path: path.display().to_string(),
+            }
+            .into());
+        }
         Ok(Self {
             draft,
             before,
-            place: Place::File(path.to_owned()),
-            _lock: None,
+            place: Place::File {
+                path: path.to_owned(),
+                target,
+            },
+            _lock: lock,
         })
     }
 
@@ -242,9 +259,9 @@ impl Sheet {
                 folder.write_draft(&self.draft)?;
                 Ok(None)
             }
-            Place::File(path) => {
+            Place::File { target, .. } => {
                 let bytes = self.draft.to_json().map_err(TrustError::from)?;
-                files::replace(path, &bytes)?;
+                files::replace(target, &bytes)?;
                 Ok(None)
             }
         }
@@ -252,7 +269,7 @@ impl Sheet {
 
     fn path(&self) -> PathBuf {
         match &self.place {
-            Place::File(path) => path.clone(),
+            Place::File { path, .. } => path.clone(),
             Place::Folder(folder) => folder.draft_path(),
         }
     }

@@ -153,6 +153,11 @@ fn an_older_version_and_a_single_file_are_shown_too() {
         .line("show --dir acme --version 3")
         .ends(2)
         .says("error[version-missing]");
+    world.begin("begun");
+    world
+        .line("show --dir begun --version 1")
+        .ends(2)
+        .says("error[root-incomplete]");
     let file = world.line_json("show --file acme/1.root.json");
     let folder = world.line_json("show --dir acme --version 1");
     assert_eq!(file["root"], folder["root"]);
