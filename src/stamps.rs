@@ -17,7 +17,13 @@ use url::Url;
 use crate::{arguments::Stamps, config::Config, exit::Exit, files, licence::Rooted, output::Stop};
 
 /// The longest time for one stamp.
-const TIMEOUT: u64 = 10;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an authority may take for a stamp of an image that has so many seconds. Each is asked twice, one after the
+/// other: who is silent must leave time for the rest.
+fn patience(timeout: u64) -> Duration {
+    TIMEOUT.min(Duration::from_millis(timeout.saturating_mul(1_000) / 3))
+}
 
 /// Whom a signer asks, or `None` if its own word is to do.
 pub(crate) fn stamping(
@@ -41,8 +47,7 @@ pub(crate) fn stamping(
         .time_threshold
         .filter(|_| !arguments.allow_fewer)
         .unwrap_or(NonZeroUsize::MIN);
-    let timeout = Duration::from_secs(timeout.min(TIMEOUT));
-    let clients = client.time_authorities(asked, timeout);
+    let clients = client.time_authorities(asked, patience(timeout));
     let authorities: Vec<_> = clients
         .into_iter()
         .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
@@ -66,9 +71,8 @@ pub(crate) fn rooted(
     rooted: Rooted,
     (client, timeout): (&Client, u64),
 ) -> Result<Option<Stamping>, Stop> {
-    let timeout = Duration::from_secs(timeout.min(TIMEOUT));
     let authorities = client
-        .time_authorities(rooted.urls, timeout)
+        .time_authorities(rooted.urls, patience(timeout))
         .into_iter()
         .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
         .collect();

@@ -3,6 +3,8 @@
 //! Signers meet it in binaries and tests. An adapter hands over only answers to its own questions, made about now; whether
 //! the authority is trusted is judged elsewhere, by what signers and verifiers trust.
 
+use std::time::Duration;
+
 use crate::{
     Code, Escaped, Explain, Signature, Task, Timestamp, registry::Cause, rfc3161::Invalid,
 };
@@ -64,12 +66,12 @@ pub enum Error {
         message: String,
     },
     /// No answer in time.
-    #[error("the time-stamp authority {url} did not answer within {seconds} s")]
+    #[error("the time-stamp authority {url} did not answer within {} s", timeout.as_secs_f32())]
     TimedOut {
         /// The authority.
         url: String,
         /// How long was waited.
-        seconds: u64,
+        timeout: Duration,
     },
     /// Fewer can be asked than must stamp.
     #[error(

@@ -376,6 +376,28 @@ fn an_authority_that_is_away_is_an_error_unless_fewer_will_do() {
 }
 
 #[test]
+fn a_silent_authority_leaves_time_for_the_rest() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    let (one, two) = (world.tsa("one"), world.tsa("two"));
+    let asked = ["--timeout", "12", "--tsa", &two, "--tsa", &one];
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("POST /two", Lie::Silence));
+    world
+        .signs(&asked, &image)
+        .ends(3)
+        .says("error[tsa-unavailable]")
+        .says(&format!("{two} did not answer within 4 s"));
+    assert_eq!(world.writes(), [""; 0]);
+    world
+        .signs(&[&asked[..], &["--allow-fewer-stamps"]].concat(), &image)
+        .ends(0)
+        .says("signed: ");
+}
+
+#[test]
 fn an_authority_that_lies_stops_the_signer() {
     let world = World::oci();
     let image = world.image("shop/api", "1", "a");

@@ -77,16 +77,24 @@ impl TsaClient {
             source: "the system gives no random numbers".into(),
         })?;
         let request = Request::new(stamped, u64::from_be_bytes(nonce));
-        let asked = tokio::time::timeout(self.timeout, self.ask(&request)).await;
-        let answer = asked.unwrap_or_else(|_| {
-            Err(Error::TimedOut {
-                url: self.shown(),
-                seconds: self.timeout.as_secs(),
-            }
-            .into())
-        })?;
+        let answer = self.ask(&request).await?;
         self.check(&answer, stamped, request.nonce())?;
         Ok(answer)
+    }
+
+    /// However long others are waited for, who asks too.
+    async fn in_time(
+        &self,
+        stamp: impl Future<Output = Result<Vec<u8>, Failure>>,
+    ) -> Result<Vec<u8>, Failure> {
+        let made = tokio::time::timeout(self.timeout, stamp).await;
+        made.unwrap_or_else(|_| {
+            Err(Error::TimedOut {
+                url: self.shown(),
+                timeout: self.timeout,
+            }
+            .into())
+        })
     }
 
     async fn ask(&self, request: &Request) -> Result<Vec<u8>, Failure> {
@@ -215,7 +223,7 @@ impl fmt::Debug for TsaClient {
 
 impl TimestampAuthority for TsaClient {
     fn before(&self) -> Task<'_, Result<Vec<u8>, Failure>> {
-        Box::pin(async {
+        Box::pin(self.in_time(async {
             // Held while asking, so that many images that begin together ask once.
             let mut shared = self.shared.lock().await;
             if let Some((made, stamp)) = shared.as_ref()
@@ -227,11 +235,11 @@ impl TimestampAuthority for TsaClient {
             let stamp = self.stamp(Stamped::Before).await?;
             *shared = Some((began, stamp.clone()));
             Ok(stamp)
-        })
+        }))
     }
 
     fn after<'a>(&'a self, signature: &'a Signature) -> Task<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(self.stamp(Stamped::Signature(signature)))
+        Box::pin(self.in_time(self.stamp(Stamped::Signature(signature))))
     }
 }
 

@@ -189,7 +189,7 @@ impl Together {
         }
         Err(Error::TimedOut {
             url: "https://alone.example/".to_owned(),
-            seconds: 0,
+            timeout: std::time::Duration::from_secs(0),
         }
         .into())
     }
