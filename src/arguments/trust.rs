@@ -388,12 +388,13 @@ pub(crate) struct TrustUpdate {
     pub(crate) network: Network,
 }
 
-fn pattern(text: &str) -> Result<Pattern, String> {
+/// A pattern of repositories.
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| error.to_string())
 }
 
 /// As it is written, since it is compared so. It is published, so it must hold no password.
-fn tsa_url(text: &str) -> Result<String, String> {
+pub(crate) fn tsa_url(text: &str) -> Result<String, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
     if !["http", "https"].contains(&url.scheme()) {
         return Err("an authority is reached by http: or https:".to_owned());

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 
+use countersign_common::Escaped;
+
 use super::error::TrustError;
+use crate::output;
 
 /// The longest answer, in bytes.
 const LONGEST: u64 = 4_096;
@@ -17,14 +20,14 @@ pub(super) fn required<T>(
     given: Option<T>,
     flag: &'static str,
     question: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
+    parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<T, TrustError> {
-    let missing = TrustError::FlagMissing { flag };
-    match given {
-        Some(given) => Ok(given),
-        None if is_somebody_there() => parse(&answer(question)).ok_or(missing),
-        None => Err(missing),
-    }
+    let asked = || {
+        is_somebody_there()
+            .then(|| asked(question, parse))
+            .flatten()
+    };
+    given.or_else(asked).ok_or(TrustError::FlagMissing { flag })
 }
 
 /// What was given, or the answers to a question until one is empty; at least one.
@@ -32,13 +35,12 @@ pub(super) fn several<T: Clone>(
     given: &[T],
     flag: &'static str,
     question: &str,
-    parse: impl Fn(&str) -> Option<T>,
+    parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, TrustError> {
     let mut all = given.to_vec();
     if all.is_empty() && is_somebody_there() {
-        while let Some(one) = parse(&answer(&format!("{question} (nothing more: Enter)"))) {
-            all.push(one);
-        }
+        let question = format!("{question} (nothing more: Enter)");
+        all.extend(std::iter::from_fn(|| asked(&question, &parse)));
     }
     if all.is_empty() {
         Err(TrustError::FlagMissing { flag })
@@ -47,9 +49,25 @@ pub(super) fn several<T: Clone>(
     }
 }
 
-/// A text that is not empty.
-pub(super) fn text(answer: &str) -> Option<String> {
-    (!answer.is_empty()).then(|| answer.to_owned())
+/// Asks until an answer is understood; none if there is no answer. One that is not understood would end a list that goes on.
+fn asked<T>(question: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    loop {
+        let answer = answer(question);
+        if answer.is_empty() {
+            return None;
+        }
+        match parse(&answer) {
+            Ok(parsed) => return Some(parsed),
+            // The answer is not repeated: it may hold a password.
+            Err(reason) => output::note(&format!("not understood: {}", Escaped(&reason))),
+        }
+    }
+}
+
+/// Any text.
+#[expect(clippy::unnecessary_wraps, reason = "as others parse")]
+pub(super) fn text<T: From<String>>(answer: &str) -> Result<T, String> {
+    Ok(answer.to_owned().into())
 }
 
 /// Whether the answer is yes. Where nobody is there nobody is asked: whoever wrote the script has decided.

@@ -33,7 +33,7 @@ pub(super) fn dir(folder: &TrustFolder) -> Result<std::path::PathBuf, TrustError
         folder.dir.clone(),
         "--dir",
         "Folder of the trust root",
-        |answer| ask::text(answer).map(Into::into),
+        ask::text,
     )
 }
 

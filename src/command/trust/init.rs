@@ -12,7 +12,10 @@ use super::{
     tsa::{self, Authority},
 };
 use crate::{
-    arguments::{Common, trust::TrustInit},
+    arguments::{
+        Common,
+        trust::{self, TrustInit},
+    },
     exit::Exit,
     files, keys,
     output::Stop,
@@ -43,7 +46,7 @@ pub(super) async fn run(
         &arguments.repositories,
         "--repository",
         "Repositories, such as registry.example/shop/**",
-        |answer| Pattern::parse(answer).ok(),
+        trust::pattern,
     )?;
     let authorities = authorities(arguments)?;
     let lists = online(arguments)?;

@@ -3,16 +3,13 @@
 use std::num::NonZeroU64;
 
 use countersign_common::Timestamp;
-use countersign_trust_roots::{
-    Pattern,
-    root::{ScopeEdit, Statements},
-};
+use countersign_trust_roots::root::{ScopeEdit, Statements};
 
 use super::{ask, edit::Edit, error::TrustError};
 use crate::{
     arguments::{
         Common,
-        trust::{TrustSetScope, TrustStatements},
+        trust::{self, TrustSetScope, TrustStatements},
     },
     exit::Exit,
     output::Stop,
@@ -28,7 +25,7 @@ pub(super) fn set(
         &arguments.repositories,
         "--repository",
         "Repositories, such as registry.example/shop/**",
-        |answer| Pattern::parse(answer).ok(),
+        trust::pattern,
     )?;
     let scope = ScopeEdit {
         tag_table_max: arguments.tag_table_max,

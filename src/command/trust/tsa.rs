@@ -10,7 +10,10 @@ use countersign_trust_roots::{
 
 use super::{ask, edit::Edit, error::TrustError};
 use crate::{
-    arguments::{Common, trust::TrustAddTsa},
+    arguments::{
+        Common,
+        trust::{self, TrustAddTsa},
+    },
     exit::Exit,
     files,
     output::Stop,
@@ -88,13 +91,13 @@ pub(super) fn add(arguments: &TrustAddTsa, common: &Common, now: Timestamp) -> R
         arguments.url.clone(),
         "--url",
         "Where the authority is asked, a URL",
-        ask::text,
+        trust::tsa_url,
     )?;
     let chain = ask::required(
         arguments.chain.clone(),
         "--chain",
         "File of its certificates",
-        |answer| ask::text(answer).map(Into::into),
+        ask::text,
     )?;
     let operator = ask::required(
         arguments.operator.clone(),

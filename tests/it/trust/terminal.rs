@@ -73,6 +73,75 @@ fn an_answer_that_is_none_is_a_flag_that_is_missing() {
 }
 
 #[test]
+fn an_answer_that_is_not_understood_is_asked_for_again() {
+    let world = World::with_people();
+    on_terminal(
+        &world,
+        &[
+            "trust",
+            "init",
+            "--dir",
+            "acme",
+            "--name",
+            "acme",
+            "--root-key",
+            "alice.pub",
+            "--root-key",
+            "bob.pub",
+            "--release-key",
+            "release.pub",
+        ],
+        &[SHOP, "registry.example/**/x", "registry.example/pay/**", ""],
+    )
+    .ends(0)
+    .says("not understood: ");
+    let shown = world.line_json("show --dir acme");
+    assert_eq!(
+        shown["draft"]["scopes"][0]["repositories"],
+        serde_json::json!([SHOP, "registry.example/pay/**"])
+    );
+    // Whoever gives up has given none.
+    on_terminal(
+        &world,
+        &["trust", "set-scope", "--dir", "acme"],
+        &["registry.example/**/x", ""],
+    )
+    .ends(2)
+    .says("not understood: ")
+    .says("`--repository`");
+}
+
+#[test]
+fn a_password_is_not_taken_from_an_answer() {
+    let world = World::with_root("acme");
+    let chain = world.chain("two");
+    let add = [
+        "trust",
+        "add-tsa",
+        "--dir",
+        "acme",
+        "--chain",
+        &chain,
+        "--operator",
+        "two",
+    ];
+    on_terminal(
+        &world,
+        &add,
+        &[
+            "http://user:secret@tsa.example/",
+            "tsa.example",
+            "https://tsa.example/",
+        ],
+    )
+    .ends(0)
+    .says("leave name and password out");
+    let draft = world.root_file("acme/draft.root.json").to_string();
+    assert!(!draft.contains("secret"));
+    assert!(draft.contains("https://tsa.example/"));
+}
+
+#[test]
 fn whoever_sits_at_a_terminal_is_asked_before_a_key_is_used() {
     let world = World::with_people();
     world.begin("acme");
