@@ -298,63 +298,34 @@ impl Draft {
                 source,
             },
         )?;
-        self.changed();
-        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        let entry = TimestampAuthorityDocument {
-            operator: authority.operator.clone(),
-            uri: authority.uri.clone(),
-            valid_for: ValidForDocument {
-                start: text(authority.valid.start),
-                end: text(authority.valid.end),
-            },
-            cert_chain: CertChainDocument {
-                certificates: authority
-                    .certificates
-                    .iter()
-                    .map(|certificate| CertificateDocument {
-                        raw_bytes: BASE64_STANDARD.encode(certificate),
-                    })
-                    .collect(),
-            },
-            compromised: false,
-            other: BTreeMap::new(),
+        let is_it = |entry: &TimestampAuthorityDocument| {
+            anchor_of(entry, limits).is_some_and(|known| known.id() == anchor.id())
         };
-        let same = self.entry_with(&anchor, &authority.uri, limits);
-        match same {
+        let entries = &self.extension.trusted_root.timestamp_authorities;
+        let same = |entry: &TimestampAuthorityDocument| entry.uri == authority.uri && is_it(entry);
+        let same = entries.iter().position(same);
+        if same.is_none()
+            && entries
+                .iter()
+                .any(|entry| entry.compromised && is_it(entry))
+        {
+            return Err(EditRefused::TimeAuthorityVoid {
+                uri: authority.uri.clone(),
+            });
+        }
+        self.changed();
+        let entry = entry(authority);
+        let entries = &mut self.extension.trusted_root.timestamp_authorities;
+        match same.and_then(|position| entries.get_mut(position)) {
             Some(known) => {
                 known.valid_for = entry.valid_for;
                 known.cert_chain = entry.cert_chain;
             }
-            None => self
-                .extension
-                .trusted_root
-                .timestamp_authorities
-                .push(entry),
+            None => entries.push(entry),
         }
         self.set_accuracy(authority);
         self.refresh_counts();
         Ok(())
-    }
-
-    fn entry_with(
-        &mut self,
-        anchor: &Anchor,
-        uri: &str,
-        limits: &Limits,
-    ) -> Option<&mut TimestampAuthorityDocument> {
-        self.extension
-            .trusted_root
-            .timestamp_authorities
-            .iter_mut()
-            .find(|entry| {
-                let certificates = entry.cert_chain.certificates.iter();
-                let certificates: Option<Vec<_>> = certificates
-                    .map(|certificate| BASE64_STANDARD.decode(&certificate.raw_bytes).ok())
-                    .collect();
-                let known = certificates
-                    .and_then(|certificates| Anchor::from_certificates(certificates, limits).ok());
-                entry.uri == uri && known.is_some_and(|known| known.id() == anchor.id())
-            })
     }
 
     fn set_accuracy(&mut self, authority: &NewTimeAuthority) {
@@ -546,6 +517,36 @@ impl Draft {
     fn changed(&mut self) {
         self.signatures.clear();
     }
+}
+
+fn entry(authority: &NewTimeAuthority) -> TimestampAuthorityDocument {
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let certificates = authority.certificates.iter();
+    TimestampAuthorityDocument {
+        operator: authority.operator.clone(),
+        uri: authority.uri.clone(),
+        valid_for: ValidForDocument {
+            start: text(authority.valid.start),
+            end: text(authority.valid.end),
+        },
+        cert_chain: CertChainDocument {
+            certificates: certificates
+                .map(|certificate| CertificateDocument {
+                    raw_bytes: BASE64_STANDARD.encode(certificate),
+                })
+                .collect(),
+        },
+        compromised: false,
+        other: BTreeMap::new(),
+    }
+}
+
+fn anchor_of(entry: &TimestampAuthorityDocument, limits: &Limits) -> Option<Anchor> {
+    let certificates = entry.cert_chain.certificates.iter();
+    let certificates = certificates
+        .map(|certificate| BASE64_STANDARD.decode(&certificate.raw_bytes).ok())
+        .collect::<Option<Vec<_>>>()?;
+    Anchor::from_certificates(certificates, limits).ok()
 }
 
 fn ids(scope: &ScopeDocument, role: Role) -> &[String] {

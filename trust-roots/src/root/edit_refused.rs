@@ -73,6 +73,15 @@ pub enum EditRefused {
         /// The key.
         id: String,
     },
+    /// It would look as if it counted.
+    #[error(
+        "the stamps of {} end at a root key that the root has voided, so none would count",
+        Escaped(uri)
+    )]
+    TimeAuthorityVoid {
+        /// The authority.
+        uri: String,
+    },
 }
 
 fn names(scopes: &[String]) -> String {
@@ -98,6 +107,7 @@ impl EditRefused {
         Code::new("scope-unknown"),
         Code::new("signature-invalid"),
         Code::new("tsa-unknown"),
+        Code::new("tsa-void"),
     ];
 }
 
@@ -113,6 +123,7 @@ impl Explain for EditRefused {
             Self::NoTimeAuthority { .. } => "tsa-unknown",
             Self::OtherDraft => "draft-differs",
             Self::SignatureInvalid { .. } => "signature-invalid",
+            Self::TimeAuthorityVoid { .. } => "tsa-void",
         })
     }
 
@@ -141,9 +152,12 @@ impl Explain for EditRefused {
             Self::RootAlgorithm { .. } => {
                 "use a key on P-256 or P-384, Ed25519 or ML-DSA; or, if it is an RSA key, list it with `--algorithm rsa-pss-sha256`".to_owned()
             }
-            Self::SeveralScopes => "change one scope after the other".to_owned(),
+            Self::SeveralScopes => "change one scope after the other; no pattern moves from one scope to another".to_owned(),
             Self::SignatureInvalid { .. } => {
                 "sign this draft with the key itself; suspect the key service if it says that it did".to_owned()
+            }
+            Self::TimeAuthorityVoid { .. } => {
+                "add an authority with another root key; ask who operates it for the chain of that".to_owned()
             }
         }
     }

@@ -167,6 +167,15 @@ pub enum Fault {
         /// How many are read.
         limit: usize,
     },
+    /// No stamp of it could ever count.
+    #[error(
+        "the `validFor` of the time-stamp authority {} ends before it begins",
+        Escaped(uri)
+    )]
+    TsaWindow {
+        /// The authority.
+        uri: String,
+    },
     /// Not a TUF root.
     #[error("it is no TUF root: {}", Escaped(&with_cause(.0)))]
     Tuf(sigstore_tuf::Error),

@@ -13,7 +13,6 @@ use crate::{
     Authorities, Authority, Pattern, Role, TimeAuthority, TimeRules,
     authority::NoAuthority,
     pattern::{Choice, choose},
-    time::Standing,
 };
 
 /// The one scope of a root that decides about a repository.
@@ -100,7 +99,6 @@ impl Contents {
         if self.time.authorities.is_empty() {
             return Ok(TimeRules::none());
         }
-        let void = self.void();
         let authorities = (self.time.authorities.iter())
             .map(|entry| TimeAuthority {
                 operator: entry.operator.clone(),
@@ -109,11 +107,7 @@ impl Contents {
                 accuracy: entry
                     .default_accuracy_seconds
                     .map_or(TimeRules::ACCURACY, Duration::from_secs),
-                standing: if void.contains(entry.anchor.id()) {
-                    Standing::Compromised
-                } else {
-                    Standing::Good
-                },
+                standing: entry.standing,
             })
             .collect();
         let own = NonZeroUsize::new(self.time.publication.threshold).unwrap_or(NonZeroUsize::MIN);

@@ -63,7 +63,7 @@ pub struct TimeEntry {
     pub anchor: Anchor,
     /// Which of its stamps count.
     pub valid: Window,
-    /// Whether any do.
+    /// Whether any do: none if the root voids its root key, in this entry or in another.
     pub standing: Standing,
     /// How exact its stamps are where they do not say so, in seconds; `None` if the root does not say.
     pub default_accuracy_seconds: Option<u64>,
@@ -85,17 +85,33 @@ pub(super) fn read(extension: &ExtensionDocument, limits: &Limits) -> Result<Tim
             _ => Err(Fault::Counts),
         }
     };
+    let authorities = entries
+        .iter()
+        .map(|entry| time_entry(entry, &document.authorities, limits))
+        .collect::<Result<_, _>>()?;
     Ok(Time {
         max_interval_seconds: document.max_interval_seconds,
         publication: counts(&document.stamps.publication)?,
         tag_table: counts(&document.stamps.tag_table)?,
         heartbeat: counts(&document.stamps.heartbeat)?,
-        authorities: entries
-            .iter()
-            .map(|entry| time_entry(entry, &document.authorities, limits))
-            .collect::<Result<_, _>>()?,
+        authorities: void(authorities),
         unlisted: unlisted(extension),
     })
+}
+
+/// Which of two entries with one root key a stamp leads to is for whoever made the stamp to say: if one is void, all are.
+fn void(mut entries: Vec<TimeEntry>) -> Vec<TimeEntry> {
+    let void: BTreeSet<_> = entries
+        .iter()
+        .filter(|entry| entry.standing == Standing::Compromised)
+        .map(|entry| entry.anchor.id().clone())
+        .collect();
+    for entry in &mut entries {
+        if void.contains(entry.anchor.id()) {
+            entry.standing = Standing::Compromised;
+        }
+    }
+    entries
 }
 
 /// Which of two for one authority counts is for their order to say, so whoever reads of one must read of the other.
@@ -131,14 +147,22 @@ fn time_entry(
     let joined = authorities.iter().find(|authority| {
         (&authority.operator, &authority.uri) == (&document.operator, &document.uri)
     });
+    let valid = Window {
+        start: maybe(document.valid_for.start.as_ref(), "validFor.start")?,
+        end: maybe(document.valid_for.end.as_ref(), "validFor.end")?,
+    };
+    if let (Some(start), Some(end)) = (valid.start, valid.end)
+        && end < start
+    {
+        return Err(Fault::TsaWindow {
+            uri: document.uri.clone(),
+        });
+    }
     Ok(TimeEntry {
         operator: document.operator.clone(),
         uri: document.uri.clone(),
         anchor: Anchor::from_certificates(certificates, limits).map_err(invalid)?,
-        valid: Window {
-            start: maybe(document.valid_for.start.as_ref(), "validFor.start")?,
-            end: maybe(document.valid_for.end.as_ref(), "validFor.end")?,
-        },
+        valid,
         standing: if document.compromised {
             Standing::Compromised
         } else {
