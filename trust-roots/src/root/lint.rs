@@ -290,9 +290,12 @@ impl Explain for Lint {
                 "put an ECDSA key in its place: `countersign trust rotate`; or list the same key with `--algorithm rsa-pss-sha256`".to_owned()
             }
             Self::ScopesOverlap { .. } => {
-                "make one of them longer, or put both into one scope: `countersign trust set-scope`".to_owned()
+                "remove the draft that adds one of them, and begin again: name a longer one, or both in one `countersign trust set-scope`".to_owned()
             }
             Self::ThresholdTooHigh { .. } => "add keys, or lower the threshold".to_owned(),
+            Self::Time(TimeRulesError::AnchorShared { .. }) => {
+                "remove the draft that lists one of them, and begin again: give both the same `--operator`".to_owned()
+            }
             Self::Time(source) => source.remedy(),
             Self::TsaDeleted { .. } => {
                 "leave it listed, and end its time: `countersign trust add-tsa --until TIME`".to_owned()
