@@ -132,7 +132,7 @@ pub(crate) struct TrustAddKey {
     /// Scope, by one of its patterns; the only one unless it is given
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub(crate) scope: Option<Pattern>,
-    /// Nothing that it signed before counts
+    /// Nothing that it signed before counts. Not for a root key
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     pub(crate) not_before: Option<Timestamp>,
     /// Algorithm, for an RSA key, if not rsa-pkcs1-sha256
@@ -155,7 +155,7 @@ pub(crate) struct TrustRemoveKey {
     /// `root` for a root key that is also listed in a scope
     #[arg(long, value_enum, value_name = "ROLE")]
     pub(crate) role: Option<RootAlone>,
-    /// The last moment whose signatures count; now, unless it is given
+    /// The last moment whose signatures count; now, unless it is given. Not for a root key, which leaves with the version
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     pub(crate) at: Option<Timestamp>,
     /// How many root keys must sign each version from this one on; for a root key
@@ -184,10 +184,10 @@ pub(crate) struct TrustRotate {
     /// Who has the new one
     #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
-    /// Nothing that the new one signed before counts
+    /// Nothing that the new one signed before counts. Not for a root key
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     pub(crate) not_before: Option<Timestamp>,
-    /// The last moment at which what the old one signs counts; in 30 days, unless it is given
+    /// The last moment at which what the old one signs counts; in 30 days, unless it is given. Not for a root key
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     pub(crate) until: Option<Timestamp>,
     /// Algorithm of the new one, for an RSA key, if not rsa-pkcs1-sha256

@@ -33,6 +33,29 @@ pub enum Revocation {
     },
 }
 
+impl Revocation {
+    /// Whether nothing of what this takes back counts again by what came in its place.
+    pub fn is_kept_by(self, later: Option<Self>) -> bool {
+        match (self, later) {
+            (Self::Compromised { at: None }, Some(Self::Compromised { at })) => at.is_none(),
+            (Self::Compromised { at: Some(before) }, Some(Self::Compromised { at })) => {
+                at.is_none_or(|at| at <= before)
+            }
+            (Self::Compromised { .. }, _) | (Self::Misused { .. }, None) => false,
+            (Self::Misused { from, .. }, Some(Self::Compromised { at })) => {
+                at.is_none_or(|at| at <= from)
+            }
+            (
+                Self::Misused { from, to },
+                Some(Self::Misused {
+                    from: new_from,
+                    to: new_to,
+                }),
+            ) => new_from <= from && new_to >= to,
+        }
+    }
+}
+
 /// Why a signature does not count, by its time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lapse {

@@ -122,6 +122,11 @@ impl Edit {
         })
     }
 
+    /// Where it lies, for messages.
+    pub(super) fn draft_path(&self) -> String {
+        self.folder.draft_path().display().to_string()
+    }
+
     /// What the draft says now.
     pub(super) fn contents(&self) -> Result<Contents, TrustError> {
         folder::contents(&self.draft).map_err(TrustError::from)
@@ -137,11 +142,12 @@ impl Edit {
         let contents = self.contents()?;
         let said = changes(self.before.as_ref(), &contents);
         self.folder.write_draft(&self.draft)?;
-        match common.output {
-            Output::Json => output::print_json(&self.document(&contents, &said)?)?,
-            Output::Text if common.quiet => {}
-            Output::Text => output::print(&self.text(&contents, &said))?,
-        }
+        let told = match common.output {
+            Output::Json => output::print_json(&self.document(&contents, &said)?),
+            Output::Text if common.quiet => Ok(()),
+            Output::Text => output::print(&self.text(&contents, &said)),
+        };
+        told.inspect_err(|_| written(&self.folder.draft_path()))?;
         Ok(Exit::Done)
     }
 
@@ -224,6 +230,15 @@ impl Edit {
             countersign_common::Escaped(&self.folder.name())
         )
     }
+}
+
+/// Says what was done all the same, where the result could not be printed: whoever runs it again finds it done.
+pub(super) fn written(path: &Path) {
+    let path = path.display().to_string();
+    output::note(&format!(
+        "{} was written",
+        countersign_common::Escaped(&path)
+    ));
 }
 
 /// SHA-256 over what is signed: people on several machines compare it, whoever has signed so far.

@@ -1,23 +1,25 @@
 //! Why one of the `trust` commands does not do what was asked.
 
-use countersign_common::{Code, Escaped, Explain, Timestamp};
+use countersign_common::{Code, Escaped, Explain};
 use countersign_trust_roots::{
     RootName,
     root::{EditRefused, Fault},
 };
 
-use super::{folder_error::FolderError, wording};
+use super::{change_refused::ChangeRefused, folder_error::FolderError, wording};
 use crate::{exit::Exit, output::Stop};
 
 /// Each ends the command.
 #[derive(Debug)]
 pub(super) enum TrustError {
+    /// Somebody would be surprised by what a change does.
+    Change(ChangeRefused),
+    /// The signatures of a copy are not taken over.
+    Copy { path: String, source: EditRefused },
     /// A person said no.
     Declined,
     /// The change is refused.
     Edit(EditRefused),
-    /// A key that would end before it begins.
-    EndsTooSoon { key: String, start: Timestamp },
     /// Something required is not given, and nobody can be asked.
     FlagMissing { flag: &'static str },
     /// The folder, or a file, is not as it must be.
@@ -26,8 +28,6 @@ pub(super) enum TrustError {
     KeyAmbiguous { text: String, ids: Vec<String> },
     /// No key of the root.
     KeyNotInRoot { key: String },
-    /// The authority was listed with another operator.
-    OperatorDiffers { uri: String, operator: String },
     /// The version before is needed.
     PreviousMissing { version: u64 },
     /// A role that is not one of a scope.
@@ -50,7 +50,8 @@ impl TrustError {
     fn exit(&self) -> Exit {
         match self {
             Self::Folder(error) => error.exit(),
-            Self::Declined
+            Self::Copy { .. }
+            | Self::Declined
             | Self::Edit(
                 EditRefused::NoRootKey { .. }
                 | EditRefused::OtherDraft
@@ -64,6 +65,12 @@ impl TrustError {
 impl From<TrustError> for Stop {
     fn from(error: TrustError) -> Self {
         Self::new(error.exit(), &error)
+    }
+}
+
+impl From<ChangeRefused> for TrustError {
+    fn from(refused: ChangeRefused) -> Self {
+        Self::Change(refused)
     }
 }
 
@@ -89,12 +96,10 @@ impl std::fmt::Display for TrustError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Folder(error) => write!(f, "{error}"),
+            Self::Change(refused) => write!(f, "{refused}"),
+            Self::Copy { path, source } => write!(f, "{}: {source}", Escaped(path)),
             Self::Declined => f.write_str("nothing was signed: the answer was not yes"),
             Self::Edit(refused) => write!(f, "{refused}"),
-            // Its name is escaped already.
-            Self::EndsTooSoon { key, start } => {
-                write!(f, "the time of {key} begins only at {start}")
-            }
             Self::FlagMissing { flag } => write!(f, "`{flag}` is not given"),
             Self::KeyAmbiguous { text, ids } => write!(
                 f,
@@ -103,12 +108,6 @@ impl std::fmt::Display for TrustError {
                 Escaped(&ids.join(", "))
             ),
             Self::KeyNotInRoot { key } => write!(f, "{} is no key of the root", Escaped(key)),
-            Self::OperatorDiffers { uri, operator } => write!(
-                f,
-                "{} is listed with the operator `{}`",
-                Escaped(uri),
-                Escaped(operator)
-            ),
             Self::PreviousMissing { version } => {
                 write!(f, "it is version {version}, and `--previous` is not given")
             }
@@ -148,13 +147,13 @@ impl Explain for TrustError {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Folder(error) => return error.code(),
+            Self::Change(refused) => return refused.code(),
+            Self::Copy { source, .. } => return source.code(),
             Self::Declined => "declined",
             Self::Edit(refused) => return refused.code(),
-            Self::EndsTooSoon { .. } => "key-ends-too-soon",
             Self::FlagMissing { .. } => "flag-missing",
             Self::KeyAmbiguous { .. } => "key-ambiguous",
             Self::KeyNotInRoot { .. } => "key-unknown",
-            Self::OperatorDiffers { .. } => "tsa-operator-differs",
             Self::PreviousMissing { .. } => "previous-missing",
             Self::RoleMixed => "role-mixed",
             Self::RootKeyRevoked { .. } => "root-key-not-revoked",
@@ -169,23 +168,22 @@ impl Explain for TrustError {
     fn remedy(&self) -> String {
         match self {
             Self::Folder(error) => error.remedy(),
+            Self::Change(refused) => refused.remedy(),
+            Self::Copy { source: EditRefused::SignatureInvalid { .. }, .. } => {
+                "leave this copy out, and have the draft signed again: somebody changed the copy, or the key did not sign this".to_owned()
+            }
+            Self::Copy { source, .. } => source.remedy(),
             Self::Declined => "read what the draft says with `countersign trust show`, and sign it when it is right".to_owned(),
             Self::Edit(EditRefused::Fault(_)) => {
                 "give another value: no root can hold this one; the draft is as it was".to_owned()
             }
             Self::Edit(refused) => refused.remedy(),
-            Self::EndsTooSoon { start, .. } => {
-                format!("give {start} or later: `--at TIME`, or `--until TIME` of a rotation")
-            }
             Self::FlagMissing { flag } => {
                 format!("give `{flag}`; on a terminal you are asked for it; `--help` says what it is")
             }
             Self::KeyAmbiguous { .. } => "give more digits of its id".to_owned(),
             Self::KeyNotInRoot { .. } => {
                 "name a key by its file, its place in KMS, or 8 digits of its id: `countersign trust show` lists all".to_owned()
-            }
-            Self::OperatorDiffers { operator, .. } => {
-                format!("give `--operator {}`, or the address and chain of another authority", Escaped(operator))
             }
             Self::PreviousMissing { version } => {
                 format!("give version {}, so that you see what changes: `--previous FILE`", version.saturating_sub(1))

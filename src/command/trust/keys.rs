@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use countersign_common::Timestamp;
 use countersign_trust_roots::{
-    Pattern, Role, Term,
+    Pattern, Role,
     root::{Contents, EditRefused, NewKey, Scope},
-    time::Window,
 };
 
 use super::{
     ask,
+    change_refused::ChangeRefused,
     edit::{self, Edit},
     error::TrustError,
     named, wording,
@@ -41,6 +41,12 @@ pub(super) async fn add(
     if is_root && roles.iter().any(|role| *role != TrustRole::Root) {
         return Err(TrustError::RoleMixed.into());
     }
+    if is_root {
+        about_scopes(&[
+            ("--scope", arguments.scope.is_some()),
+            ("--not-before", arguments.not_before.is_some()),
+        ])?;
+    }
     let name = ask::required(arguments.key.clone(), "--key", "The key", ask::text)?;
     let owner = arguments.owner.as_deref();
     let key = named::one_new_key(&name, owner, arguments.algorithm).await?;
@@ -51,6 +57,14 @@ pub(super) async fn add(
     }
     set_threshold(&mut edit, arguments.threshold, is_root)?;
     edit.finish(common)
+}
+
+/// A root key counts from the version on that lists it, until one does not: a date that was given for it would be lost.
+fn about_scopes(flags: &[(&'static str, bool)]) -> Result<(), TrustError> {
+    match flags.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(ChangeRefused::FlagMisplaced { flag }.into()),
+        None => Ok(()),
+    }
 }
 
 fn set_threshold(
@@ -72,10 +86,18 @@ fn add_to_scope(edit: &mut Edit, key: &NewKey, arguments: &TrustAddKey) -> Resul
         Some(scope) => scope.clone(),
         None => only_scope(&contents)?,
     };
-    let mut id = String::new();
-    for role in scope_roles(&arguments.roles) {
-        id = edit.draft.add_key(key, role, &scope)?;
+    let added = scope_roles(&arguments.roles).map(|role| edit.draft.add_key(key, role, &scope));
+    let (added, refused): (Vec<_>, Vec<_>) = added.partition(Result::is_ok);
+    // What it has already takes nothing away from what it has not.
+    for refused in refused {
+        match refused {
+            Err(EditRefused::KeyListed { .. }) if !added.is_empty() => {}
+            refused => drop(refused?),
+        }
     }
+    let Some(Ok(id)) = added.into_iter().next() else {
+        return Ok(());
+    };
     if arguments.not_before.is_some() {
         let mut term = contents.term(&id);
         term.valid.start = arguments.not_before;
@@ -140,16 +162,22 @@ pub(super) async fn remove(
     let id = named::listed(&name, &contents).await?;
     let is_root = arguments.role.is_some() || !is_in_scope(&contents, &id);
     if is_root {
+        about_scopes(&[("--at", arguments.at.is_some())])?;
         edit.draft.remove_root_key(&id).map_err(TrustError::from)?;
     } else {
-        retire(&mut edit, &id, arguments.at.unwrap_or(now))?;
+        retire(&mut edit, &id, arguments.at, now)?;
     }
     set_threshold(&mut edit, arguments.threshold, is_root)?;
     edit.finish(common)
 }
 
 /// Whatever somebody may have relied on stays listed. Nobody has relied on a draft.
-fn retire(edit: &mut Edit, id: &str, at: Timestamp) -> Result<(), TrustError> {
+fn retire(
+    edit: &mut Edit,
+    id: &str,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), TrustError> {
     let contents = edit.contents()?;
     let key = wording::key(&contents, id);
     if !edit.newest().is_some_and(|newest| is_in_scope(newest, id)) {
@@ -158,6 +186,17 @@ fn retire(edit: &mut Edit, id: &str, at: Timestamp) -> Result<(), TrustError> {
             "{key} was in no complete version, so nothing that it signed ever counted"
         ));
         return Ok(());
+    }
+    // What was to count no more since an end that has passed must not count again.
+    let known = contents.term(id).valid.end;
+    let at = at.unwrap_or_else(|| known.map_or(now, |end| end.min(now)));
+    if let Some(end) = known.filter(|end| *end <= now && *end < at) {
+        return Err(ChangeRefused::KeyEnded {
+            key,
+            end,
+            draft: edit.draft_path(),
+        }
+        .into());
     }
     end(edit, &contents, id, at)?;
     edit.notes.push(format!(
@@ -170,10 +209,11 @@ fn retire(edit: &mut Edit, id: &str, at: Timestamp) -> Result<(), TrustError> {
 fn end(edit: &mut Edit, contents: &Contents, id: &str, at: Timestamp) -> Result<(), TrustError> {
     let mut term = contents.term(id);
     if let Some(start) = term.valid.start.filter(|start| *start > at) {
-        return Err(TrustError::EndsTooSoon {
+        return Err(ChangeRefused::EndsTooSoon {
             key: wording::key(contents, id),
             start,
-        });
+        }
+        .into());
     }
     term.valid.end = Some(at);
     edit.draft.set_term(id, &term)?;
@@ -201,6 +241,10 @@ pub(super) async fn rotate(
         let until = arguments.until.unwrap_or(edit::after(now, OVERLAP));
         rotate_in_scopes(&mut edit, &old, &new, (arguments.not_before, until))?;
     } else if is_root_key(&contents, &old) {
+        about_scopes(&[
+            ("--until", arguments.until.is_some()),
+            ("--not-before", arguments.not_before.is_some()),
+        ])?;
         edit.draft.add_root_key(&new).map_err(TrustError::from)?;
         edit.draft.remove_root_key(&old).map_err(TrustError::from)?;
         edit.notes.push(format!(
@@ -220,22 +264,20 @@ fn rotate_in_scopes(
     (not_before, until): (Option<Timestamp>, Timestamp),
 ) -> Result<(), TrustError> {
     let contents = edit.contents()?;
+    let before = edit::message(&edit.draft)?;
     let id = edit.draft.add_beside(old, new)?;
-    let valid = Window {
-        start: not_before,
-        end: None,
-    };
     if not_before.is_some() {
-        let term = Term {
-            valid,
-            revoked: None,
-        };
+        let mut term = contents.term(&id);
+        term.valid.start = not_before;
         edit.draft.set_term(&id, &term)?;
     }
     // An end that was set before, as for one that was stolen, is not moved on.
     let known = contents.term(old).valid.end;
     let until = known.map_or(until, |end| end.min(until));
     end(edit, &contents, old, until)?;
+    if edit::message(&edit.draft)? == before {
+        return Err(TrustError::Edit(EditRefused::KeyListed { id }));
+    }
     edit.notes.push(format!(
         "what {} signs until {until} counts for ever: let every pipeline use the new key before",
         wording::key(&contents, old)

@@ -3,6 +3,7 @@
 //! What a root may be and who vouches for it is decided by the library; a verifier trusts nothing here but its own memory.
 
 mod ask;
+mod change_refused;
 mod changes;
 mod doctor;
 mod edit;

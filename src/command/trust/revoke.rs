@@ -7,7 +7,7 @@ use countersign_trust_roots::{
     time::Standing,
 };
 
-use super::{edit::Edit, error::TrustError, keys, named, wording};
+use super::{change_refused::ChangeRefused, edit::Edit, error::TrustError, keys, named, wording};
 use crate::{
     arguments::{Common, trust::TrustRevoke},
     exit::Exit,
@@ -39,6 +39,17 @@ pub(super) async fn run(
         _ => Revocation::Compromised { at: arguments.at },
     };
     let mut term = contents.term(&id);
+    if term
+        .revoked
+        .is_some_and(|before| !before.is_kept_by(Some(revoked)))
+    {
+        return Err(TrustError::Change(ChangeRefused::RevocationWeakened {
+            key,
+            before: wording::term(&term),
+            draft: edit.draft_path(),
+        })
+        .into());
+    }
     term.revoked = Some(revoked);
     edit.draft.set_term(&id, &term).map_err(TrustError::from)?;
     edit.notes.extend(consequences(&key, revoked));

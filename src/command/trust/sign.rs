@@ -33,6 +33,7 @@ pub(super) async fn run(
     now: Timestamp,
 ) -> Result<Exit, Stop> {
     let mut sheet = Sheet::open(arguments)?;
+    sheet.drop_misfits()?;
     let contents = folder::contents(&sheet.draft).map_err(TrustError::from)?;
     let unsafe_for = lints(&contents, sheet.previous(), now);
     if !unsafe_for.is_empty() {
@@ -140,12 +141,28 @@ impl Sheet {
         self.before.as_ref().map(Chain::newest)
     }
 
+    /// What somebody else wrote into the draft is not passed on in the name of whoever signs it.
+    fn drop_misfits(&mut self) -> Result<(), TrustError> {
+        let previous = self.before.as_ref().map(Chain::newest);
+        let dropped = self.draft.drop_misfits(previous, &Limits::TABLE)?;
+        if dropped > 0 {
+            output::note(&format!(
+                "note: signatures that do not fit the draft are left out: {dropped}"
+            ));
+        }
+        Ok(())
+    }
+
     /// Takes the signatures of a copy. How many are new.
-    fn join(&mut self, copy: &Path) -> Result<usize, Stop> {
-        let copy = folder::read_draft(copy)?;
+    fn join(&mut self, path: &Path) -> Result<usize, Stop> {
+        let copy = folder::read_draft(path)?;
         let previous = self.before.as_ref().map(Chain::newest);
         let joined = self.draft.join(&copy, previous, &Limits::TABLE);
-        Ok(joined.map_err(TrustError::from)?)
+        let of_copy = |source| TrustError::Copy {
+            path: path.display().to_string(),
+            source,
+        };
+        Ok(joined.map_err(of_copy)?)
     }
 
     /// Signs, once it was said what is signed. The signer's name.
@@ -296,7 +313,8 @@ fn report(
     common: &Common,
 ) -> Result<Exit, Stop> {
     let signatures = Signatures::of(&sheet.draft, sheet.previous())?;
-    match common.output {
+    let path = done.map_or_else(|| sheet.path(), |done| done.path.clone());
+    let told = match common.output {
         Output::Json => output::print_json(&json!({
             "outcome": if done.is_some() { "complete" } else { "signed" },
             "name": contents.name(),
@@ -306,10 +324,10 @@ fn report(
             "signaturesAdded": added,
             "progress": signatures.documents,
             "isEnough": signatures.is_enough,
-            "file": done.map_or_else(|| sheet.path(), |done| done.path.clone()),
+            "file": path,
             "fingerprint": done.map(|done| done.fingerprint.to_string()),
-        }))?,
-        Output::Text if common.quiet => {}
+        })),
+        Output::Text if common.quiet => Ok(()),
         Output::Text => {
             let mut lines = Vec::new();
             lines.extend(signer.map(|signer| format!("signed by {}", Escaped(&signer))));
@@ -320,9 +338,15 @@ fn report(
             }
             lines.extend(signatures.sentences);
             lines.extend(what_next(sheet, contents, signatures.is_enough, done));
-            output::print(&format!("{}\n", lines.join("\n")))?;
+            output::print(&format!("{}\n", lines.join("\n")))
         }
-    }
+    };
+    told.inspect_err(|_| {
+        edit::written(&path);
+        if let Some(done) = done {
+            output::note(&format!("its fingerprint: {}", done.fingerprint));
+        }
+    })?;
     Ok(Exit::Done)
 }
 

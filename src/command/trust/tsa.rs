@@ -8,7 +8,7 @@ use countersign_trust_roots::{
     time::Window,
 };
 
-use super::{ask, edit::Edit, error::TrustError};
+use super::{ask, change_refused::ChangeRefused, edit::Edit, error::TrustError};
 use crate::{
     arguments::{
         Common,
@@ -62,10 +62,12 @@ impl Authority {
             |entry: &&TimeEntry| entry.uri == self.url && entry.anchor.id() == self.anchor.id();
         let known = contents.time().authorities.iter().find(is_it);
         if let Some(known) = known.filter(|known| known.operator != self.operator) {
-            return Err(TrustError::OperatorDiffers {
+            return Err(ChangeRefused::OperatorDiffers {
                 uri: self.url,
                 operator: known.operator.clone(),
-            });
+                draft: edit.draft_path(),
+            }
+            .into());
         }
         let was = known.map(|known| known.valid).unwrap_or_default();
         let exact = known.and_then(|known| known.default_accuracy_seconds);

@@ -1,5 +1,7 @@
 //! Authorities and scopes: whom a root believes about time, and what holds for repositories.
 
+use std::fs;
+
 use super::SHOP;
 use crate::world::World;
 
@@ -61,7 +63,8 @@ fn an_authority_is_added_changed_and_voided() {
     world
         .trust(&other)
         .ends(2)
-        .says("error[tsa-operator-differs]");
+        .says("error[tsa-operator-differs]")
+        .says("remove acme/draft.root.json");
     world
         .line("revoke --dir acme --tsa https://none.example --compromised")
         .ends(2)
@@ -137,6 +140,96 @@ fn one_authority_under_two_operators_is_not_signed() {
         .line("sign --dir acme --key alice.key")
         .ends(1)
         .says("end at the same root key");
+}
+
+impl World {
+    /// Adds an authority with the chain of one that the stand-in has.
+    fn add_tsa(&self, chain: &str, url: &str, more: &[&str]) -> crate::world::Run {
+        let chain = self.chain(chain);
+        let add = [
+            "add-tsa",
+            "--dir",
+            "acme",
+            "--url",
+            url,
+            "--chain",
+            &chain,
+            "--operator",
+            "one.example",
+        ];
+        self.trust(&[&add[..], more].concat())
+    }
+}
+
+#[test]
+fn what_was_voided_comes_back_under_no_other_address() {
+    let world = World::with_root("acme");
+    let one = world.tsa("one");
+    let add = |chain: &str| world.add_tsa(chain, "https://new.example/", &[]);
+    // It is void wherever it is listed.
+    add("one").ends(0);
+    world
+        .trust(&["revoke", "--dir", "acme", "--tsa", &one, "--compromised"])
+        .ends(0)
+        .says("https://new.example/ of one.example (root key")
+        .says("no time-stamp authority is left");
+    let shown = world.line_json("show --dir acme");
+    let entries = shown["draft"]["time"]["authorities"].as_array().unwrap();
+    assert!(entries.iter().all(|entry| entry["compromised"] == true));
+    let table = world.line("show --file acme/draft.root.json").ends(0);
+    assert_eq!(table.stdout.matches("compromised: nothing").count(), 2);
+    fs::remove_file(world.path("acme/draft.root.json")).unwrap();
+    // Nor is it added afterwards.
+    world
+        .trust(&["revoke", "--dir", "acme", "--tsa", &one, "--compromised"])
+        .ends(0);
+    add("one").ends(2).says("error[tsa-void]");
+    world
+        .add_tsa("one", &one, &["--until", "2100-01-01"])
+        .ends(0);
+    let mut draft = world.root_file("acme/draft.root.json");
+    add("two").ends(0).says("is believed about time always");
+    // Whoever writes it into the draft by hand has it shown as it is.
+    let extension = &mut draft["signed"]["x-countersign"];
+    for (list, member) in [
+        ("/trustedRoot/timestampAuthorities", "compromised"),
+        ("/time/authorities", "x"),
+    ] {
+        let entries = extension.pointer_mut(list).unwrap().as_array_mut().unwrap();
+        let mut copy = entries[0].clone();
+        copy["uri"] = "https://new.example/".into();
+        copy.as_object_mut().unwrap().remove(member);
+        entries.push(copy);
+    }
+    world.write("acme/draft.root.json", &draft.to_string());
+    let run = world.line("sign --dir acme --key alice.key").ends(0);
+    let mut said = run
+        .stdout
+        .lines()
+        .filter(|line| line.contains("new.example"));
+    let said = (said.next().unwrap(), said.next());
+    assert!(said.0.ends_with("is compromised: all its stamps are void"));
+    assert_eq!(said.1, None);
+    world.all_sign("acme", &["bob"]).says("2.root.json");
+    world.line("doctor --dir acme").says("tsa-missing");
+}
+
+#[test]
+fn the_time_of_an_authority_ends_after_it_begins() {
+    let world = World::with_root("acme");
+    let window = |until: &str| {
+        world.add_tsa(
+            "two",
+            "https://two.example/",
+            &["--from", "2026-01-01T00:00:00Z", "--until", until],
+        )
+    };
+    window("2025-12-31T23:59:59Z")
+        .ends(2)
+        .says("error[malformed]")
+        .says("https://two.example/ ends before it begins");
+    assert_eq!(world.names_in("acme"), ["1.root.json"]);
+    window("2026-01-01T00:00:00Z").ends(0);
 }
 
 #[test]

@@ -200,3 +200,87 @@ fn what_somebody_else_published_meanwhile_is_looked_at() {
         .ends(2)
         .says("error[file-exists]");
 }
+
+#[test]
+fn a_signature_that_does_not_fit_is_passed_on_by_nobody() {
+    let world = sent();
+    let id = super::id_of(&world.line_json("show --dir acme"), "carol");
+    let junk = |file: &str| {
+        let mut draft = world.root_file(file);
+        let signatures = draft["signatures"].as_array_mut().unwrap();
+        for id in [&id, &"cd".repeat(32)] {
+            signatures.push(serde_json::json!({ "keyid": id, "sig": "00".repeat(64) }));
+        }
+        world.write(file, &draft.to_string());
+    };
+    // Of copies it is said which one it is.
+    for name in ["one.json", "two.json"] {
+        world.copy("sent/sent.json", &format!("sent/{name}"));
+        let signer = if name == "one.json" { "alice" } else { "bob" };
+        world.sign_file(&format!("sent/{name}"), signer).ends(0);
+    }
+    junk("sent/two.json");
+    let collect = "sign --dir acme --add sent/one.json --add sent/two.json";
+    world
+        .line(collect)
+        .ends(1)
+        .says("error[signature-invalid]")
+        .says("sent/two.json: ")
+        .says("leave this copy out");
+    let other = world.root_file("sent/one.json");
+    let mut changed = other.clone();
+    changed["signed"]["expires"] = "2099-01-01T00:00:00Z".into();
+    world.write("sent/one.json", &changed.to_string());
+    world
+        .line(collect)
+        .ends(1)
+        .says("error[draft-differs]")
+        .says("sent/one.json: ");
+    world.write("sent/one.json", &other.to_string());
+    // Whoever signs a copy does not pass it on.
+    world
+        .sign_file("sent/two.json", "carol")
+        .ends(0)
+        .says("signatures that do not fit the draft are left out: 2");
+    assert_eq!(world.signatures_of("sent/two.json"), 2);
+    world.line("sign --dir acme --add sent/one.json").ends(0);
+    junk("acme/draft.root.json");
+    world
+        .line("sign --dir acme --add sent/two.json")
+        .ends(0)
+        .says("complete: ");
+    assert_eq!(world.signatures_of("acme/1.root.json"), 3);
+    world.line("show --dir acme").ends(0);
+}
+
+#[test]
+fn what_was_done_is_said_though_nobody_reads_the_result() {
+    let world = World::with_people();
+    world.begin("acme");
+    let full = |arguments: &[&str]| {
+        let file = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = world.command(arguments);
+        let output = command.stdout(file).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("error[output-failed]"), "{said}");
+        said
+    };
+    for format in ["text", "json"] {
+        let add = ["--repository", "registry.example/x", "--output", format];
+        let said = full(&[&["trust", "set-scope", "--dir", "acme"], &add[..]].concat());
+        assert!(said.contains("acme/draft.root.json was written"), "{said}");
+    }
+    world.all_sign("acme", &["alice"]);
+    let sign = ["trust", "sign", "--dir", "acme", "--key", "bob.key"];
+    let said = full(&[&sign[..], &["--output", "json"]].concat());
+    assert!(said.contains("acme/1.root.json was written"), "{said}");
+    let shown = world.line_json("show --dir acme");
+    assert!(
+        said.contains(shown["root"]["fingerprint"].as_str().unwrap()),
+        "{said}"
+    );
+    // Nothing was done, and nothing is said.
+    let said = full(&["trust", "show", "--dir", "acme"]);
+    assert!(!said.contains("was written"), "{said}");
+}

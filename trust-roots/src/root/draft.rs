@@ -203,10 +203,41 @@ impl Draft {
         previous: Option<&Contents>,
         limits: &Limits,
     ) -> Result<usize, EditRefused> {
-        let message = self.message()?;
-        if copy.message()? != message {
+        if copy.message()? != self.message()? {
             return Err(EditRefused::OtherDraft);
         }
+        let does_not_fit = self.misfits(&copy.signatures, previous, limits)?;
+        if let Some(id) = does_not_fit.into_iter().next() {
+            return Err(EditRefused::SignatureInvalid { id });
+        }
+        let before = self.signatures.len();
+        for (id, signature) in &copy.signatures {
+            self.add_signature(id.clone(), signature.clone());
+        }
+        Ok(self.signatures.len() - before)
+    }
+
+    /// Drops signatures that are none of it by a root key of this version or of the one before. How many there were.
+    ///
+    /// Whoever passes a draft on can write some into it, and whoever signs it would pass them on as well.
+    pub fn drop_misfits(
+        &mut self,
+        previous: Option<&Contents>,
+        limits: &Limits,
+    ) -> Result<usize, EditRefused> {
+        let misfits = self.misfits(&self.signatures, previous, limits)?;
+        self.signatures.retain(|(id, _)| !misfits.contains(id));
+        Ok(misfits.len())
+    }
+
+    /// The ids of those signatures that do not fit this draft. No id is there twice.
+    fn misfits(
+        &self,
+        signatures: &[(String, String)],
+        previous: Option<&Contents>,
+        limits: &Limits,
+    ) -> Result<Vec<String>, EditRefused> {
+        let message = self.message()?;
         let own = self.contents(limits)?;
         let fits = |id: &String, signature: &String| {
             let mut keys = [Some(&own), previous]
@@ -219,14 +250,8 @@ impl Draft {
                 keys.any(|key| key.verify(&signed_by(key, &message), &signature).is_ok())
             })
         };
-        if let Some((id, _)) = copy.signatures.iter().find(|(id, text)| !fits(id, text)) {
-            return Err(EditRefused::SignatureInvalid { id: id.clone() });
-        }
-        let before = self.signatures.len();
-        for (id, signature) in &copy.signatures {
-            self.add_signature(id.clone(), signature.clone());
-        }
-        Ok(self.signatures.len() - before)
+        let misfits = signatures.iter().filter(|(id, text)| !fits(id, text));
+        Ok(misfits.map(|(id, _)| id.clone()).collect())
     }
 
     fn add_signature(&mut self, id: String, signature: String) {

@@ -121,9 +121,12 @@ impl Draft {
         Ok(id)
     }
 
-    /// Puts a new key beside an old one, wherever the old one is. Its id.
+    /// Puts a key beside an old one, wherever the old one is and it is not yet. Its id.
     pub fn add_beside(&mut self, old: &str, key: &NewKey) -> Result<String, EditRefused> {
         let id = self.declare(key)?;
+        if id == old {
+            return Err(EditRefused::KeyListed { id });
+        }
         let listings: Vec<_> = self
             .extension
             .scopes
@@ -140,7 +143,10 @@ impl Draft {
             return Err(EditRefused::KeyNotListed { id: old.to_owned() });
         }
         for (position, role) in listings {
-            self.list(&id, role, position)?;
+            match self.list(&id, role, position) {
+                Err(EditRefused::KeyListed { .. }) => {}
+                listed => listed?,
+            }
         }
         Ok(id)
     }

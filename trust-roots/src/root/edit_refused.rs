@@ -133,7 +133,9 @@ impl Explain for EditRefused {
                 "use an ECDSA, Ed25519, ML-DSA or RSA key".to_owned()
             }
             Self::Fault(fault) => fault.remedy(),
-            Self::KeyListed { .. } => "nothing needs to be done; `countersign trust show` lists all".to_owned(),
+            Self::KeyListed { .. } => {
+                "nothing needs to be added, as `countersign trust show` says; to end another key's time: `countersign trust remove-key`".to_owned()
+            }
             Self::KeyNotListed { .. } => {
                 "name a key by its id or file: `countersign trust show` lists all".to_owned()
             }

@@ -10,7 +10,7 @@ use countersign_common::Timestamp;
 
 use super::{Contents, Lint, Scope, contents::canonical, reach::deciding};
 use crate::{
-    Pattern, Revocation, Role,
+    Pattern, Role,
     pattern::Choice,
     time::{Standing, Window},
 };
@@ -203,27 +203,7 @@ fn revocations(root: &Contents, previous: &Contents, found: &mut Vec<Lint>) {
             continue;
         };
         let now = root.terms.get(id).and_then(|term| term.revoked);
-        let holds = match (before, now) {
-            (Revocation::Compromised { at: None }, Some(Revocation::Compromised { at })) => {
-                at.is_none()
-            }
-            (
-                Revocation::Compromised { at: Some(before) },
-                Some(Revocation::Compromised { at }),
-            ) => at.is_none_or(|at| at <= before),
-            (Revocation::Compromised { .. }, _) | (Revocation::Misused { .. }, None) => false,
-            (Revocation::Misused { from, .. }, Some(Revocation::Compromised { at })) => {
-                at.is_none_or(|at| at <= from)
-            }
-            (
-                Revocation::Misused { from, to },
-                Some(Revocation::Misused {
-                    from: new_from,
-                    to: new_to,
-                }),
-            ) => new_from <= from && new_to >= to,
-        };
-        if !holds {
+        if !before.is_kept_by(now) {
             found.push(Lint::RevocationWeakened { id: id.clone() });
         }
     }
