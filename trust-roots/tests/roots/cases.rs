@@ -575,6 +575,23 @@ fn extension() -> Vec<Story> {
             },
         ),
         ours(
+            "refused--authority-ends-before-it-begins",
+            "No stamp of it could ever count.",
+            |ours| {
+                ours["trustedRoot"]["timestampAuthorities"][0]["validFor"] =
+                    json!({ "start": NOW, "end": "2026-11-24T09:59:59Z" });
+            },
+        )
+        .twin("trusted--authority-of-one-moment"),
+        ours(
+            "trusted--authority-of-one-moment",
+            "It ends when it begins.",
+            |ours| {
+                ours["trustedRoot"]["timestampAuthorities"][0]["validFor"] =
+                    json!({ "start": NOW, "end": NOW });
+            },
+        ),
+        ours(
             "refused--status-of-no-key",
             "A key that is not there.",
             |ours| ours["keyStatus"]["00".repeat(32)] = json!({}),

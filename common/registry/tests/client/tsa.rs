@@ -435,6 +435,20 @@ async fn an_answer_is_bounded_in_time() {
 }
 
 #[tokio::test]
+async fn many_who_wait_for_a_silent_authority_wait_at_once() {
+    let world = World::new();
+    world.lie(Lie::Silence);
+    let authority = world.hurried();
+    let began = Instant::now();
+    let (one, two, three) =
+        tokio::join!(authority.before(), authority.before(), authority.before());
+    for result in [one, two, three] {
+        is_unavailable(result);
+    }
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
 async fn the_time_for_a_stamp_is_for_all_its_attempts() {
     let world = World::with(StandInOptions {
         delay: Duration::from_millis(400),
