@@ -16,11 +16,7 @@ pub(super) enum ChangeRefused {
         draft: String,
     },
     /// The authority was listed with another operator.
-    OperatorDiffers {
-        uri: String,
-        operator: String,
-        draft: String,
-    },
+    OperatorDiffers { uri: String, operator: String },
     /// What a revocation took back would count again.
     RevocationWeakened {
         key: String,
@@ -46,7 +42,7 @@ impl std::fmt::Display for ChangeRefused {
                 f,
                 "the time of {key} ended at {end}, and what it signed since then would count again"
             ),
-            Self::OperatorDiffers { uri, operator, .. } => write!(
+            Self::OperatorDiffers { uri, operator } => write!(
                 f,
                 "{} is listed with the operator `{}`",
                 Escaped(uri),
@@ -83,10 +79,9 @@ impl Explain for ChangeRefused {
                 "leave it as it is, and give the signer a new key: `countersign trust rotate`; {}",
                 or_begin_again(draft)
             ),
-            Self::OperatorDiffers { operator, draft, .. } => format!(
-                "give `--operator {}`, or the address and chain of another authority; {}",
-                Escaped(operator),
-                or_begin_again(draft)
+            Self::OperatorDiffers { operator, .. } => format!(
+                "give `--operator {}`, or the address and chain of another authority",
+                Escaped(operator)
             ),
             Self::RevocationWeakened { draft, .. } => format!(
                 "give what holds that too: an earlier `--at`, or none, or `--from` and `--to` around both; {}",

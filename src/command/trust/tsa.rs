@@ -61,11 +61,14 @@ impl Authority {
         let is_it =
             |entry: &&TimeEntry| entry.uri == self.url && entry.anchor.id() == self.anchor.id();
         let known = contents.time().authorities.iter().find(is_it);
-        if let Some(known) = known.filter(|known| known.operator != self.operator) {
+        // Nobody has relied on a draft.
+        let relied_on = edit
+            .newest()
+            .and_then(|root| root.time().authorities.iter().find(is_it));
+        if let Some(known) = relied_on.filter(|known| known.operator != self.operator) {
             return Err(ChangeRefused::OperatorDiffers {
                 uri: self.url,
                 operator: known.operator.clone(),
-                draft: edit.draft_path(),
             }
             .into());
         }

@@ -292,7 +292,7 @@ impl Draft {
         Some((scope, (*pattern).clone()))
     }
 
-    /// Adds a time-stamp authority; or, if its root is there already, sets which of its stamps count.
+    /// Adds a time-stamp authority; or, if its root is there already, sets who operates it and which of its stamps count.
     pub fn add_time_authority(
         &mut self,
         authority: &NewTimeAuthority,
@@ -324,6 +324,7 @@ impl Draft {
         let entries = &mut self.extension.trusted_root.timestamp_authorities;
         match same.and_then(|position| entries.get_mut(position)) {
             Some(known) => {
+                known.operator = entry.operator;
                 known.valid_for = entry.valid_for;
                 known.cert_chain = entry.cert_chain;
             }
@@ -341,8 +342,15 @@ impl Draft {
             default_accuracy_seconds: authority.accuracy.as_secs(),
         };
         let authorities = &mut self.extension.time.authorities;
-        authorities
-            .retain(|known| (&known.operator, &known.uri) != (&document.operator, &document.uri));
+        let entries = &self.extension.trusted_root.timestamp_authorities;
+        // What was said of an operator that it has no longer says nothing of anybody.
+        authorities.retain(|known| {
+            known.uri != document.uri
+                || known.operator != document.operator
+                    && entries
+                        .iter()
+                        .any(|entry| (&entry.operator, &entry.uri) == (&known.operator, &known.uri))
+        });
         authorities.push(document);
     }
 
