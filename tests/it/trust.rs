@@ -2,6 +2,7 @@
 
 mod ceremony;
 mod editing;
+mod ending;
 mod hostile;
 mod kms;
 mod looking;
