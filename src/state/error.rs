@@ -185,7 +185,9 @@ impl Distrust {
             Self::Names { .. } => format!("find the other names of {path} and remove them"),
             Self::NoFile | Self::NoFolder => format!("move {path} away"),
             Self::Writable { .. } => {
-                format!("find out who may have written it, then run `chmod go-w {path}`")
+                format!(
+                    "find out who may have written it, then run `chmod go-w {path}`, or name another folder with `--state-dir`"
+                )
             }
         }
     }

@@ -71,7 +71,8 @@ impl Store {
             .or_else(|| own_folder(|name| std::env::var_os(name)))
             .ok_or(StateError::Homeless)?;
         Ok(Self {
-            folder,
+            // With a slash behind it a symbolic link would be taken for the folder that it leads to.
+            folder: folder.components().collect(),
             patience: PATIENCE,
         })
     }

@@ -1,7 +1,8 @@
 //! Folders and files that nobody but the user, or root, can have written.
 //!
 //! All that a verifier remembers is read through here. A symbolic link is never followed to a file, and what others can
-//! write is refused: they would decide what time it is and which root is the newest.
+//! write is refused: they would decide what time it is and which root is the newest. So is what they can move away, with
+//! a folder above it: a verifier that finds nothing has forgotten everything.
 
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions},
@@ -11,8 +12,12 @@ use std::{
 
 use super::error::{Distrust, StateError};
 
-/// Refuses a folder that others can write; one that is not there is no danger.
+/// Refuses a folder that others can write, or in whose place they can put another. One that is not there is no danger,
+/// unless they can have moved it away.
 pub(super) fn check_folder(path: &Path) -> Result<(), StateError> {
+    let absolute =
+        std::path::absolute(path).map_err(|error| StateError::unreadable(path, error))?;
+    absolute.parent().map_or(Ok(()), check_way)?;
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if is_absent(&error) => return Ok(()),
@@ -25,6 +30,38 @@ pub(super) fn check_folder(path: &Path) -> Result<(), StateError> {
         return Err(StateError::distrusted(path, Distrust::NoFolder));
     }
     check_rights(path, &metadata)
+}
+
+/// Refuses a way on which others can exchange a folder or a link, as far as it is there.
+fn check_way(path: &Path) -> Result<(), StateError> {
+    let mut steps: Vec<_> = path.ancestors().collect();
+    // From the top on: what lies beyond a folder that others can write is what they say it is.
+    steps.reverse();
+    for step in steps {
+        let metadata = match fs::symlink_metadata(step) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(source) => return Err(StateError::unreadable(step, source)),
+        };
+        check_step(step, &metadata)?;
+        if metadata.is_symlink() {
+            check_target(step)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of the way on which a link leads.
+fn check_target(link: &Path) -> Result<(), StateError> {
+    // Links that lead in a circle are an error here, and never followed below.
+    match fs::metadata(link) {
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(source) => return Err(StateError::unreadable(link, source)),
+    }
+    let target = fs::read_link(link).map_err(|source| StateError::unreadable(link, source))?;
+    let around = link.parent().unwrap_or(link);
+    check_way(&around.join(target))
 }
 
 /// Makes a folder, and those above it, for the user alone.
@@ -101,7 +138,26 @@ fn check_rights(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
         .map_or(Ok(()), |reason| Err(StateError::distrusted(path, reason)))
 }
 
+/// In a folder with the sticky bit nobody but its owner moves a file, and a link has no mode of its own.
+#[cfg(unix)]
+fn check_step(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
+    use std::os::unix::fs::MetadataExt;
+
+    const STICKY: u32 = 0o1000;
+    let user = rustix::process::geteuid().as_raw();
+    match distrust(metadata.uid(), user, metadata.mode(), 1) {
+        Some(Distrust::Writable { mode }) if mode & STICKY != 0 || metadata.is_symlink() => Ok(()),
+        Some(reason) => Err(StateError::distrusted(path, reason)),
+        None => Ok(()),
+    }
+}
+
 /// Elsewhere a user's folders are the user's own.
+#[cfg(not(unix))]
+fn check_step(_: &Path, _: &Metadata) -> Result<(), StateError> {
+    Ok(())
+}
+
 #[cfg(not(unix))]
 fn check_rights(_: &Path, _: &Metadata) -> Result<(), StateError> {
     Ok(())

@@ -228,7 +228,57 @@ fn a_state_behind_a_symbolic_link_is_refused() {
 
     let link = around.path().join("link");
     symlink(&store.folder, &link).unwrap();
-    assert_unsafe(&self::store(&link), "symbolic link");
+    for named in ["link", "link/", "link/.", "link//./"] {
+        assert_unsafe(&self::store(&around.path().join(named)), "symbolic link");
+    }
+    let named = self::store(&around.path().join("state/./"));
+    assert!(named.read().unwrap().is_some());
+}
+
+/// Whoever moves the folder away makes a verifier forget.
+#[test]
+fn a_state_below_what_others_can_write_is_refused() {
+    let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let around = tempfile::tempdir().unwrap();
+    let above = around.path().join("above");
+    let within = above.join("within");
+    fs::create_dir_all(&within).unwrap();
+    let store = store(&within.join("state"));
+    for mode in [0o777, 0o770, 0o702] {
+        set(&above, mode);
+        // Whether there was one, nobody knows.
+        assert_unsafe(&store, "above may be written by others");
+        assert_eq!(names(&within), [""; 0]);
+    }
+    // There nobody but its owner moves a file.
+    for mode in [0o1777, 0o755] {
+        set(&above, mode);
+        store.commit(&[], &floor(1_000), at(1_000)).unwrap();
+        assert!(store.read().unwrap().is_some());
+    }
+    set(&above, 0o777);
+    assert_unsafe(&store, "chmod go-w");
+
+    // A way that leads through there.
+    let link = around.path().join("link");
+    symlink(&within, &link).unwrap();
+    let linked = self::store(&link.join("state"));
+    assert_unsafe(&linked, "above may be written by others");
+    set(&above, 0o755);
+    assert!(linked.read().unwrap().is_some());
+    // Out of it, too: others can make that link lead elsewhere.
+    symlink(&within, above.join("out")).unwrap();
+    fs::remove_file(&link).unwrap();
+    symlink("above/out", &link).unwrap();
+    assert!(linked.read().unwrap().is_some());
+    set(&above, 0o777);
+    assert_unsafe(&linked, "above may be written by others");
+    set(&above, 0o755);
+
+    symlink("circle", around.path().join("circle")).unwrap();
+    let circle = self::store(&around.path().join("circle/state"));
+    let said = ["circle", "who may read"];
+    assert_stops(circle.read(), Exit::Undecided, "state-unreadable", &said);
 }
 
 #[test]
@@ -319,7 +369,7 @@ fn keep(store: &Store, name: &RootName, version: NonZeroU64, file: &[u8]) {
         file,
     };
     let nothing = Advance::default();
-    store.commit(&[verified], &nothing, at(0)).unwrap();
+    store.commit(&[], &[verified], &nothing, at(0)).unwrap();
 }
 
 /// Whoever is killed between the two leaves a version that nobody remembers, and never one that nobody has.
@@ -335,13 +385,13 @@ fn a_version_is_kept_before_it_is_remembered() {
     let mut store = store;
     store.patience = Duration::ZERO;
     let lock = Lock::take(&store.folder, Duration::ZERO).unwrap();
-    let busy = store.commit(&[verified], &seen("acme", 7, b"seven"), at(0));
+    let busy = store.commit(&[], &[verified], &seen("acme", 7, b"seven"), at(0));
     assert_stops(busy, Exit::Undecided, "state-write-failed", &[]);
     assert_eq!(store.kept_root(&acme, version(7)).unwrap(), None);
     drop(lock);
 
     let too_many = too_many();
-    let committed = store.commit(&[verified], &too_many, at(0));
+    let committed = store.commit(&[], &[verified], &too_many, at(0));
     assert_stops(committed, Exit::Undecided, "state-write-failed", &[]);
     assert_eq!(store.read().unwrap(), None);
     let kept = store.kept_root(&acme, version(7)).unwrap();
