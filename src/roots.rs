@@ -142,7 +142,9 @@ pub(crate) async fn open(
     };
     // A source that could not be asked is to be asked the next time, and not in an hour.
     if !followed.unavailable.is_empty() {
-        probed = remembered.map(RootMemory::probed);
+        let before = remembered.map(RootMemory::probed);
+        // Nor has anybody asked at a time that is still to come.
+        probed = before.filter(|before| *before <= system);
     }
     let unavailable = std::mem::take(&mut followed.unavailable);
     let seen = Seen::of(&followed, probed.unwrap_or(Timestamp::EPOCH));

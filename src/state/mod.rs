@@ -1,9 +1,8 @@
 //! The file in which a verifier's state lies, and the roots that it has verified, in a folder of the user's own.
 //!
 //! Read before a judgement; committed after it. One that refused moves no floor, and what it learned of roots stays true.
-//! Whatever happens to this process or to the others that
-//! write at the same time, the file holds one whole state, and what it remembers never falls. A state that cannot be
-//! read is never taken for none.
+//! Whatever happens to this process or to the others that write at the same time, the file holds one whole state, and neither
+//! the time nor the version of a root ever falls. A state that cannot be read is never taken for none.
 
 mod error;
 mod lock;

@@ -389,7 +389,17 @@ fn no_network_is_asked_twice_within_an_hour() {
         state["roots"]["acme"]["probed"] = after(&probed, seconds).into();
         team.world.write("state/state.json", &state.to_string());
         assert_eq!(asked(&[]) > 0, is_asked, "{seconds}");
+        // Neither after an old look nor after one that a clock ahead has left.
+        assert_eq!(asked(&[]), 0, "{seconds}");
     }
+    // A look at which a source was silent was none, though what is remembered says that it is still to come.
+    state["roots"]["acme"]["probed"] = after(&probed, 600).into();
+    team.world.write("state/state.json", &state.to_string());
+    team.policy_from(&[&source, "file:/absent/roots"], &shop("signed"));
+    assert!(asked(&[]) > 0);
+    team.policy_from(&[&source], &shop("signed"));
+    assert!(asked(&[]) > 0);
+    assert_eq!(asked(&[]), 0);
     // Nor once more than needed where what was kept is gone.
     state["roots"]["acme"]["probed"] = probed.into();
     team.world.write("state/state.json", &state.to_string());

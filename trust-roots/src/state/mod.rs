@@ -1,7 +1,7 @@
 //! What a verifier remembers between its runs: the time it has reached, and the newest root of each name.
 //!
 //! The command reads it before a judgement, advances it after one that succeeded, and keeps it in a file. Nothing here
-//! touches that file or a clock, and nothing that is remembered ever falls.
+//! touches that file or a clock, and neither the time nor the version of a root ever falls.
 
 mod document;
 mod refusal;
@@ -114,7 +114,7 @@ impl State {
             };
             roots
                 .entry(name.clone())
-                .and_modify(|kept| kept.advance(&seen))
+                .and_modify(|kept| kept.advance(&seen, system_now))
                 .or_insert(seen);
         }
         Self {
@@ -187,9 +187,13 @@ impl RootMemory {
         self.probed
     }
 
-    fn advance(&mut self, seen: &Self) {
+    fn advance(&mut self, seen: &Self, system_now: Timestamp) {
         match seen.version.cmp(&self.version) {
             Ordering::Greater => self.clone_from(seen),
+            // Left by a clock that was ahead, it would be later than every look for years.
+            Ordering::Equal if seen.sha256 == self.sha256 && self.probed > system_now => {
+                self.probed = seen.probed;
+            }
             Ordering::Equal if seen.sha256 == self.sha256 => {
                 self.probed = self.probed.max(seen.probed);
             }
