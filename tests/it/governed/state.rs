@@ -209,6 +209,42 @@ fn what_cannot_be_kept_is_said_after_the_verdict() {
     assert_eq!(version(&team), 2);
 }
 
+#[test]
+fn a_folder_is_needed_where_something_is_to_be_remembered() {
+    let (team, image) = with_image();
+    let image = image.tagged();
+    let verify = |home: &str, more: &[&str]| {
+        let words = ["verify", "--policy", "policy.toml", &image];
+        team.world
+            .countersign_with(&[&words[..], more].concat(), &[("HOME", home)])
+    };
+    for nowhere in ["home", ""] {
+        verify(nowhere, &["--init-state"])
+            .ends(2)
+            .says("error[state-folder-unknown]")
+            .says("set XDG_STATE_HOME to an absolute path");
+        verify(nowhere, &[]).ends(0);
+    }
+    let home = team.world.path("home");
+    verify(&home.display().to_string(), &["--init-state"]).ends(0);
+    assert!(home.join(".local/state/countersign/state.json").is_file());
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_nothing() {
+    let (team, image) = with_image();
+    // No file system takes a name of more than 255 letters.
+    for (length, exit) in [(255, 0), (256, 3)] {
+        let folder = "s".repeat(length);
+        for more in [&[][..], &["--init-state"]] {
+            let run = team.verify(&image, &[&["--state-dir", &folder], more].concat());
+            let run = run.ends(exit);
+            assert_eq!(run.stderr.contains("error[state-unreadable]"), exit == 3);
+            assert_eq!(run.stdout.is_empty(), exit == 3);
+        }
+    }
+}
+
 /// The memory says that it is at least this time.
 fn set_floor(team: &Team, floor: &str) {
     let mut state = team.state();
