@@ -209,7 +209,7 @@ fn log_signature(signed: &SignedPlan) {
         predicate_type = plan.predicate_type(),
         signed = %plan.signed_digest(),
         key = %plan.key().name,
-        request_id = signed.signed().request_id.as_deref().unwrap_or_default(),
+        request_id = signed.signed().request_id.as_deref(),
         "signed"
     );
 }

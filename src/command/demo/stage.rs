@@ -198,10 +198,7 @@ impl<'a> Stage<'a> {
         let output = self.command().args(arguments).output();
         let output =
             output.map_err(|error| DemoError::stage("the command does not start", error))?;
-        self.say(&format!(
-            "   $ countersign {} > {file}\n",
-            arguments.join(" ")
-        ))?;
+        self.say(&format!("   $ countersign {} > {file}\n", typed(arguments)))?;
         self.surprises += usize::from(!output.status.success());
         files::create(
             &self.folder.path().join(file),
@@ -248,7 +245,7 @@ impl<'a> Stage<'a> {
         self.surprises += usize::from(!as_expected);
         self.say(&format!(
             "   $ countersign {}\n{}",
-            arguments.join(" "),
+            typed(arguments),
             indented(&said)
         ))?;
         if let Ending::Failed(_) = ending {
@@ -289,8 +286,40 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
     .any(|prefix| name.starts_with(prefix))
 }
 
+/// Words as they can be typed: what a shell would read otherwise is quoted.
+fn typed(words: &[&str]) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "@%+=:,./_-".contains(letter);
+    let quoted = |word: &&str| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            (*word).to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 fn indented(text: &str) -> String {
     text.lines()
         .flat_map(|line| ["     ", line, "\n"])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        for (word, as_typed) in [
+            ("awskms:///alias/release-1", "awskms:///alias/release-1"),
+            ("a@sha256:0,b+c=%d_e", "a@sha256:0,b+c=%d_e"),
+            ("127.0.0.1:5000/shop/**", "'127.0.0.1:5000/shop/**'"),
+            ("release team=r.pub", "'release team=r.pub'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(typed(&["sign", word]), format!("sign {as_typed}"));
+        }
+    }
 }

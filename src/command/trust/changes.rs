@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use countersign_common::Escaped;
 use countersign_trust_roots::{
-    Pattern, Role, Term,
+    Pattern, Revocation, Role, Term,
     root::{Accuracy, Contents, Counts, Scope, TimeEntry},
     time::{Standing, Window},
 };
@@ -207,6 +207,9 @@ fn terms(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
 }
 
 fn when(term: &Term) -> String {
+    if let Some(Revocation::Compromised { at: None }) = term.revoked {
+        return "at no time, as it is compromised".to_owned();
+    }
     let text = wording::term(term);
     if text.is_empty() {
         "always".to_owned()
@@ -352,8 +355,9 @@ fn counts(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
         let was = had.and_then(|had| had.get(position).map(|(_, counts)| *counts));
         let Counts { collect, threshold } = now;
         if was != Some(now) {
+            let plural = if collect == 1 { "" } else { "s" };
             said.push(format!(
-                "a {document} is stamped by {collect} operators, of whom {threshold} must count"
+                "a {document} is stamped by {collect} operator{plural}, of whom {threshold} must count"
             ));
         }
     }

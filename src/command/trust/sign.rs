@@ -202,7 +202,7 @@ impl Sheet {
             version = contents.version(),
             signed = %Digest::sha256(&self.draft.message().map_err(TrustError::from)?),
             key = %signer.key().name,
-            request_id = made.request_id.as_deref().unwrap_or_default(),
+            request_id = made.request_id.as_deref(),
             "signed"
         );
         let previous = self.before.as_ref().map(Chain::newest);

@@ -226,6 +226,16 @@ fn the_demonstration_shows_every_refusal_and_needs_nothing() {
     }
     assert!(run.stdout.contains("verified: "), "{}", run.stdout);
     assert!(run.stdout.contains("awskms:///alias/release"));
+    // What is shown can be typed, and is English.
+    assert!(run.stdout.contains("/shop/**' "), "{}", run.stdout);
+    assert!(run.stdout.contains(" 1 operator, of whom 1 "));
+    for slip in ["/shop/** --", "1 operators", "request_id=\"\""] {
+        let said = [&run.stdout, &run.stderr];
+        assert!(
+            !said.iter().any(|said| said.contains(slip)),
+            "{slip}: {run:?}"
+        );
+    }
     // It leaves nothing behind where it was run.
     assert_eq!(fs::read_dir(world.path("")).unwrap().count(), 1);
 }

@@ -389,7 +389,8 @@ fn a_stolen_key_is_revoked_and_what_follows_is_said() {
     world
         .line("revoke --dir acme --key clock.pub --compromised")
         .ends(0)
-        .says("nothing that clock (");
+        .says("nothing that clock (")
+        .says(") counts at no time, as it is compromised; it was: always");
     world
         .all_sign("acme", &["alice", "bob"])
         .says("2.root.json");
