@@ -3,8 +3,16 @@
 use std::fs;
 
 use bytes::Bytes;
-use countersign_common::Digest;
+use countersign_common::{Digest, Limits, PublicKey, Signature, Timestamp};
 use countersign_stand_in::{Fault, Lie};
+use countersign_trust_roots::{
+    Pattern,
+    root::{Draft, ScopeEdit},
+};
+use p256::{
+    ecdsa::{Signature as Ecdsa, SigningKey, signature::Signer as _},
+    pkcs8::{EncodePublicKey as _, LineEnding},
+};
 use serde_json::{Value, json};
 
 use super::{Team, shop};
@@ -303,4 +311,90 @@ fn no_root(team: &Team) -> Vec<u8> {
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [],
     });
     serde_json::to_vec(&manifest).unwrap()
+}
+
+/// The version after this file, signed by alice and bob whatever the command would say to it.
+fn signed_after(previous: &[u8], edit: impl FnOnce(&mut Draft)) -> Vec<u8> {
+    let expires = Timestamp::parse("2099-01-01T00:00:00Z").unwrap();
+    let mut draft = Draft::after(previous, expires, &Limits::TABLE).unwrap();
+    edit(&mut draft);
+    let message = draft.message().unwrap();
+    for number in [1, 2] {
+        let key = SigningKey::from_slice(&[number; 32]).unwrap();
+        let public = key.verifying_key().to_public_key_pem(LineEnding::LF);
+        let signature: Ecdsa = key.sign(&message);
+        draft
+            .sign(
+                &PublicKey::from_pem(&public.unwrap()).unwrap(),
+                &Signature::from(signature.to_der().as_bytes().to_vec()),
+                None,
+                &Limits::TABLE,
+            )
+            .unwrap();
+    }
+    draft.to_json().unwrap()
+}
+
+#[test]
+fn a_root_of_a_later_form_is_not_half_understood() {
+    let (team, image) = with_image();
+    next_version(&team);
+    let second = team.world.path("roots/2.root.json");
+    let good = fs::read(&second).unwrap();
+    for (member, value) in [("schema", json!(2)), ("identities", json!([]))] {
+        let mut root: Value = serde_json::from_slice(&good).unwrap();
+        root["signed"]["x-countersign"][member] = value;
+        fs::write(&second, root.to_string()).unwrap();
+        for command in ["verify", "policy test", "policy explain"] {
+            team.command(command, &image, &[])
+                .ends(1)
+                .says("refused[root-schema-unsupported]")
+                .says("upgrade countersign");
+        }
+        team.world
+            .line("show --file roots/2.root.json")
+            .ends(1)
+            .says("error[root-schema-unsupported]")
+            .says("upgrade countersign");
+    }
+    fs::write(&second, good).unwrap();
+    team.verify(&image, &[]).ends(0).says("root acme version 2");
+}
+
+#[test]
+fn what_two_scopes_grant_alike_nobody_may_sign() {
+    let (team, image) = with_image();
+    let deeper = team.signed("shop/api/v2", "1", "release");
+    let first = fs::read(team.world.path("roots/1.root.json")).unwrap();
+    let pattern = Pattern::parse(&team.spelled("HOST/shop/*")).unwrap();
+    let second = signed_after(&first, |draft| {
+        draft.set_scope(&[pattern], &ScopeEdit::default()).unwrap();
+    });
+    fs::write(team.world.path("roots/2.root.json"), second).unwrap();
+    for command in ["verify", "policy test", "policy explain"] {
+        team.command(command, &image, &[])
+            .ends(1)
+            .says("refused[scope-ambiguous]")
+            .says("  remedy: ");
+        team.command(command, &deeper, &[]).ends(0);
+    }
+}
+
+#[test]
+fn a_root_is_followed_for_256_versions_and_no_further() {
+    let (team, image) = with_image();
+    let path = |version: usize| team.world.path(&format!("roots/{version}.root.json"));
+    let mut newest = fs::read(path(1)).unwrap();
+    for version in 2..=258 {
+        newest = signed_after(&newest, |_| {});
+        fs::write(path(version), &newest).unwrap();
+    }
+    team.verify(&image, &[])
+        .ends(1)
+        .says("refused[root-too-many]")
+        .says("pin a newer version");
+    fs::remove_file(path(258)).unwrap();
+    team.verify(&image, &[])
+        .ends(0)
+        .says("root acme version 257");
 }

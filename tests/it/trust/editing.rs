@@ -240,6 +240,32 @@ fn a_key_is_named_by_digits_of_its_id() {
 }
 
 #[test]
+fn digits_that_two_keys_share_name_neither() {
+    let world = World::with_root("acme");
+    world
+        .line("set-scope --dir acme --repository registry.example/shop/** --epoch 2")
+        .ends(0);
+    // Two of a kind that nobody here can use, found by trying some 60,000.
+    let mut draft = world.root_file("acme/draft.root.json");
+    for (public, id) in [("3006", SHARING[0]), ("63165", SHARING[1])] {
+        draft["signed"]["keys"][id] =
+            json!({ "keytype": "ed448", "scheme": "ed448", "keyval": { "public": public } });
+        let signers = &mut draft["signed"]["x-countersign"]["scopes"][0]["sign"]["keyids"];
+        signers.as_array_mut().unwrap().push(json!(id));
+    }
+    world.write("acme/draft.root.json", &draft.to_string());
+    let revoke =
+        |key: &str| world.trust(&["revoke", "--dir", "acme", "--compromised", "--key", key]);
+    revoke(&SHARING[0][..8])
+        .ends(2)
+        .says("error[key-ambiguous]")
+        .says(SHARING[0])
+        .says(SHARING[1])
+        .says("give more digits of its id");
+    revoke(&SHARING[0][..9]).ends(0);
+}
+
+#[test]
 fn a_new_key_stands_beside_the_old_one_for_a_while() {
     let world = World::with_root("acme");
     let rotate = [
@@ -512,3 +538,9 @@ fn the_folder_may_be_a_variable_and_a_document_says_what_changed() {
         .ends(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
 }
+
+/// Ids of keys that begin with the same 8 digits.
+const SHARING: [&str; 2] = [
+    "fb64e3d0fd2764d887a4c27140b341a2a03a8cf03ffaacc8049325c60faea1d1",
+    "fb64e3d0e6aa61ffb3200294eefa3aa70f1f21ba81a1dd44ad163f6ecf4ee807",
+];

@@ -5,18 +5,23 @@ use countersign_stand_in::{Fault, KeySpec, KeyState, Lie};
 use super::SHOP;
 use crate::world::World;
 
-/// A world with three keys in KMS, and a draft of a root that they sign.
+/// A world with keys in KMS, and a draft of a root that two of them sign.
 fn world() -> World {
+    world_of("carol.pub")
+}
+
+/// The same with this key of carol's.
+fn world_of(carol: &str) -> World {
     let world = World::with_people();
-    for alias in ["root-a", "root-b", "release"] {
+    for alias in ["root-a", "root-b", "root-c", "release"] {
         world
             .stand_in
             .create_key(KeySpec::ECC_NIST_P256, &format!("alias/{alias}"))
             .unwrap();
     }
     world
-        .line("init --dir acme --name acme --root-key alice=awskms:///alias/root-a \
-             --root-key bob=awskms:///alias/root-b --root-key carol=carol.pub --repository registry.example/shop/** --release-key release=alias/release")
+        .line(&format!("init --dir acme --name acme --root-key alice=awskms:///alias/root-a \
+             --root-key bob=awskms:///alias/root-b --root-key carol={carol} --repository registry.example/shop/** --release-key release=alias/release"))
         .ends(0);
     world
 }
@@ -133,4 +138,19 @@ fn no_key_is_used_for_an_unsafe_root_or_by_somebody_else() {
         .ends(1)
         .says("refused[root-lint]");
     assert_eq!(world.kms_calls("Sign").len(), 0);
+}
+
+#[test]
+fn the_doctor_says_where_all_root_keys_are_in_one_account() {
+    for (carol, is_alone) in [("carol.pub", false), ("awskms:///alias/root-c", true)] {
+        let world = world_of(carol);
+        for key in ["awskms:///alias/root-a", "awskms:///alias/root-b"] {
+            world
+                .trust(&["sign", "--dir", "acme", "--key", key])
+                .ends(0);
+        }
+        let said = world.line("doctor --dir acme").ends(0).stdout;
+        let warning = "warning[root-keys-one-account]: all root keys are in the AWS account ";
+        assert_eq!(said.contains(warning), is_alone, "{said}");
+    }
 }
