@@ -19,7 +19,7 @@ use crate::{
 };
 
 const PINNED: &str = "trusted--pinned";
-const ROTATED: &str = "trusted--three-versions-with-other-people";
+const FOLLOWED: &str = "trusted--two-versions";
 
 fn story(name: &str, about: &str, files: Vec<Vec<u8>>) -> Story {
     Story {
@@ -131,8 +131,9 @@ fn trusted() -> Vec<Story> {
             "Three of two.",
             vec![by_all],
         ),
+        story(FOLLOWED, "A key replaced.", vec![pinned(), two.clone()]),
         story(
-            ROTATED,
+            "trusted--three-versions-with-other-people",
             "A key replaced, then another.",
             vec![pinned(), two.clone(), three.clone()],
         ),
@@ -179,7 +180,7 @@ fn with_signature(file: &[u8], by: u8, signature: &str) -> Vec<u8> {
 
 fn thresholds() -> Vec<Story> {
     let refused = |name: &str, about: &str, next: Vec<u8>| {
-        story(name, about, vec![pinned(), next]).twin(ROTATED)
+        story(name, about, vec![pinned(), next]).twin(FOLLOWED)
     };
     let mut replaced = after(&pinned());
     for (old, new) in [(ALICE, DAVE), (BOB, REVIEW)] {
@@ -269,17 +270,23 @@ fn altered(file: &[u8]) -> Vec<u8> {
         .into()
 }
 
-/// The same key with another end of its PEM has another id: its holder meets a threshold of two alone.
+/// The same key with another end of its PEM, and its id, which is another.
+fn copy_of(key: &Value) -> (String, Value) {
+    let mut copy = key.clone();
+    let public = format!("{}\n", key["keyval"]["public"].as_str().unwrap());
+    copy["keyval"]["public"] = json!(public);
+    let parsed: sigstore_tuf::Key = serde_json::from_value(copy.clone()).unwrap();
+    (parsed.key_id().unwrap(), copy)
+}
+
+/// Its holder meets a threshold of two alone.
 fn one_key_under_two_ids() -> Story {
     let mut twice = Value::Null;
     let mut other = String::new();
     let edited = edited(&first(), |signed| {
-        let key = signed["keys"][id(ALICE)].clone();
-        let public = format!("{}\n", key["keyval"]["public"].as_str().unwrap());
-        let copy = json!({ "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": public } });
-        let parsed: sigstore_tuf::Key = serde_json::from_value(copy.clone()).unwrap();
-        other = parsed.key_id().unwrap();
-        signed["keys"][&other] = copy;
+        let (copy, key) = copy_of(&signed["keys"][id(ALICE)]);
+        signed["keys"][&copy] = key;
+        other = copy;
         signed["roles"]["root"]["keyids"] = json!([id(ALICE), other, id(CAROL)]);
         signed["keys"].as_object_mut().unwrap().remove(&id(BOB));
         signed["x-countersign"]["keyInfo"]
@@ -314,10 +321,10 @@ fn versions() -> Vec<Story> {
     let mut other_fingerprint = story(
         "refused--another-file-than-pinned",
         "Not the file whose fingerprint was pinned.",
-        vec![two.clone()],
+        vec![pinned(), two.clone()],
     )
-    .twin("trusted--pinned-later");
-    other_fingerprint.case.fingerprint = fingerprint(&pinned());
+    .twin(FOLLOWED);
+    other_fingerprint.case.fingerprint = fingerprint(&two);
     let early =
         |draft: &Draft, expires: &str| edited(draft, |signed| signed["expires"] = json!(expires));
     let expired_first = signed_value(&early(&first(), "2026-11-01T00:00:00Z"), &[ALICE, BOB]);
@@ -328,25 +335,25 @@ fn versions() -> Vec<Story> {
             "Version 3 after version 1.",
             vec![pinned(), signed_value(&skipping, &[ALICE, BOB])],
         )
-        .twin(ROTATED),
+        .twin(FOLLOWED),
         story(
             "refused--version-again",
             "Version 1 after version 1.",
             vec![pinned(), signed_value(&again, &[ALICE, BOB])],
         )
-        .twin(ROTATED),
+        .twin(FOLLOWED),
         story(
             "refused--older-version-after",
             "Version 1 after version 2.",
             vec![two.clone(), pinned()],
         )
-        .twin(ROTATED),
+        .twin(FOLLOWED),
         story(
             "refused--renamed",
             "A root of another name.",
             vec![pinned(), signed_value(&renamed, &[ALICE, BOB])],
         )
-        .twin(ROTATED),
+        .twin(FOLLOWED),
         other_fingerprint,
         story(
             "refused--expired",
@@ -383,14 +390,14 @@ fn next(name: &str, about: &str, edit: impl FnOnce(&mut Value)) -> Story {
         about,
         vec![pinned(), signed_value(&value, &[ALICE, BOB])],
     )
-    .twin(ROTATED)
+    .twin(FOLLOWED)
 }
 
 fn contents_of_files() -> Vec<Story> {
     let text = |file: &[u8]| String::from_utf8(file.to_vec()).unwrap();
     let two = text(&signed(&second(), &[ALICE, BOB]));
     let raw = |name: &str, about: &str, file: String| {
-        story(name, about, vec![pinned(), file.into_bytes()]).twin(ROTATED)
+        story(name, about, vec![pinned(), file.into_bytes()]).twin(FOLLOWED)
     };
     vec![
         raw(
@@ -613,6 +620,48 @@ fn extension() -> Vec<Story> {
             ours["scopes"][0]["epoch"] = json!(0)
         }),
         ours(
+            "refused--epoch-of-zero-in-a-repository",
+            "One repository whose epoch is none.",
+            |ours| ours["scopes"][0]["epochs"] = json!({ "registry.example/shop/api": 0 }),
+        )
+        .twin("trusted--epoch-of-a-repository"),
+        ours(
+            "refused--epoch-of-no-repository",
+            "A name with a tag.",
+            |ours| ours["scopes"][0]["epochs"] = json!({ "registry.example/shop/api:1": 2 }),
+        )
+        .twin("trusted--epoch-of-a-repository"),
+        ours(
+            "trusted--epoch-of-a-repository",
+            "One repository whose epoch is another.",
+            |ours| ours["scopes"][0]["epochs"] = json!({ "registry.example/shop/api": 2 }),
+        ),
+        ours(
+            "refused--window-begins-at-no-time",
+            "A key's window with no time.",
+            |ours| ours["keyStatus"][id(RELEASE)] = json!({ "notBefore": "soon" }),
+        ),
+        ours(
+            "refused--authority-begins-at-no-time",
+            "An authority of time whose window has no time.",
+            |ours| {
+                ours["trustedRoot"]["timestampAuthorities"][0]["validFor"]["start"] = json!("soon");
+            },
+        ),
+        next(
+            "refused--release-key-under-two-ids",
+            "One key has two terms, and its holder the choice.",
+            |signed| {
+                let (copy, key) = copy_of(&signed["keys"][id(RELEASE)]);
+                signed["keys"][&copy] = key;
+                let scope = &mut signed["x-countersign"]["scopes"][0];
+                scope["sign"]["keyids"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!(copy));
+            },
+        ),
+        ours(
             "refused--name-with-a-slash",
             "A name that would be a path.",
             |ours| ours["name"] = json!("../acme"),
@@ -705,13 +754,13 @@ fn times() -> Vec<Story> {
         edit(&mut draft);
         vec![signed(&draft, &[ALICE, BOB])]
     };
-    let shared = edited(&first(), |signed| {
-        let entries = signed["x-countersign"]["trustedRoot"]["timestampAuthorities"]
-            .as_array_mut()
-            .unwrap();
-        let mut copy = entries[0].clone();
-        copy["operator"] = json!("two.example");
-        entries.push(copy);
+    let mut both = first();
+    both.add_time_authority(&tsa("two"), &Limits::TABLE)
+        .unwrap();
+    both.set_time_threshold(NonZeroUsize::new(2).unwrap());
+    let shared = edited(&both, |signed| {
+        let entries = &mut signed["x-countersign"]["trustedRoot"]["timestampAuthorities"];
+        entries[1]["certChain"] = entries[0]["certChain"].clone();
     });
     vec![
         story(
@@ -897,7 +946,7 @@ fn exactness() -> Vec<Story> {
             .fold(signed(&second(), &[ALICE, BOB]), |file, signature| {
                 with_signature(&file, by, signature)
             });
-        story(name, about, vec![pinned(), file]).twin(ROTATED)
+        story(name, about, vec![pinned(), file]).twin(FOLLOWED)
     };
     vec![
         expires(
