@@ -3,13 +3,17 @@
 use countersign_common::{Code, Explain, Limits};
 use countersign_trust_roots::{
     Chain,
-    root::{Contents, Draft},
+    root::{Contents, Draft, ScopeEdit, lints},
 };
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::{
     cases::{chain_of, pinned},
-    world::{ALICE, BOB, CAROL, after, fingerprint, first, signature, signed},
+    world::{
+        ALICE, BOB, CAROL, NOW, RELEASE, after, edited, fingerprint, first, id, pattern, pretty,
+        signature, signed, time, tsa,
+    },
 };
 
 #[test]
@@ -58,6 +62,118 @@ fn a_file_that_is_longer_than_any_is_refused_and_one_as_long_is_read() {
     assert!(Contents::read(&padded(512_000), &Limits::TABLE).is_ok());
     let fault = Contents::read(&padded(512_001), &Limits::TABLE).unwrap_err();
     assert_eq!(fault.code(), Code::new("too-large"));
+}
+
+#[test]
+fn lists_that_are_longer_than_any_are_refused_and_those_as_long_are_read() {
+    // Five keys, three scopes, two authorities of time.
+    let mut draft = first();
+    for text in ["registry.example/lab/**", "registry.example/office/**"] {
+        draft
+            .set_scope(&[pattern(text)], &ScopeEdit::default())
+            .unwrap();
+    }
+    draft
+        .add_time_authority(&tsa("two"), &Limits::TABLE)
+        .unwrap();
+    let file = draft.to_json().unwrap();
+    let limited = |limit: usize, edit: &dyn Fn(&mut Value)| {
+        let mut file: Value = serde_json::from_slice(&file).unwrap();
+        edit(&mut file["signed"]);
+        let limits = Limits {
+            root_entries: limit,
+            ..Limits::TABLE
+        };
+        Contents::read(&pretty(&file), &limits)
+    };
+    let no_keys = |signed: &mut Value| {
+        signed["keys"] = json!({});
+        for (_, role) in signed["roles"].as_object_mut().unwrap() {
+            role["keyids"] = json!([]);
+        }
+        let ours = &mut signed["x-countersign"];
+        ours["keyInfo"] = json!({});
+        ours["keyStatus"] = json!({});
+        for scope in ours["scopes"].as_array_mut().unwrap() {
+            for role in ["sign", "publish", "heartbeat"] {
+                scope[role]["keyids"] = json!([]);
+            }
+        }
+    };
+    let no_scopes = |signed: &mut Value| {
+        no_keys(signed);
+        signed["x-countersign"]["scopes"] = json!([]);
+    };
+    let check = |length: usize, what: &str, edit: &dyn Fn(&mut Value)| {
+        limited(length, edit).unwrap();
+        let fault = limited(length - 1, edit).unwrap_err();
+        assert_eq!(fault.code(), Code::new("too-large"), "{fault}");
+        assert!(fault.to_string().contains(what), "{what}: {fault}");
+    };
+    check(5, "keys", &|_| {});
+    check(3, "scopes", &no_keys);
+    check(2, "time-stamp authorities", &no_scopes);
+}
+
+/// Every place in a value, from the outermost on.
+fn places(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                places(value, format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (position, value) in items.iter().enumerate() {
+                places(value, format!("{at}/{position}"), found);
+            }
+        }
+        _ => {}
+    }
+    found.push(at);
+}
+
+#[test]
+fn any_value_in_any_place_is_answered() {
+    let good = edited(&first(), |signed| {
+        let ours = &mut signed["x-countersign"];
+        ours["keyStatus"][id(RELEASE)] =
+            json!({ "notBefore": NOW, "revoked": { "reason": "compromised", "at": NOW } });
+        ours["scopes"][0]["epochs"] = json!({ "registry.example/shop/api": 2 });
+    });
+    let mut all = Vec::new();
+    places(&good, String::new(), &mut all);
+    let values = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!(-1),
+        json!(1.5),
+        // More than any integer here has.
+        serde_json::from_str("18446744073709551616").unwrap(),
+    ];
+    let mut read = 0;
+    for place in &all {
+        for value in &values {
+            let mut signed = good.clone();
+            *signed.pointer_mut(place).unwrap() = value.clone();
+            let file = pretty(&json!({ "signatures": [], "signed": signed }));
+            let contents = Contents::read(&file, &Limits::TABLE);
+            read += usize::from(contents.is_ok());
+            // Whoever signs it learns what is wrong with it; whoever is to believe it finds no signatures.
+            Chain::pin(&file, &fingerprint(&file), &Limits::TABLE).unwrap_err();
+            if let Ok(contents) = contents {
+                let _ = lints(&contents, None, time(NOW));
+            }
+        }
+    }
+    assert!(
+        all.len() > 100 && read * 4 < all.len() * values.len(),
+        "{read} of {}",
+        all.len()
+    );
 }
 
 proptest! {
