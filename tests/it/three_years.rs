@@ -107,11 +107,23 @@ impl Team {
         found.unwrap().1 = expected;
     }
 
-    /// Every image, as of the time of the step.
+    /// Every image, as of the time of the step, and by a verifier that remembers the steps before.
     fn judge_all(&self) {
         for (image, expected) in &self.images {
             self.judge(image, self.now, *expected);
+            let words = ["verify", "--init-state", "--output", "json"];
+            let verdict = self.run(&[&words[..], &[&image.pinned()]].concat());
+            check(
+                &verdict,
+                *expected,
+                &format!("{} at {}", image.tag, self.now),
+            );
         }
+    }
+
+    /// What that verifier remembers.
+    fn state(&self) -> Value {
+        self.world.root_file(".local/state/countersign/state.json")
     }
 
     #[track_caller]
@@ -119,28 +131,24 @@ impl Team {
         let variables = [("COUNTERSIGN_POLICY", "policy.toml")];
         let arguments = ["verify", "--at", at, "--output", "json", &image.pinned()];
         let verdict = self.world.countersign_with(&arguments, &variables);
-        let document: Value = verdict.json();
-        let said = document["refusals"][0]["code"].as_str();
-        match expected {
-            Ok(()) => assert_eq!(
-                (verdict.code, said),
-                (0, None),
-                "{} at {at}: {document:#}",
-                image.tag
-            ),
-            Err(code) => assert_eq!(
-                (verdict.code, said),
-                (1, Some(code)),
-                "{} at {at}: {document:#}",
-                image.tag
-            ),
-        }
+        check(&verdict, expected, &format!("{} at {at}", image.tag));
     }
 
     fn image(&self, tag: &str) -> &Image {
         let found = self.images.iter().find(|(image, _)| image.tag == tag);
         &found.unwrap().0
     }
+}
+
+#[track_caller]
+fn check(verdict: &Run, expected: Expected, what: &str) {
+    let document: Value = verdict.json();
+    let said = document["refusals"][0]["code"].as_str();
+    let wanted = match expected {
+        Ok(()) => (0, None),
+        Err(code) => (1, Some(code)),
+    };
+    assert_eq!((verdict.code, said), wanted, "{what}: {document:#}");
 }
 
 /// What makes a program believe another time.
@@ -248,6 +256,7 @@ fn rotation(team: &mut Team) {
     // Both keys may sign while one takes over from the other.
     team.step("2027-12-01T12:00:00Z");
     team.release("1.2", ONE);
+    team.judge_all();
     team.step("2028-01-05T12:00:00Z");
     let late = team.world.image("shop/api", "1.3", "late");
     team.run(&["sign", "--key", ONE, &late.pinned()])
@@ -264,9 +273,28 @@ fn lost_root_key(team: &mut Team) {
         .ends(0);
     team.complete(&["alice", "bob"]);
     team.judge_all();
+    found_root_key(team);
     team.step("2028-06-01T12:00:00Z");
     team.release("2.1", TWO);
     team.judge_all();
+}
+
+/// Whoever has found Carol's key since is one of nobody.
+fn found_root_key(team: &Team) {
+    let before = team.world.names_in("acme");
+    let pattern = format!("{}/shop/**", team.world.stand_in.registry_host());
+    team.trust(&format!(
+        "set-scope --dir acme --repository {pattern} --epoch 2"
+    ))
+    .ends(0);
+    team.signed_by(&["alice"]);
+    team.trust("sign --dir acme --key carol.key")
+        .ends(1)
+        .says("error[key-unknown]");
+    let draft = team.world.path("acme/draft.root.json");
+    assert!(draft.exists(), "one of two has signed");
+    fs::remove_file(draft).unwrap();
+    assert_eq!(team.world.names_in("acme"), before);
 }
 
 /// The key was stolen on the first of September; found out on the tenth.
@@ -389,4 +417,10 @@ fn forgotten(team: &mut Team) {
     }
     team.expect("6.6", Err("key-compromised"));
     team.judge_all();
+    // The newest root of all, and the youngest of the stamps.
+    let state = team.state();
+    let newest = team.world.names_in("public").len();
+    assert_eq!(state["roots"]["acme"]["version"], newest);
+    // Less the second that its authority may be wrong by.
+    assert_eq!(state["timeFloor"], "2029-06-01T11:59:59Z");
 }
