@@ -152,6 +152,10 @@ impl Explain for StateError {
     fn remedy(&self) -> String {
         match self {
             Self::Contradicted(regression) => regression.remedy(),
+            Self::Corrupt {
+                source: newer @ StateCorrupt::Schema { .. },
+                ..
+            } => newer.remedy(),
             Self::Corrupt { path, .. } => format!(
                 "find out why, then move {} away and run `countersign verify --init-state`",
                 Shown(path)

@@ -133,6 +133,16 @@ fn a_damaged_state_is_never_a_first_use() {
         assert_stops(committed, Exit::Refused, "state-corrupt", &said);
         assert_eq!(fs::read(store.file()).unwrap(), damaged);
     }
+    // Another version's has what would be lost with it.
+    let newer = br#"{"schema":2,"timeFloor":5,"proofs":{}}"#;
+    fs::write(store.file(), newer).unwrap();
+    let said = ["schema 2", "upgrade countersign"];
+    let ended = store.read();
+    let remedy = format!("{:?}", ended.as_ref().unwrap_err());
+    assert!(!remedy.contains("--init-state"), "{remedy}");
+    assert_stops(ended, Exit::Refused, "state-corrupt", &said);
+    assert_eq!(fs::read(store.file()).unwrap(), newer);
+
     fs::write(store.file(), whole).unwrap();
     assert!(store.read().unwrap().is_some());
 }

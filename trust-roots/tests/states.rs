@@ -82,7 +82,6 @@ fn a_state_is_written_as_it_is_read() {
 #[test]
 fn a_slip_in_a_state_is_damage_and_names_its_place() {
     for (from, to, said) in [
-        (r#""schema":1"#, r#""schema":2"#, "schema 2"),
         (r#""schema":1,"#, "", "schema"),
         (r#""schema":1"#, r#""schema":"1""#, "invalid type"),
         ("}}}", r#"}},"roots":{}}"#, "duplicate"),
@@ -117,6 +116,18 @@ fn a_slip_in_a_state_is_damage_and_names_its_place() {
     for bytes in [&b""[..], b"null", b"[]", b"\0\0\0\0", b"\xff"] {
         assert!(State::parse(bytes).is_err(), "{bytes:?}");
     }
+}
+
+#[test]
+fn a_state_of_a_later_form_is_no_damage_and_not_to_be_moved_away() {
+    let later = WHOLE.replacen(r#""schema":1,"#, r#""schema":2,"proofs":[],"#, 1);
+    let error = corrupt(&later);
+    assert!(matches!(error, StateCorrupt::Schema { found: 2 }));
+    assert!(!error.to_string().contains("damaged"), "{error}");
+    assert!(error.remedy().starts_with("upgrade countersign"));
+    let slip = corrupt(&later.replacen('2', "1", 1));
+    assert!(slip.to_string().contains("unknown field"), "{slip}");
+    assert!(slip.remedy().contains("--init-state"));
 }
 
 #[test]

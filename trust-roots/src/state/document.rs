@@ -10,10 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{RootMemory, State, StateCorrupt};
 use crate::RootName;
 
+/// The form that is written here.
+const SCHEMA: u64 = 1;
+
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct StateDocument {
-    #[serde(deserialize_with = "known_schema")]
     schema: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_floor: Option<Moment>,
@@ -28,6 +30,12 @@ struct RootDocument {
     probed: Moment,
 }
 
+/// What every version of a state has.
+#[derive(Deserialize)]
+struct FormDocument {
+    schema: u64,
+}
+
 /// A time in RFC 3339.
 struct Moment(Timestamp);
 
@@ -37,6 +45,11 @@ struct Sha256(Digest);
 pub(super) fn parse(bytes: &[u8]) -> Result<State, StateCorrupt> {
     if bytes.len() > State::MAX_BYTES {
         return Err(StateCorrupt::TooLarge);
+    }
+    let form: FormDocument = json::from_slice(bytes, &Limits::TABLE)?;
+    // Before any other member, so that a state of a newer version says so and not that a member is unknown.
+    if form.schema != SCHEMA {
+        return Err(StateCorrupt::Schema { found: form.schema });
     }
     let document: StateDocument = json::from_slice(bytes, &Limits::TABLE)?;
     if document.roots.len() > State::MAX_ROOTS {
@@ -66,23 +79,13 @@ pub(super) fn write(state: &State) -> Vec<u8> {
     };
     let roots = state.roots.iter();
     serde_json::to_vec(&StateDocument {
-        schema: 1,
+        schema: SCHEMA,
         time_floor: state.time_floor.map(Moment),
         roots: roots
             .map(|(name, root)| (name.clone(), document(root)))
             .collect(),
     })
     .expect("a state is always JSON")
-}
-
-/// Before any other member, so that a state of a newer version says so and not that a member is unknown.
-fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    match u64::deserialize(deserializer)? {
-        1 => Ok(1),
-        other => Err(D::Error::custom(format_args!(
-            "schema {other}, and only 1 is known"
-        ))),
-    }
 }
 
 impl<'de> Deserialize<'de> for Moment {

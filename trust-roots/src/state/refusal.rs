@@ -14,6 +14,11 @@ use crate::RootName;
 pub enum StateCorrupt {
     /// Not the strict JSON of a state.
     Json(JsonError),
+    /// A state in a form of another version, in which something else may be remembered.
+    Schema {
+        /// Its number.
+        found: u64,
+    },
     /// Longer than any state.
     TooLarge,
     /// More roots than any state has.
@@ -56,11 +61,17 @@ impl From<JsonError> for StateCorrupt {
 
 impl fmt::Display for StateCorrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the state is damaged: ")?;
+        let damaged = "the state is damaged:";
         match self {
-            Self::Json(source) => write!(f, "{source}"),
-            Self::TooLarge => write!(f, "it has more than {} bytes", State::MAX_BYTES),
-            Self::TooManyRoots => write!(f, "it has more than {} roots", State::MAX_ROOTS),
+            Self::Json(source) => write!(f, "{damaged} {source}"),
+            Self::Schema { found } => write!(
+                f,
+                "the state is of another version of countersign: it has schema {found}, and only 1 is known"
+            ),
+            Self::TooLarge => write!(f, "{damaged} it has more than {} bytes", State::MAX_BYTES),
+            Self::TooManyRoots => {
+                write!(f, "{damaged} it has more than {} roots", State::MAX_ROOTS)
+            }
         }
     }
 }
@@ -73,8 +84,14 @@ impl Explain for StateCorrupt {
     }
 
     fn remedy(&self) -> String {
-        "find out what wrote it, then move it away and run `countersign verify --init-state`"
-            .to_owned()
+        match self {
+            // Whoever moved it away would forget the time and the roots.
+            Self::Schema { .. } => "upgrade countersign, or run the version that wrote it",
+            Self::Json(_) | Self::TooLarge | Self::TooManyRoots => {
+                "find out what wrote it, then move it away and run `countersign verify --init-state`"
+            }
+        }
+        .to_owned()
     }
 }
 
