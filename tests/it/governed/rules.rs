@@ -1,10 +1,12 @@
 //! What a rule demands, and what it accepts.
 
-use countersign_stand_in::{Clock, Service, TsaSetting};
+use std::fs;
+
+use countersign_stand_in::{Clock, KeySpec, Service, TsaSetting};
 use serde_json::Value;
 
 use super::{SHOP, Team, shop};
-use crate::world::{Run, World, run};
+use crate::world::{Run, run};
 
 /// When it was published at the latest, by what `sign` said.
 fn published(signed: &Run) -> String {
@@ -419,31 +421,37 @@ fn a_mirror_is_judged_by_the_name_of_what_it_mirrors() {
         .says("refused[repository-mismatch]");
 }
 
+/// What a root says of a key in KMS is for those who sign with it.
 #[test]
-fn a_verifier_needs_no_credentials_for_aws() {
+fn a_verifier_never_asks_kms() {
     let team = Team::new();
-    let image = team.signed("shop/api", "1", "release");
-    team.policy(&shop("dated"));
-    let before = team.world.calls(|call| call.service == Service::Aws).len();
-    let names = ["verify", "--policy", "policy.toml", &image.tagged()].map(str::to_owned);
-    let mut command = team.world.command(&names);
-    for (name, _) in std::env::vars().chain(variables(&team.world)) {
-        if name.starts_with("AWS_") {
-            command.env_remove(name);
-        }
+    let stand_in = &team.world.stand_in;
+    for alias in ["root", "release"] {
+        let made = stand_in.create_key(KeySpec::ECC_NIST_P256, &format!("alias/{alias}"));
+        made.unwrap();
     }
-    assert!(
-        !command
-            .get_envs()
-            .any(|(name, value)| value.is_some() && name.to_string_lossy().starts_with("AWS_")),
+    team.trust("rotate --dir acme --old carol.pub --new awskms:///alias/root --owner carol");
+    team.trust(
+        "add-key --dir acme --scope HOST/shop/** --role release --owner kms --key awskms:///alias/release",
     );
-    run(command).ends(0);
-    let after = team.world.calls(|call| call.service == Service::Aws).len();
-    assert_eq!(before, after);
-}
+    team.publish();
+    team.policy(&shop("dated"));
+    let image = team.image("shop/api", "1");
+    let asked = || team.world.calls(|call| call.service == Service::Aws).len();
+    let before = asked();
+    let image = image.tagged();
+    let sign = ["sign", "--key", "awskms:///alias/release", &image];
+    team.world.countersign(&sign).ends(0);
+    let signing = asked();
+    assert!(signing > before, "whoever signs asks");
+    let root = fs::read_to_string(team.world.path("roots/2.root.json")).unwrap();
+    assert_eq!(root.matches("\"arn:aws:kms:").count(), 2, "{root}");
 
-/// The variables that point a program at the stand-in.
-fn variables(world: &World) -> Vec<(String, String)> {
-    let folder = world.path("docker");
-    world.stand_in.environment(&folder).unwrap()
+    // It could, and has no need to.
+    let verify = ["verify", "--policy", "policy.toml", &image];
+    team.world.countersign(&verify).ends(0);
+    let without = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, ""));
+    team.world.countersign_with(&verify, &without).ends(0);
+    assert_eq!(asked(), signing);
+    assert_ne!(team.world.countersign_with(&sign, &without).code, 0);
 }
