@@ -28,9 +28,10 @@ pub(super) struct PolicyDocument {
     version: i64,
     /// Trust roots, by the names that policies have for them: at most 64 of `a` to `z`, `0` to `9` and `-`.
     #[serde(default)]
+    #[schemars(extend("maxProperties" = 100))]
     pub(super) roots: BTreeMap<Located<String>, RootDocument>,
     /// What is demanded, where. Of several that match, the one with the longest literal beginning decides.
-    #[schemars(extend("minItems" = 1))]
+    #[schemars(extend("minItems" = 1, "maxItems" = 1_000))]
     pub(super) policy: Located<Vec<Located<RuleDocument>>>,
 }
 
@@ -39,9 +40,11 @@ pub(super) struct PolicyDocument {
 #[serde(deny_unknown_fields, expecting = "a table", rename_all = "kebab-case")]
 pub(super) struct RootDocument {
     /// `sha256:` and the SHA-256 of one version's file, of any version. Compare it with one that came another way.
+    #[schemars(extend("minLength" = 71, "maxLength" = 71))]
     pub(super) fingerprint: Located<String>,
     /// Where its versions lie, tried in this order: `file:/absolute/folder`, `oci://host/path`, `https://…/folder/`. The
     /// signatures decide, not the source.
+    #[schemars(extend("minItems" = 1, "maxItems" = 16))]
     pub(super) sources: Located<Vec<Located<String>>>,
 }
 
@@ -85,9 +88,11 @@ pub(super) struct RuleDocument {
     /// Keys of which several must have signed the image. Without it, any one key of the root.
     pub(super) signers: Option<SignersDocument>,
     /// Attestations that must be there: names such as `slsaprovenance1`, or the URIs of predicate types.
+    #[schemars(extend("minItems" = 1, "maxItems" = 64))]
     pub(super) attestations: Option<Located<Vec<Located<String>>>>,
     /// Images of which less is demanded, for a time and with a reason.
     #[serde(default)]
+    #[schemars(extend("maxItems" = 1_000))]
     pub(super) exception: Vec<Located<ExceptionDocument>>,
 }
 
@@ -100,6 +105,7 @@ pub(super) struct SignersDocument {
     pub(super) at_least: Located<i64>,
     /// Their ids, as `countersign trust show` says them; or the SHA-256 of their public keys, as verdicts do. The root must
     /// list them.
+    #[schemars(extend("minItems" = 1, "maxItems" = 64, "items" = { "type": "string", "minLength": 64, "maxLength": 64 }))]
     pub(super) of: Located<Vec<Located<String>>>,
 }
 
@@ -113,6 +119,7 @@ pub(super) struct ExceptionDocument {
     #[schemars(schema_with = "codes")]
     pub(super) codes: Located<Vec<Located<String>>>,
     /// Why, in at most 1,024 bytes. It is shown with every verdict.
+    #[schemars(extend("minLength" = 1, "maxLength" = 1_024))]
     pub(super) reason: Located<String>,
     /// Until when: RFC 3339, such as `2026-12-15T00:00:00Z`.
     pub(super) until: Located<String>,
@@ -145,6 +152,8 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
 fn codes(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
+        "minItems": 1,
+        "maxItems": exception::CODES.len(),
         "items": { "type": "string", "enum": exception::CODES.map(countersign_common::Code::as_str) },
     })
 }
@@ -157,12 +166,37 @@ fn codes(_: &mut SchemaGenerator) -> Schema {
 mod tests {
     use std::{env, fs, path::Path};
 
+    use schemars::{generate::SchemaSettings, transform::RecursiveTransform};
+    use serde_json::Value;
+
     use super::*;
+
+    /// TOML has no null: what is optional is left out.
+    fn without_null(schema: &mut Schema) {
+        if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+            if let [only] = kinds.as_slice() {
+                let only = only.clone();
+                schema.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(mut choices)) = schema.remove("anyOf") {
+            choices.retain(|choice| choice["type"] != "null");
+            for choice in choices {
+                let members = choice.as_object().unwrap().clone();
+                schema.ensure_object().extend(members);
+            }
+        }
+    }
 
     #[test]
     fn the_schema_is_the_published_one() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/policy-v1.json");
-        let schema = schemars::schema_for!(PolicyDocument);
+        let settings = SchemaSettings::draft2020_12();
+        let settings = settings.with_transform(RecursiveTransform(without_null));
+        let schema = settings
+            .into_generator()
+            .into_root_schema_for::<PolicyDocument>();
         let wanted = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if env::var_os("COUNTERSIGN_REWRITE").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
