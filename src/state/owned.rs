@@ -138,18 +138,26 @@ fn check_rights(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
         .map_or(Ok(()), |reason| Err(StateError::distrusted(path, reason)))
 }
 
-/// In a folder with the sticky bit nobody but its owner moves a file, and a link has no mode of its own.
+/// In a folder that anybody may write, anybody moves everything, but for the sticky bit; a link has no mode of its own.
+///
+/// A group and other owners are let through here: homes that a group may write are common, and so are containers in which
+/// root works in another user's home.
 #[cfg(unix)]
 fn check_step(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
     use std::os::unix::fs::MetadataExt;
 
     const STICKY: u32 = 0o1000;
-    let user = rustix::process::geteuid().as_raw();
-    match distrust(metadata.uid(), user, metadata.mode(), 1) {
-        Some(Distrust::Writable { mode }) if mode & STICKY != 0 || metadata.is_symlink() => Ok(()),
-        Some(reason) => Err(StateError::distrusted(path, reason)),
-        None => Ok(()),
+    const WRITABLE_BY_ANYBODY: u32 = 0o002;
+    let mode = metadata.mode();
+    if mode & (STICKY | WRITABLE_BY_ANYBODY) != WRITABLE_BY_ANYBODY || metadata.is_symlink() {
+        return Ok(());
     }
+    Err(StateError::distrusted(
+        path,
+        Distrust::Writable {
+            mode: mode & 0o7777,
+        },
+    ))
 }
 
 /// Elsewhere a user's folders are the user's own.

@@ -182,7 +182,7 @@ fn what_no_root_can_give_is_found_before_any_image_is() {
     // What a root refuses and what is wrong in the file are told apart, and the place is said once.
     run.says("refused[scope-not-granted]: line 5: root version 1 grants nobody")
         .says(&format!(
-            "error[policy-invalid]: line 15, column 32: the root lists no key `{id}`"
+            "error[policy-invalid]: line 15, column 32: the root does not let the key `{id}` sign in these repositories"
         ));
     let document = team.check(&["--output", "json"]).ends(2).json();
     let findings = document["findings"].as_array().unwrap();

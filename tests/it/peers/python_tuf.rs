@@ -64,6 +64,7 @@ const REFUSED_BY_US_ALONE: [(&str, &[&str]); 8] = [
         "what `x-countersign` means",
         &[
             "authority-begins-at-no-time",
+            "authority-ends-before-it-begins",
             "certificate-authority",
             "certificate-that-is-none",
             "epoch-of-no-repository",

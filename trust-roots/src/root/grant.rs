@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Digest, KeyId, Repository, signer::KeyOrigin};
+use countersign_common::{KeyId, Repository, signer::KeyOrigin};
 
 use super::{Contents, Refusal, Scope, TimeEntry, TrustRoot};
 use crate::{
     Authorities, Authority, Pattern, Role, TimeAuthority, TimeRules,
     authority::NoAuthority,
     pattern::{Choice, choose},
+    time::Standing,
 };
 
 /// The one scope of a root that decides about a repository.
@@ -76,19 +77,8 @@ impl Contents {
 
     /// The authorities of which some stamps count, those that are over too, in the order of the file.
     pub fn believed(&self) -> impl Iterator<Item = &TimeEntry> {
-        let void = self.void();
         let entries = self.time.authorities.iter();
-        entries.filter(move |entry| !void.contains(entry.anchor.id()))
-    }
-
-    /// The roots whose stamps are void. Which of two entries with one root a stamp leads to is for whoever made the stamp to
-    /// say, so one that is void voids the other.
-    fn void(&self) -> BTreeSet<&Digest> {
-        let entries = self.time.authorities.iter();
-        entries
-            .filter(|entry| entry.standing == Standing::Compromised)
-            .map(|entry| entry.anchor.id())
-            .collect()
+        entries.filter(|entry| entry.standing == Standing::Good)
     }
 
     /// Whom it believes about time, as [`TrustRoot::time_rules`].
