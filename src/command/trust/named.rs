@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign_common::Algorithm;
-use countersign_trust_roots::root::{Contents, NewKey};
+use countersign_trust_roots::root::{Contents, DeclaredKey, NewKey};
 
 use super::error::TrustError;
 use crate::{
@@ -53,12 +53,17 @@ pub(super) async fn one_new_key(
     }
 }
 
-/// The id of a key that the root lists: by digits of the id, or by the key.
+/// The id of a key that the root lists: by digits of the id, or of the hash of the key that verdicts name it by, or by the key.
 pub(super) async fn listed(name: &str, root: &Contents) -> Result<String, Stop> {
+    let is_named = |id: &str, declared: &DeclaredKey| {
+        let key = declared.key.as_ref().map(|key| key.id().as_str());
+        id.starts_with(name) || key.is_some_and(|key| key.starts_with(name))
+    };
     let by_id: Vec<&String> = root
         .keys()
-        .keys()
-        .filter(|id| name.len() >= SHORTEST && id.starts_with(name))
+        .iter()
+        .filter(|(id, declared)| name.len() >= SHORTEST && is_named(id, declared))
+        .map(|(id, _)| id)
         .collect();
     match by_id.as_slice() {
         [id] => return Ok((*id).clone()),

@@ -239,6 +239,21 @@ fn a_key_is_named_by_digits_of_its_id() {
     remove(id.get(..8).unwrap()).ends(0).says("release team");
 }
 
+/// So that what a verdict says of a key can be copied.
+#[test]
+fn a_key_is_named_by_digits_of_the_hash_that_verdicts_name_it_by() {
+    let world = World::with_root("acme");
+    let pem = std::fs::read_to_string(world.path("release.pub")).unwrap();
+    let hash = countersign_common::PublicKey::from_pem(&pem).unwrap();
+    let hash = hash.id().as_str();
+    let id = id_of(&world.line_json("show --dir acme"), "release team");
+    assert_ne!(hash.get(..8), id.get(..8));
+    let revoke =
+        |key: &str| world.trust(&["revoke", "--dir", "acme", "--compromised", "--key", key]);
+    revoke(&hash[..7]).ends(2).says("error[file-unreadable]");
+    revoke(&hash[..8]).ends(0).says("release team");
+}
+
 #[test]
 fn digits_that_two_keys_share_name_neither() {
     let world = World::with_root("acme");
