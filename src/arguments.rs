@@ -90,7 +90,7 @@ pub(crate) enum Command {
 /// By which policy images are judged, and what is remembered of that.
 #[derive(Args, Debug)]
 pub(crate) struct Governed {
-    /// Judge by this policy; else by `policy.toml` beside the configuration file, if it is there
+    /// The policy to go by; else `policy.toml` beside the configuration file, if it is there
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_POLICY")]
     pub(crate) policy: Option<PathBuf>,
     /// Folder of what is remembered: newest roots, and the time; else `countersign` in `$XDG_STATE_HOME` (or `~/.local/state`)
@@ -122,7 +122,9 @@ pub(crate) struct PolicyCheck {
     pub(crate) network: Network,
 }
 
-/// Say what a policy would do with images, without effect: nothing is remembered, and the exit code is that of `verify`
+/// Say what a policy would do with images, without effect: nothing is remembered, and the exit code is as that of `verify`
+///
+/// By the policy alone: what `verify` is asked besides, by flags, variables or the configuration, is not asked here.
 #[derive(Args, Debug)]
 pub(crate) struct PolicyTest {
     /// Images: host/path:tag or host/path@sha256:…
@@ -220,7 +222,7 @@ pub(crate) struct Sign {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     #[command(flatten)]
-    pub(crate) signer: SignerKey,
+    pub(crate) signers: SignerKeys,
     /// Signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
@@ -242,13 +244,13 @@ pub(crate) struct Sign {
     pub(crate) network: Network,
 }
 
-/// Whose key signs.
+/// Whose keys sign.
 #[derive(Args, Debug)]
-pub(crate) struct SignerKey {
+pub(crate) struct SignerKeys {
     /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
-    /// cosign's)
-    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
-    pub(crate) key: Option<String>,
+    /// cosign's); repeatable: each key signs each image, such as one of ECDSA and one of ML-DSA
+    #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    pub(crate) keys: Vec<String>,
     /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
     pub(crate) algorithm: Option<Algorithm>,
@@ -268,7 +270,7 @@ pub(crate) struct Attest {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     #[command(flatten)]
-    pub(crate) signer: SignerKey,
+    pub(crate) signers: SignerKeys,
     /// What is attested: a file with one JSON object
     #[arg(long, value_name = "FILE")]
     pub(crate) predicate: PathBuf,

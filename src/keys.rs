@@ -16,7 +16,6 @@ use countersign_trust_roots::{Authorities, Authority};
 use zeroize::Zeroizing;
 
 use crate::{
-    arguments::SignerKey,
     config::Config,
     exit::Exit,
     files,
@@ -136,20 +135,49 @@ fn read_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
     })
 }
 
-/// A key that signs, ready: a KMS key was asked for its public half, a file was decrypted.
-pub(crate) async fn signer(
-    arguments: &SignerKey,
+/// Keys that sign, ready: a KMS key was asked for its public half, a file was decrypted.
+pub(crate) async fn signers(
+    names: &[String],
+    algorithm: Option<Algorithm>,
     config: &Config,
-) -> Result<Box<dyn Signer>, Stop> {
-    let configured = || config.sign.key.as_deref().map(|key| config.key(key));
-    let name = arguments.key.clone().or_else(configured);
-    let name = name.ok_or_else(|| Stop::new(Exit::Usage, &KeyFileError::NoKey))?;
-    // An algorithm is configured for the key beside it, not for one that is named instead.
-    let algorithm = match arguments.key {
-        Some(_) => arguments.algorithm,
-        None => arguments.algorithm.or(config.sign.algorithm),
-    };
-    named_signer(&name, algorithm).await
+) -> Result<Vec<Box<dyn Signer>>, Stop> {
+    match names {
+        [] => {
+            let configured = config.sign.key.as_deref().map(|key| config.key(key));
+            let name = configured.ok_or_else(|| Stop::new(Exit::Usage, &KeyFileError::NoKey))?;
+            // An algorithm is configured for the key beside it, not for one that is named instead.
+            let algorithm = algorithm.or(config.sign.algorithm);
+            Ok(vec![named_signer(&name, algorithm).await?])
+        }
+        [name] => Ok(vec![named_signer(name, algorithm).await?]),
+        _ => several_signers(names, algorithm).await,
+    }
+}
+
+/// Of several keys, an algorithm is for those that can use it.
+async fn several_signers(
+    names: &[String],
+    algorithm: Option<Algorithm>,
+) -> Result<Vec<Box<dyn Signer>>, Stop> {
+    let mut signers: Vec<Box<dyn Signer>> = Vec::with_capacity(names.len());
+    let mut unused = algorithm;
+    for name in names {
+        let mut signer = named_signer(name, None).await?;
+        let public = &signer.key().public_key;
+        if signers
+            .iter()
+            .any(|known| known.key().public_key.id() == public.id())
+        {
+            let key = name.clone();
+            return Err(Stop::new(Exit::Usage, &KeyFileError::Twice { key }));
+        }
+        if algorithm.is_some_and(|algorithm| public.clone().with_algorithm(algorithm).is_ok()) {
+            unused = None;
+            signer = named_signer(name, algorithm).await?;
+        }
+        signers.push(signer);
+    }
+    unused.map_or(Ok(signers), |algorithm| Err(algorithm_unused(algorithm)))
 }
 
 /// The same by its name alone.
@@ -263,6 +291,9 @@ enum KeyFileError {
         path: String,
         source: file::KeyFileError,
     },
+    Twice {
+        key: String,
+    },
     Unusable {
         path: String,
         source: KeyError,
@@ -279,6 +310,7 @@ impl std::fmt::Display for KeyFileError {
             Self::NoKey => f.write_str("no key is given"),
             Self::NotText { path } => write!(f, "{} is not a PEM file", Escaped(path)),
             Self::Private { path, source } => write!(f, "{}: {source}", Escaped(path)),
+            Self::Twice { key } => write!(f, "{} is named twice", Escaped(key)),
             Self::Unusable { path, source } => write!(f, "{}: {source}", Escaped(path)),
         }
     }
@@ -291,6 +323,7 @@ impl Explain for KeyFileError {
             Self::NobodyTrusted | Self::NoKey => Code::new("key-missing"),
             Self::NotText { .. } | Self::Unusable { .. } => Code::new("key-file-invalid"),
             Self::Private { source, .. } => source.code(),
+            Self::Twice { .. } => Code::new("key-twice"),
         }
     }
 
@@ -303,6 +336,7 @@ impl Explain for KeyFileError {
             Self::NoKey => "name a key with `--key`, or in the configuration".to_owned(),
             Self::NotText { .. } => "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`".to_owned(),
             Self::Private { source, .. } => source.remedy(),
+            Self::Twice { .. } => "name each key once: signatures of distinct keys are counted".to_owned(),
             Self::Unusable { .. } => {
                 "give a public key in PEM; `countersign key public --key KEY` prints the one of any key".to_owned()
             }

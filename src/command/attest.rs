@@ -32,7 +32,8 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         },
     };
     let order = Order {
-        key: &arguments.signer,
+        keys: &arguments.signers.keys,
+        algorithm: arguments.signers.algorithm,
         stamps: &arguments.stamps,
         governed: &arguments.governed,
         network: &arguments.network,
@@ -41,13 +42,13 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
     };
     let workshop = Workshop::open(&order, &images, common, now).await?;
     let results = workshop
-        .each(&images, common, async |image: &ImageRef| {
+        .each(&images, common, async |image, means| {
             let about = (&request, &attestation);
-            attest_image(image, about, workshop.means(), workshop.occasion()).await
+            attest_image(image, about, means, workshop.occasion()).await
         })
         .await;
     let mut worst = Exit::Done;
-    for (image, result) in images.iter().zip(results) {
+    for (image, result) in results {
         worst = worst.max(report(image, result, common)?);
     }
     Ok(worst)

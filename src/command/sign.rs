@@ -27,7 +27,8 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         None => request,
     };
     let order = Order {
-        key: &arguments.signer,
+        keys: &arguments.signers.keys,
+        algorithm: arguments.signers.algorithm,
         stamps: &arguments.stamps,
         governed: &arguments.governed,
         network: &arguments.network,
@@ -36,23 +37,22 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
     };
     let workshop = Workshop::open(&order, &images, common, now).await?;
     let results = workshop
-        .each(&images, common, async |image: &ImageRef| {
+        .each(&images, common, async |image, means| {
             if arguments.dry_run {
-                let plans = plans(image, &request, workshop.means(), now).await?;
+                let plans = plans(image, &request, means, now).await?;
                 return Ok(Done::Planned(Box::new(plans)));
             }
-            let outcome =
-                sign_image(image, &request, workshop.means(), workshop.occasion()).await?;
+            let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
             Ok(Done::Signed(Box::new(outcome)))
         })
         .await;
     let records: Vec<&Record> = results
         .iter()
-        .filter_map(|result| result.as_ref().ok()?.record())
+        .filter_map(|(_, result)| result.as_ref().ok()?.record())
         .collect();
     let told = tell_build(&records);
     let mut worst = Exit::Done;
-    for (image, result) in images.iter().zip(results) {
+    for (image, result) in results {
         worst = worst.max(report(image, result, common)?);
     }
     // What was signed is reported whatever became of the build system's file.
@@ -148,7 +148,10 @@ fn tell_build(records: &[&Record]) -> Result<(), Stop> {
         .map(|record| serde_json::json!({ "digest": record.digest, "signature": record.manifest }))
         .collect();
     let mut text = format!("signatures={}\n", serde_json::Value::from(list));
-    if let [record] = records {
+    // Several keys of one image have one digest, and the first its signature.
+    if let [record, others @ ..] = records
+        && others.iter().all(|other| other.image == record.image)
+    {
         text = format!(
             "{text}digest={}\nsignature={}\n",
             record.digest, record.manifest

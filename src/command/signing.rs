@@ -11,7 +11,7 @@ use countersign_trust_roots::Role;
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    arguments::{Common, Governed, Network, Output, SignerKey, Stamps},
+    arguments::{Common, Governed, Network, Output, Stamps},
     config::Config,
     exit::Exit,
     keys,
@@ -28,7 +28,7 @@ const PARALLEL: usize = 4;
 /// What is the same for each image.
 pub(super) struct Workshop {
     registry: Client,
-    signer: Box<dyn Signer>,
+    signers: Vec<Box<dyn Signer>>,
     stamping: Option<Stamping>,
     timeout: u64,
     now: Timestamp,
@@ -36,7 +36,8 @@ pub(super) struct Workshop {
 
 /// What a workshop is opened with, as it was typed.
 pub(super) struct Order<'a> {
-    pub(super) key: &'a SignerKey,
+    pub(super) keys: &'a [String],
+    pub(super) algorithm: Option<Algorithm>,
     pub(super) stamps: &'a Stamps,
     pub(super) governed: &'a Governed,
     pub(super) network: &'a Network,
@@ -46,7 +47,7 @@ pub(super) struct Order<'a> {
 }
 
 impl Workshop {
-    /// Opens the key, and finds out whether it may sign these images and who is asked about time, before anything is done.
+    /// Opens the keys, and finds out whether they may sign these images and who is asked about time, before anything is done.
     pub(super) async fn open(
         order: &Order<'_>,
         images: &[ImageRef],
@@ -67,14 +68,16 @@ impl Workshop {
             Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
             None => stamps::stamping(order.stamps, asking, &config)?,
         };
-        let signer = keys::signer(order.key, &config).await?;
-        licence.admit(signer.key(), order.roles)?;
-        if let Some(warning) = outside_of_cosign(signer.key().public_key.algorithm()) {
-            tracing::warn!("{warning}");
+        let signers = keys::signers(order.keys, order.algorithm, &config).await?;
+        for signer in &signers {
+            licence.admit(signer.key(), order.roles)?;
+            if let Some(warning) = outside_of_cosign(signer.key().public_key.algorithm()) {
+                tracing::warn!("{warning}");
+            }
         }
         Ok(Self {
             registry,
-            signer,
+            signers,
             stamping,
             timeout: order.timeout,
             now,
@@ -82,10 +85,10 @@ impl Workshop {
     }
 
     /// What the libraries work with.
-    pub(super) fn means(&self) -> Means<'_> {
+    fn means<'a>(&'a self, signer: &'a dyn Signer) -> Means<'a> {
         Means {
             registry: &self.registry,
-            signer: self.signer.as_ref(),
+            signer,
             dating: self
                 .stamping
                 .as_ref()
@@ -100,26 +103,35 @@ impl Workshop {
         }
     }
 
-    /// Does something with each image, a few at a time, each within its time.
-    pub(super) async fn each<T>(
+    /// Does something with each image and each key, a few images at a time, each key within its time: first all keys of the
+    /// first image.
+    pub(super) async fn each<'i, T>(
         &self,
-        images: &[ImageRef],
+        images: &'i [ImageRef],
         common: &Common,
-        work: impl AsyncFn(&ImageRef) -> Result<T, SignError>,
-    ) -> Vec<Result<T, SignError>> {
+        work: impl AsyncFn(&ImageRef, Means<'_>) -> Result<T, SignError>,
+    ) -> Vec<(&'i ImageRef, Result<T, SignError>)> {
         let progress = Progress::of(images.len(), common);
         let limit = Duration::from_secs(self.timeout);
-        let one = async |image: &ImageRef| {
-            let result = tokio::time::timeout(limit, work(image)).await;
+        let one = async |image: &'i ImageRef| {
+            let mut results = Vec::with_capacity(self.signers.len());
+            // One after the other: at once, they would write one fallback tag.
+            for signer in &self.signers {
+                let means = self.means(signer.as_ref());
+                let result = tokio::time::timeout(limit, work(image, means)).await;
+                let seconds = self.timeout;
+                let result = result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()));
+                results.push((image, result));
+            }
             progress.step();
-            let seconds = self.timeout;
-            result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()))
+            results
         };
-        stream::iter(images)
+        let results: Vec<Vec<_>> = stream::iter(images)
             .map(one)
             .buffered(PARALLEL)
             .collect()
-            .await
+            .await;
+        results.into_iter().flatten().collect()
     }
 }
 

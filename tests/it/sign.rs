@@ -1,6 +1,7 @@
 //! `countersign sign`, through the stand-in: what is written, what is said, and what is asked of KMS.
 
 mod failures;
+mod hybrid;
 mod said;
 
 use std::collections::BTreeSet;

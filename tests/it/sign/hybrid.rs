@@ -1,0 +1,141 @@
+//! Two keys that sign each image: an ECDSA one that every verifier knows, and an ML-DSA one that stays safe after it.
+
+use countersign_stand_in::KeySpec;
+
+use crate::{
+    peers,
+    world::{Run, World},
+};
+
+/// The public halves of a key of ECDSA and of one of ML-DSA, whose aliases are theirs.
+fn keys(world: &World) -> [String; 2] {
+    let create = |name: &str, spec| {
+        let key = world
+            .stand_in
+            .create_key(spec, &format!("alias/{name}"))
+            .unwrap();
+        world.write(&format!("{name}.pub"), &key.public_key_pem)
+    };
+    [
+        create("classic", KeySpec::ECC_NIST_P256),
+        create("lattice", KeySpec::ML_DSA_65),
+    ]
+}
+
+const BOTH: [&str; 4] = ["--key", "alias/classic", "--key", "alias/lattice"];
+
+#[test]
+fn an_image_that_two_keys_sign_at_once_is_verified_by_both_and_by_cosign() {
+    for world in [World::ecr(), World::no_referrers()] {
+        let [classic, lattice] = keys(&world);
+        let image = world.image("shop/api", "1", "a");
+        let tagged = image.tagged();
+        let sign = [&["sign"], &BOTH[..], &[&tagged, "--output", "json"]].concat();
+        let lines = |run: Run| -> Vec<serde_json::Value> {
+            let lines = serde_json::Deserializer::from_str(&run.stdout).into_iter();
+            lines.map(Result::unwrap).collect()
+        };
+        let signed = lines(world.countersign(&sign).ends(0));
+        let algorithms: Vec<_> = signed.iter().map(|outcome| &outcome["outcome"]).collect();
+        assert_eq!(algorithms, ["signed", "signed"]);
+        let again = lines(world.countersign(&sign).ends(0));
+        assert!(again.iter().all(|made| made["outcome"] == "already-signed"));
+
+        let both = [
+            "verify",
+            "--key",
+            &classic,
+            "--key",
+            &lattice,
+            "--threshold",
+            "2",
+            &tagged,
+        ];
+        world.countersign(&both).ends(0);
+        for key in [&classic, &lattice] {
+            world
+                .countersign(&["verify", "--key", key, &tagged])
+                .ends(0);
+        }
+        peers::cosign_verify(&world, &classic, &[], &tagged).ends(0);
+
+        let half = world.image("shop/api", "2", "b").tagged();
+        world
+            .countersign(&["sign", "--key", "alias/classic", &half])
+            .ends(0);
+        let both = [&both[..7], &[half.as_str()]].concat();
+        world
+            .countersign(&both)
+            .ends(1)
+            .says("refused[threshold-not-met]");
+    }
+}
+
+#[test]
+fn both_keys_attest_and_each_replaces_its_own() {
+    let world = World::ecr();
+    let [classic, lattice] = keys(&world);
+    let image = world.image("shop/api", "1", "a");
+    let tagged = image.tagged();
+    let predicate = world.write("sbom.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let about = ["--type", "spdx", "--predicate", &predicate, &tagged];
+    let attest = [&["attest"], &BOTH[..], &about].concat();
+    world.countersign(&attest).ends(0);
+    world
+        .countersign(&[&attest[..], &["--replace"]].concat())
+        .ends(0);
+    world
+        .countersign(&[&["sign"], &BOTH[..], &[&tagged]].concat())
+        .ends(0);
+    for key in [&classic, &lattice] {
+        let verify = ["verify", "--key", key, "--attestation", "spdx", &tagged];
+        world.countersign(&verify).ends(0);
+    }
+}
+
+#[test]
+fn a_key_that_may_not_be_used_stops_both_before_anything_is_signed() {
+    let world = World::ecr();
+    keys(&world);
+    let image = world.image("shop/api", "1", "a").tagged();
+    let sign = |keys: [&str; 2], code, says: &str| {
+        world.stand_in.forget_calls();
+        world
+            .countersign(&["sign", "--key", keys[0], "--key", keys[1], &image])
+            .ends(code)
+            .says(says);
+        assert_eq!(
+            world
+                .calls(|call| call.line.contains("TrentService.Sign"))
+                .len(),
+            0
+        );
+    };
+    sign(["alias/classic", "alias/absent"], 2, "key-not-found");
+    sign(["alias/classic", "alias/classic"], 2, "error[key-twice]");
+    let rsa = [
+        &["sign", "--algorithm", "rsa-pss-sha256"],
+        &BOTH[..],
+        &[&image],
+    ]
+    .concat();
+    world
+        .countersign(&rsa)
+        .ends(2)
+        .says("error[algorithm-not-allowed]");
+    world
+        .stand_in
+        .create_key(KeySpec::RSA_2048, "alias/rsa")
+        .unwrap();
+    let mixed = [
+        "sign",
+        "--algorithm",
+        "rsa-pss-sha256",
+        "--key",
+        "alias/classic",
+        "--key",
+        "alias/rsa",
+        &image,
+    ];
+    world.countersign(&mixed).ends(0);
+}
