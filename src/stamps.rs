@@ -61,6 +61,7 @@ pub(crate) fn stamping(
     let rules = rules(&arguments.tsa_chains, threshold, config)?;
     // No authority is built in: whose word counts about time is for the user to say.
     Stamping::new((authorities, collect), rules, fewer)
+        .map_err(|error| Stop::new(Exit::Undecided, &error))?
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }
@@ -82,6 +83,7 @@ pub(crate) fn rooted(
         Fewer::Refused
     };
     Stamping::new((authorities, rooted.collect), rooted.rules, fewer)
+        .map_err(|error| Stop::new(Exit::Undecided, &error))?
         .map(Some)
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }

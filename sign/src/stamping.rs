@@ -21,8 +21,6 @@ pub enum Dating<'a> {
 /// The authorities that stamp, all of them each time and in parallel.
 pub struct Stamping {
     authorities: Vec<Box<dyn TimestampAuthority>>,
-    /// How many stamps there must be on each side.
-    collect: usize,
     rules: TimeRules,
     fewer: Fewer,
 }
@@ -38,18 +36,26 @@ pub enum Fewer {
 
 impl Stamping {
     /// Asks these authorities, each of which must give a stamp, and all together so many; and checks what they say by the
-    /// rules of verifiers, as far as these are known here. `None` if there is nobody to ask.
+    /// rules of verifiers, as far as these are known here. `None` if there is nobody to ask and nobody wanted.
+    ///
+    /// [`Error::TooFew`] before anything is asked or signed, if they are too few.
     pub fn new(
         (authorities, collect): (Vec<Box<dyn TimestampAuthority>>, usize),
         rules: TimeRules,
         fewer: Fewer,
-    ) -> Option<Self> {
-        (!authorities.is_empty()).then_some(Self {
+    ) -> Result<Option<Self>, Error> {
+        // A publication that hangs on one operator must not come to be unsaid.
+        if authorities.len() < collect && fewer == Fewer::Refused {
+            return Err(Error::TooFew {
+                asked: authorities.len(),
+                wanted: collect,
+            });
+        }
+        Ok((!authorities.is_empty()).then_some(Self {
             authorities,
-            collect,
             rules,
             fewer,
-        })
+        }))
     }
 
     /// Stamps that lie inside what will be signed.
@@ -66,15 +72,6 @@ impl Stamping {
         &'a self,
         ask: impl Fn(&'a dyn TimestampAuthority) -> Task<'a, Result<Vec<u8>, Failure>>,
     ) -> Result<Vec<Vec<u8>>, Failure> {
-        let can_be_asked = self.authorities.len();
-        // A publication that hangs on one operator must not come to be unsaid.
-        if can_be_asked < self.collect && self.fewer == Fewer::Refused {
-            return Err(Error::TooFew {
-                asked: can_be_asked,
-                wanted: self.collect,
-            }
-            .into());
-        }
         let asked = self
             .authorities
             .iter()

@@ -159,6 +159,28 @@ fn as_many_operators_stamp_as_the_root_says_or_it_is_allowed_to_be_fewer() {
     team.sign(RELEASE, &second).ends(0);
 }
 
+/// Nobody who goes by the root would believe another.
+#[test]
+fn no_other_authority_is_asked_where_the_root_s_own_are_over() {
+    let team = Team::new();
+    let one = team.world.tsa("one");
+    team.world
+        .trust(&["revoke", "--dir", "acme", "--tsa", &one, "--compromised"])
+        .ends(0);
+    team.complete();
+    let config = format!(
+        "version = 1\n[[tsa]]\noperator = \"two.example\"\nurl = \"{}\"\nchain = \"{}\"\n",
+        team.world.tsa("two"),
+        team.world.chain("two"),
+    );
+    team.world.write("config.toml", &config);
+    let image = team.world.image("shop/api", "1", "one").pinned();
+    team.run(&["--config", "config.toml", "sign", "--key", RELEASE, &image])
+        .ends(3)
+        .says("error[tsa-unavailable]");
+    team.nothing_was_done();
+}
+
 #[test]
 fn an_alias_that_was_pointed_at_another_key_is_an_alarm() {
     let team = Team::new();

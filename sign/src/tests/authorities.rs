@@ -181,7 +181,9 @@ pub(super) fn stamping(witnesses: &[&Witness], rules: TimeRules, fewer: Fewer) -
     let boxed =
         |witness: &&Witness| -> Box<dyn TimestampAuthority> { Box::new((*witness).clone()) };
     let boxed = witnesses.iter().map(boxed).collect();
-    Stamping::new((boxed, witnesses.len()), rules, fewer).unwrap()
+    Stamping::new((boxed, witnesses.len()), rules, fewer)
+        .unwrap()
+        .unwrap()
 }
 
 /// A document as it lies in a registry.
