@@ -61,7 +61,8 @@ pub(crate) struct TrustChange {
 pub(crate) struct TrustInit {
     #[command(flatten)]
     pub(crate) change: TrustChange,
-    /// Name of the trust root, in lower case: `acme`
+    /// Name of the trust root, in lower case: `acme`. One of its own for each root that the same people sign: with the same
+    /// name and the same root keys, versions of one would be taken for versions of the other
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Key that signs the root itself; repeatable: three, with three people, are a good number
@@ -372,7 +373,8 @@ pub(crate) struct TrustPublish {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 followed · 1 refused (forged, rolled back, expired) · 2 usage or configuration · \
-3 a source cannot be asked, or nothing be remembered · 70 internal. With several roots the worst wins: 70, 1, 3, 0"
+3 no source can be asked (or not all, where the newest root found is over or older than one seen), or nothing be \
+remembered · 70 internal. With several roots the worst wins: 70, 1, 3, 0"
 )]
 pub(crate) struct TrustUpdate {
     #[command(flatten)]

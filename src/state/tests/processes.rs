@@ -218,9 +218,14 @@ fn fifty_processes_and_a_dozen_kills_leave_it_whole() {
 
     // The lock is free at once, and the next writer removes what the killed ones left.
     store.patience = Duration::ZERO;
-    store.commit(&[], &floor(1_000_000), now()).unwrap();
-    assert_eq!(names(&store.folder), ["roots", "state.json", "state.lock"]);
     let acme = root("acme");
+    let last = VerifiedRoot {
+        name: &acme,
+        version: version(2_000),
+        file: &file("acme", 2_000),
+    };
+    store.commit(&[last], &floor(1_000_000), now()).unwrap();
+    assert_eq!(names(&store.folder), ["roots", "state.json", "state.lock"]);
     let remembered = state.root(&acme).unwrap().version();
     let kept = store.kept_root(&acme, remembered).unwrap();
     assert_eq!(kept, Some(file("acme", remembered.get())));

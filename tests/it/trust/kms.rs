@@ -92,6 +92,24 @@ fn a_large_root_is_signed_though_kms_takes_no_large_message() {
     assert_eq!(world.names_in("acme"), ["1.root.json"]);
 }
 
+/// What such a key signs must fit in a request, and a root grows.
+#[test]
+fn an_ed25519_key_in_kms_is_no_root_key() {
+    let world = world();
+    for (spec, alias) in [
+        (KeySpec::ECC_NIST_EDWARDS25519, "alias/edwards"),
+        (KeySpec::ML_DSA_44, "alias/lattice"),
+    ] {
+        world.stand_in.create_key(spec, alias).unwrap();
+    }
+    let add = |key: &str| world.line(&format!("add-key --dir acme --role root --key {key}"));
+    add("alias/edwards")
+        .ends(2)
+        .says("error[algorithm-not-allowed]")
+        .says("an Ed25519 key in KMS");
+    add("alias/lattice").ends(0);
+}
+
 #[test]
 fn a_key_service_that_is_out_of_reach_is_no_refusal() {
     let world = world();

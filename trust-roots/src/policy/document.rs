@@ -118,7 +118,7 @@ pub(super) struct ExceptionDocument {
     /// The codes of the refusals that do not count.
     #[schemars(schema_with = "codes")]
     pub(super) codes: Located<Vec<Located<String>>>,
-    /// Why, in at most 1,024 bytes. It is shown with every verdict.
+    /// Why, in at most 1,024 bytes. It is shown with the verdict wherever the exception was needed.
     #[schemars(extend("minLength" = 1, "maxLength" = 1_024))]
     pub(super) reason: Located<String>,
     /// Until when: RFC 3339, such as `2026-12-15T00:00:00Z`.

@@ -77,6 +77,9 @@ impl Draft {
                 algorithm: key.public.algorithm(),
             });
         }
+        if key.kms.is_some() && key.public.algorithm() == Algorithm::Ed25519 {
+            return Err(EditRefused::RootKeyInKms);
+        }
         let id = self.declare(key)?;
         let mut ids = self.root_key_ids();
         if ids.contains(&id) {
@@ -354,11 +357,24 @@ impl Draft {
         authorities.push(document);
     }
 
-    /// Two operators are asked where there are two: one may be down, or lie. One that is void or has an end is no second.
+    /// Two operators are asked where there are two: one may be down, or lie. One that is void, or ends before the root does, is
+    /// no second.
     fn refresh_counts(&mut self) {
+        let expires = self.signed.get("expires").and_then(Value::as_str);
+        let expires = expires.and_then(|text| Timestamp::parse(text).ok());
         let entries = self.extension.trusted_root.timestamp_authorities.iter();
+        let stays = |entry: &&TimestampAuthorityDocument| {
+            let end = entry.valid_for.end.as_deref();
+            end.is_none_or(|end| {
+                Timestamp::parse(end)
+                    .ok()
+                    .zip(expires)
+                    .is_some_and(|(end, expires)| end > expires)
+            })
+        };
         let operators: BTreeSet<_> = entries
-            .filter(|entry| !entry.compromised && entry.valid_for.end.is_none())
+            .filter(|entry| !entry.compromised)
+            .filter(stays)
             .map(|entry| entry.operator.as_str())
             .collect();
         let counts = &mut self.extension.time.stamps.publication;
@@ -373,23 +389,27 @@ impl Draft {
         counts.collect = counts.collect.max(counts.threshold);
     }
 
-    /// Voids all stamps of the authorities at this address, those of before too.
+    /// Voids all stamps of the authorities at this address, those of before too, and with them those of every other address with
+    /// the same root certificate: whoever has one has the other.
     pub fn void_time_authority(&mut self, uri: &str) -> Result<(), EditRefused> {
         self.changed();
         let entries = &mut self.extension.trusted_root.timestamp_authorities;
-        let mut found = false;
-        for entry in entries.iter_mut().filter(|entry| entry.uri == uri) {
-            entry.compromised = true;
-            found = true;
-        }
-        if found {
-            self.refresh_counts();
-            Ok(())
-        } else {
-            Err(EditRefused::NoTimeAuthority {
+        let root = |entry: &TimestampAuthorityDocument| {
+            let last = entry.cert_chain.certificates.last();
+            last.map(|certificate| certificate.raw_bytes.clone())
+        };
+        let here = entries.iter().filter(|entry| entry.uri == uri);
+        let void: BTreeSet<_> = here.map(root).collect();
+        if void.is_empty() {
+            return Err(EditRefused::NoTimeAuthority {
                 uri: uri.to_owned(),
-            })
+            });
         }
+        for entry in entries {
+            entry.compromised |= void.contains(&root(entry));
+        }
+        self.refresh_counts();
+        Ok(())
     }
 
     /// Declares a key, if it is not there yet. Its id.

@@ -64,6 +64,9 @@ pub enum EditRefused {
         /// How it signs.
         algorithm: Algorithm,
     },
+    /// A root grows, and would one day be too long for its own keys.
+    #[error("no root key can be an Ed25519 key in KMS: it signs 4,096 bytes, and a root has more")]
+    RootKeyInKms,
     /// Patterns of several scopes.
     #[error("the patterns belong to several scopes")]
     SeveralScopes,
@@ -114,7 +117,9 @@ impl EditRefused {
 impl Explain for EditRefused {
     fn code(&self) -> Code {
         Code::new(match self {
-            Self::Algorithm { .. } | Self::RootAlgorithm { .. } => "algorithm-not-allowed",
+            Self::Algorithm { .. } | Self::RootAlgorithm { .. } | Self::RootKeyInKms => {
+                "algorithm-not-allowed"
+            }
             Self::Fault(fault) => return fault.code(),
             Self::Key(_) => "key-file-invalid",
             Self::KeyListed { .. } => "key-listed",
@@ -153,6 +158,9 @@ impl Explain for EditRefused {
             }
             Self::RootAlgorithm { .. } => {
                 "use a key on P-256 or P-384, Ed25519 or ML-DSA; or, if it is an RSA key, list it with `--algorithm rsa-pss-sha256`".to_owned()
+            }
+            Self::RootKeyInKms => {
+                "use a KMS key of the spec ECC_NIST_P256, ECC_NIST_P384 or ML_DSA_65, or an Ed25519 key in a file".to_owned()
             }
             Self::SeveralScopes => "change one scope after the other; no pattern moves from one scope to another".to_owned(),
             Self::SignatureInvalid { .. } => {

@@ -163,7 +163,8 @@ pub enum Lint {
     },
     /// A root key whose signatures never count.
     #[error(
-        "root key {} signs with `{algorithm}`, which counts for no root: TUF knows RSA with PSS alone",
+        "root key {} signs with `{algorithm}`, which counts for no root: TUF knows RSA with PSS alone, and not all of its clients \
+         know P-521",
         Escaped(id)
     )]
     RootKeyUnusable {
@@ -287,7 +288,7 @@ impl Explain for Lint {
                 "add a root key: `countersign trust add-key --role root`; or lower the threshold: `--threshold N`".to_owned()
             }
             Self::RootKeyUnusable { .. } => {
-                "put an ECDSA key in its place: `countersign trust rotate`; or list the same key with `--algorithm rsa-pss-sha256`".to_owned()
+                "put another key in its place: `countersign trust rotate`; or, if it is an RSA key, list it with `--algorithm rsa-pss-sha256`".to_owned()
             }
             Self::ScopesOverlap { .. } => {
                 "remove the draft that adds one of them, and begin again: name a longer one, or both in one `countersign trust set-scope`".to_owned()
