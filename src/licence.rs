@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_common::{Code, Explain, ImageRef, Timestamp, signer::SigningKey};
+use countersign_common::{Code, Explain, ImageRef, Repository, Timestamp, signer::SigningKey};
 use countersign_registry::Client;
 use countersign_trust_roots::{Role, TimeRules, TrustRoot};
 use url::Url;
@@ -70,6 +70,7 @@ impl Licence {
 
     /// Refuses a key that may not sign one of the images now.
     pub(crate) fn admit(&self, key: &SigningKey, roles: &[Role]) -> Result<(), Stop> {
+        self.check_places()?;
         for (image, root) in self.governed()? {
             let grant = root
                 .grant(&image)
@@ -83,9 +84,10 @@ impl Licence {
         Ok(())
     }
 
-    /// Whom to ask about time, where nobody was named: those of the root, if all images have the same.
+    /// Whom to ask about time, and what their stamps must come to: by the root, if all images have the same. Those that are
+    /// named besides are asked in the place of its own, and must be as many, and believed by it.
     pub(crate) fn time(&self, stamps: &Stamps) -> Result<Option<Rooted>, Stop> {
-        if stamps.no_tsa || !stamps.tsa.is_empty() {
+        if stamps.no_tsa {
             return Ok(None);
         }
         let mut roots = self.governed()?.into_iter().map(|(_, root)| root);
@@ -99,7 +101,11 @@ impl Licence {
         if root.contents().time().authorities.is_empty() {
             return Ok(None);
         }
-        let urls = asked(root, self.now);
+        let urls = if stamps.tsa.is_empty() {
+            asked(root, self.now)
+        } else {
+            Vec::new()
+        };
         let rules = root
             .time_rules(None)
             .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
@@ -110,8 +116,27 @@ impl Licence {
         }))
     }
 
+    /// Refuses to sign copies: what is signed names where the image is, and a rule for mirrors wants the original named.
+    fn check_places(&self) -> Result<(), Stop> {
+        let Some(court) = &self.court else {
+            return Ok(());
+        };
+        for image in &self.images {
+            if let Ok(matched) = court.policy().rule_for(image.repository())
+                && matched.signed != *image.repository()
+            {
+                let copy = Copied {
+                    image: image.clone(),
+                    original: matched.signed.clone(),
+                };
+                return Err(Stop::new(Exit::Usage, &copy));
+            }
+        }
+        Ok(())
+    }
+
     /// The repositories that documents must name, each with its root.
-    fn governed(&self) -> Result<Vec<(countersign_common::Repository, &TrustRoot)>, Stop> {
+    fn governed(&self) -> Result<Vec<(Repository, &TrustRoot)>, Stop> {
         let Some(court) = &self.court else {
             return Ok(Vec::new());
         };
@@ -151,6 +176,36 @@ fn asked(root: &TrustRoot, now: Timestamp) -> Vec<Url> {
         .map(|(_, url)| url)
         .take(contents.time().publication.collect)
         .collect()
+}
+
+/// An image that a rule calls a copy.
+#[derive(Debug)]
+struct Copied {
+    image: ImageRef,
+    original: Repository,
+}
+
+impl std::fmt::Display for Copied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} is a mirror's copy by the policy, and signatures must be for {}",
+            self.image, self.original
+        )
+    }
+}
+
+impl Explain for Copied {
+    fn code(&self) -> Code {
+        Code::new("repository-mismatch")
+    }
+
+    fn remedy(&self) -> String {
+        format!(
+            "sign the image in {}, and copy it with its signatures",
+            self.original
+        )
+    }
 }
 
 /// The images of one command have several roots, which have others to ask.

@@ -66,14 +66,19 @@ pub(crate) fn stamping(
         .ok_or_else(|| Stop::new(Exit::Usage, &StampsError::NotConfigured))
 }
 
-/// Those that a trust root names: asked, and judged as its verifiers will judge them.
+/// Those that a trust root names, or flags in their place: asked, and judged as the root's verifiers will judge them.
 pub(crate) fn rooted(
     arguments: &Stamps,
     rooted: Rooted,
     (client, timeout): (&Client, u64),
 ) -> Result<Option<Stamping>, Stop> {
+    let urls = if arguments.tsa.is_empty() {
+        rooted.urls
+    } else {
+        named(arguments)?
+    };
     let authorities = client
-        .time_authorities(rooted.urls, patience(timeout))
+        .time_authorities(urls, patience(timeout))
         .into_iter()
         .map(|client| Box::new(client) as Box<dyn TimestampAuthority>)
         .collect();
@@ -90,18 +95,25 @@ pub(crate) fn rooted(
 
 /// Each once: the flags, or else the configuration.
 fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<Url>, Stop> {
-    let mut asked: Vec<Url> = Vec::new();
+    if !arguments.tsa.is_empty() {
+        return named(arguments);
+    }
+    let configured = config.authorities.iter();
+    each_once(configured.filter_map(|authority| authority.url.clone()))
+}
+
+/// Those of the flags.
+fn named(arguments: &Stamps) -> Result<Vec<Url>, Stop> {
     let parsed = arguments.tsa.iter().map(|text| {
         // What is wrong with it is not shown: it may hold a password.
         Url::parse(text).map_err(|source| Stop::new(Exit::Usage, &StampsError::NoUrl { source }))
     });
-    let given = parsed.collect::<Result<Vec<_>, _>>()?;
-    let configured = config
-        .authorities
-        .iter()
-        .filter_map(|authority| authority.url.clone())
-        .filter(|_| arguments.tsa.is_empty());
-    for url in given.into_iter().chain(configured) {
+    each_once(parsed.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn each_once(urls: impl IntoIterator<Item = Url>) -> Result<Vec<Url>, Stop> {
+    let mut asked: Vec<Url> = Vec::new();
+    for url in urls {
         if !["http", "https"].contains(&url.scheme()) {
             return Err(Stop::new(Exit::Usage, &StampsError::Url { url }));
         }

@@ -159,6 +159,55 @@ fn as_many_operators_stamp_as_the_root_says_or_it_is_allowed_to_be_fewer() {
     team.sign(RELEASE, &second).ends(0);
 }
 
+/// What flags and variables name is held against the root.
+#[test]
+fn authorities_that_are_named_besides_must_be_as_many_and_believed() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one").pinned();
+    let [one, two] = ["one", "two"].map(|name| team.world.tsa(name));
+    let sign = |tsa: &str| team.run(&["sign", "--key", RELEASE, "--tsa", tsa, &image]);
+    sign(&two)
+        .ends(1)
+        .says("error[self-check-failed]")
+        .says("by no authority that is trusted here");
+    assert_eq!(team.world.writes(), Vec::<String>::new());
+    sign(&one).ends(0);
+    team.run(&["verify", &image]).ends(0).says("level `dated`");
+    let chain = team.world.chain("two");
+    let add = ["add-tsa", "--dir", "acme", "--operator", "two.example"];
+    team.world
+        .trust(&[&add[..], &["--url", &two, "--chain", &chain]].concat())
+        .ends(0);
+    team.complete();
+    let second = team.world.image("shop/api", "2", "two").pinned();
+    team.run(&["sign", "--key", RELEASE, "--tsa", &one, &second])
+        .ends(3)
+        .says("error[tsa-unavailable]");
+    let both = ["--tsa", &one, "--tsa", &two, &second];
+    team.run(&[&["sign", "--key", RELEASE][..], &both].concat())
+        .ends(0);
+}
+
+/// What is signed there would name another place than the rule wants.
+#[test]
+fn copies_are_not_signed() {
+    let team = Team::new();
+    let host = team.world.stand_in.registry_host();
+    let policy = std::fs::read_to_string(team.world.path("policy.toml")).unwrap();
+    let rule = "[[policy]]\nmatch = \"HOST/mirror/**\"\nmirrors = \"HOST/shop/**\"\nroot = \"acme\"\n\
+                mode = \"enforce\"\nrequire = \"dated\"\n";
+    let policy = format!("{policy}\n{}", rule.replace("HOST", host));
+    team.world.write("policy.toml", &policy);
+    let copy = team.world.image("mirror/api", "1", "one");
+    team.sign(RELEASE, &copy)
+        .ends(2)
+        .says("error[repository-mismatch]")
+        .says("sign the image in");
+    team.nothing_was_done();
+    let original = team.world.image("shop/api", "1", "one");
+    team.sign(RELEASE, &original).ends(0);
+}
+
 /// Nobody who goes by the root would believe another.
 #[test]
 fn no_other_authority_is_asked_where_the_root_s_own_are_over() {
