@@ -59,12 +59,15 @@ pub(crate) struct VerifiedRoot<'a> {
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
+    /// Whether a person named it, who then expects something there.
+    is_named: bool,
     patience: Duration,
 }
 
 impl Store {
     /// The folder that was named, or else the user's own. Nothing is touched yet.
     pub(crate) fn open(named: Option<&Path>) -> Result<Self, Stop> {
+        let is_named = named.is_some();
         let folder = named
             .map(Path::to_owned)
             .or_else(|| own_folder(|name| std::env::var_os(name)))
@@ -72,6 +75,7 @@ impl Store {
         Ok(Self {
             // With a slash behind it a symbolic link would be taken for the folder that it leads to.
             folder: folder.components().collect(),
+            is_named,
             patience: PATIENCE,
         })
     }
@@ -137,8 +141,13 @@ impl Store {
                 lock.borrow().replace(&file, root.file)
             })
         });
-        if let Err(error) = kept {
-            tracing::debug!(?error, "versions of roots are not kept");
+        match kept {
+            Ok(()) => {}
+            // Whoever is writing keeps the same.
+            Err(StateError::Locked { .. }) => {
+                tracing::debug!("versions of roots are not kept: another process writes");
+            }
+            Err(error) => tracing::warn!("versions of roots are not kept: {error}"),
         }
     }
 
@@ -189,6 +198,10 @@ impl Store {
     }
 
     fn load(&self) -> Result<Option<State>, StateError> {
+        // Whoever never asked for a memory is not refused for where one would be.
+        if !self.is_named && matches!(self.folder.try_exists(), Ok(false)) {
+            return Ok(None);
+        }
         owned::check_folder(&self.folder)?;
         let path = self.file();
         let Some(bytes) = owned::read(&path, State::MAX_BYTES)? else {

@@ -1,7 +1,7 @@
 //! Folders and files that nobody but the user, or root, can have written.
 //!
 //! All that a verifier remembers is read through here. A symbolic link is never followed to a file, and what others can
-//! write is refused: they would decide what time it is and which root is the newest. So is what they can move away, with
+//! write is refused: they would decide what time it is and which root is the newest. So is what anybody can move away, with
 //! a folder above it: a verifier that finds nothing has forgotten everything.
 
 use std::{
@@ -12,8 +12,8 @@ use std::{
 
 use super::error::{Distrust, StateError};
 
-/// Refuses a folder that others can write, or in whose place they can put another. One that is not there is no danger,
-/// unless they can have moved it away.
+/// Refuses a folder that others can write, or in whose place anybody can put another. One that is not there is no danger,
+/// unless anybody can have moved it away.
 pub(super) fn check_folder(path: &Path) -> Result<(), StateError> {
     let absolute =
         std::path::absolute(path).map_err(|error| StateError::unreadable(path, error))?;
