@@ -95,9 +95,13 @@ async fn judge(
             if key_of_environment().is_some() {
                 tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
             }
-            if !arguments.dates.tsa_chains.is_empty() || arguments.algorithm.is_some() {
+            let unused = [
+                ("--tsa-chain", !arguments.dates.tsa_chains.is_empty()),
+                ("--algorithm", arguments.algorithm.is_some()),
+            ];
+            for (flag, _) in unused.iter().filter(|(_, is_given)| *is_given) {
                 tracing::warn!(
-                    "whom to believe about time, and how keys sign, is for the trust root to say: `--tsa-chain` and `--algorithm` are not used"
+                    "whom to believe about time, and how keys sign, is for the trust root to say: `{flag}` is not used"
                 );
             }
             let summons = Summons {

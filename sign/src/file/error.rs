@@ -120,7 +120,7 @@ impl Explain for KeyFileError {
         match self.code() {
             Self::PASSWORD => "give the file's password in `COSIGN_PASSWORD`, or type it where it is asked for",
             Self::UNSUPPORTED => {
-                "convert it to PKCS#8 with `openssl pkcs8 -topk8 -nocrypt`, or make another with `countersign key generate`"
+                "give the private key (`.key`), in PKCS#8 (`openssl pkcs8 -topk8 -nocrypt` converts it), and no `--algorithm` of another kind of key"
             }
             _ => "check that it is the file that `countersign key generate`, `openssl genpkey` or `cosign generate-key-pair` wrote",
         }

@@ -119,7 +119,8 @@ impl Explain for FolderError {
                 Escaped(path)
             ),
             Self::DraftMissing { .. } => {
-                "make one: `countersign trust add-key`, `rotate`, `set-scope`, …; or name one with `--file`".to_owned()
+                "if others have completed the version, nothing is left to sign (`countersign trust show`); or begin the next: `countersign trust \
+add-key`, `rotate`, `set-scope`, …; or name a draft with `--file`".to_owned()
             }
             Self::DraftOnly { .. } => "have its draft signed: `countersign trust sign`".to_owned(),
             Self::DraftStale { path, .. } => format!(

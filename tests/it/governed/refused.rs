@@ -228,7 +228,7 @@ fn what_is_demanded_at_the_command_is_demanded_besides_and_never_less() {
         .says("refused[image-too-new]");
     team.verify(&image, &["--tsa-chain", "two.pem"])
         .ends(0)
-        .says("`--tsa-chain` and `--algorithm` are not used");
+        .says("`--tsa-chain` is not used");
 }
 
 #[test]

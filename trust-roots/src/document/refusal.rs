@@ -379,7 +379,7 @@ impl Explain for Refusal {
                 "find out who signed it; then sign with a new key: `countersign sign --key …`".to_owned()
             }
             Self::KeyOutsideValidity { .. } => {
-                "sign with a key that is in use; or correct the key's `keyStatus` in the trust root".to_owned()
+                "sign with a key that is in use; or have the trust root say until when this one is: `countersign trust rotate --until`".to_owned()
             }
             Self::KeyUnknown { .. } => {
                 "sign with a trusted key: `countersign sign --key …`; or, if the signer is to be trusted, `countersign trust add-key` \
@@ -393,7 +393,8 @@ impl Explain for Refusal {
                 format!("sign with a key that has the role `{}`; or give it to this one in the trust root", role.name())
             }
             Self::SignatureInvalid { .. } => {
-                "suspect tampering: the signature, its content or the trusted key was changed; sign the image again if the key is right"
+                "suspect tampering: the signature, its content or the trusted key was changed, unless an RSA key signed by another \
+`--algorithm`; sign the image again if the key is right"
                     .to_owned()
             }
             Self::SignaturesTooMany { .. } => "remove the artifacts that are no signatures of yours".to_owned(),

@@ -226,10 +226,16 @@ impl Explain for Refusal {
             Self::Unsafe { .. } => {
                 "mend its time-stamp authorities: `countersign trust add-tsa`; `countersign trust doctor` says how".to_owned()
             }
-            Self::VersionGap { trusted, .. } => format!(
-                "publish version {} of the root at its sources",
-                trusted.saturating_add(1)
-            ),
+            Self::VersionGap { trusted, found } => {
+                let next = trusted.saturating_add(1);
+                let publish = format!("publish version {next} of the root at its sources");
+                if *found > next {
+                    let before = found.saturating_sub(1);
+                    format!("{publish}; or, for a draft, give version {before} with `--previous`")
+                } else {
+                    publish
+                }
+            }
         }
     }
 }
