@@ -236,7 +236,15 @@ impl Asked<'_> {
             }
         }
         if let Some(refusal) = refused {
-            return Err(refusal);
+            // Whoever could not be asked may have the right file.
+            return Err(match self.unavailable.pop_first() {
+                Some((_, Unavailable { name, source })) => Unavailable {
+                    name,
+                    source: format!("{source}; and of another source: {refusal}").into(),
+                }
+                .into(),
+                None => refusal,
+            });
         }
         if is_absent {
             return Ok(None);

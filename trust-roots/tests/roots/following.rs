@@ -313,6 +313,27 @@ fn a_source_that_lies_hides_nothing_and_is_not_passed_over() {
     );
 }
 
+/// It may have the right one: nothing was found out, and what was is told beside it.
+#[test]
+fn beside_a_source_that_lies_one_that_cannot_be_asked_decides() {
+    let files = chain_of(2);
+    let pin = fingerprint(&files[0]);
+    let first: &[(u64, &[u8])] = &[(1, &files[0])];
+    let liar = source("liar", &[(1, &files[0]), (2, b"{}")], Otherwise::Absent);
+    let long = source("long", first, Otherwise::Refused);
+    let broken = source("broken", first, Otherwise::Broken);
+    for (bad, said) in [(&liar, "no TUF root"), (&long, "")] {
+        for sources in [[bad, &broken], [&broken, bad]] {
+            let error = run(&pin, None, &sources).unwrap_err();
+            assert_eq!(error.code(), Code::new("root-unavailable"));
+            let text = error.to_string();
+            assert!(text.contains("and of another source: "), "{text}");
+            assert!(text.contains("broken") && text.contains(said), "{text}");
+        }
+        assert_ne!(code(run(&pin, None, &[bad])), Code::new("root-unavailable"));
+    }
+}
+
 #[test]
 fn another_file_than_the_pinned_one_is_never_trusted_on_first_use() {
     let files = chain_of(2);
