@@ -1,4 +1,4 @@
-//! `countersign trust publish`: the complete versions, to where verifiers look. A version that is there is never changed.
+//! `countersign trust publish`: the complete versions, to where verifiers look. A version that was found there is never changed.
 
 use std::path::PathBuf;
 
@@ -47,15 +47,9 @@ pub(super) async fn run(arguments: &TrustPublish, common: &Common) -> Result<Exi
         .collect();
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;
-    // All of them are looked at first: what is found to be another file somewhere is published nowhere.
-    let mut missing = Vec::new();
-    for destination in &destinations {
-        missing.push(destination.missing(&files, &client).await?);
-    }
-    let mut documents = Vec::new();
-    for (destination, missing) in destinations.iter().zip(&missing) {
-        let published = destination.fill(&files, missing, (&client, common)).await?;
-        documents.push(destination.document(&files, &published));
+    let (documents, exit) = fill(&destinations, &files, (&client, common)).await?;
+    if documents.is_empty() {
+        return Ok(exit);
     }
     let newest = chain.newest().version();
     match common.output {
@@ -70,7 +64,40 @@ pub(super) async fn run(arguments: &TrustPublish, common: &Common) -> Result<Exi
             chain.sha256()
         ))?,
     }
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// Fills each destination. What became of those that were, and the worst of the others, which are told of.
+async fn fill(
+    destinations: &[Destination],
+    files: &[File],
+    (client, common): (&Client, &Common),
+) -> Result<(Vec<Value>, Exit), Stop> {
+    // All of them are looked at first: what is found to be another file somewhere is published nowhere.
+    let mut looks = Vec::new();
+    for destination in destinations {
+        match destination.missing(files, client).await {
+            Err(stop) if stop.exit() != Exit::Undecided => return Err(stop),
+            look => looks.push(look),
+        }
+    }
+    let mut documents = Vec::new();
+    let mut worst = Exit::Done;
+    for (destination, look) in destinations.iter().zip(looks) {
+        let published = match look {
+            Ok(missing) => destination.fill(files, &missing, (client, common)).await,
+            Err(stop) => Err(stop),
+        };
+        match published {
+            Ok(published) => documents.push(destination.document(files, &published)),
+            // One that is out of reach must not keep a revocation from the others.
+            Err(stop) => {
+                stop.report(common.output);
+                worst = worst.max(stop.exit());
+            }
+        }
+    }
+    Ok((documents, worst))
 }
 
 /// A complete version, by its number.

@@ -277,6 +277,28 @@ fn what_the_registry_does_not_keep_is_not_called_published() {
     world.publish("acme").ends(0);
 }
 
+/// After a revocation the news must reach whom it can.
+#[test]
+fn a_destination_that_is_out_of_reach_keeps_nothing_from_the_others() {
+    let world = World::with_root("acme");
+    fs::create_dir(world.path("out")).unwrap();
+    let dead = "oci://127.0.0.1:1/trust/acme";
+    for to in [[dead, "out"], ["out", dead]] {
+        let run = world
+            .trust(&["publish", "--dir", "acme", "--to", to[0], "--to", to[1]])
+            .ends(3)
+            .says("error[registry-unavailable]")
+            .says("out/1.root.json")
+            .says("fingerprint of version 1");
+        assert_eq!(run.stderr.matches("error[").count(), 1);
+    }
+    assert_eq!(world.names_in("out"), ["1.root.json"]);
+    world
+        .trust(&["publish", "--dir", "acme", "--to", dead])
+        .ends(3)
+        .says("error[registry-unavailable]");
+}
+
 #[test]
 fn what_could_not_be_published_is_no_success() {
     let world = World::with(Options {
