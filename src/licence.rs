@@ -70,7 +70,6 @@ impl Licence {
 
     /// Refuses a key that may not sign one of the images now.
     pub(crate) fn admit(&self, key: &SigningKey, roles: &[Role]) -> Result<(), Stop> {
-        self.check_places()?;
         for (image, root) in self.governed()? {
             let grant = root
                 .grant(&image)
@@ -101,23 +100,18 @@ impl Licence {
         if root.contents().time().authorities.is_empty() {
             return Ok(None);
         }
-        let urls = if stamps.tsa.is_empty() {
-            asked(root, self.now)
-        } else {
-            Vec::new()
-        };
         let rules = root
             .time_rules(None)
             .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
         Ok(Some(Rooted {
-            urls,
+            urls: asked(root, self.now),
             collect: root.contents().time().publication.collect,
             rules,
         }))
     }
 
     /// Refuses to sign copies: what is signed names where the image is, and a rule for mirrors wants the original named.
-    fn check_places(&self) -> Result<(), Stop> {
+    pub(crate) fn check_places(&self) -> Result<(), Stop> {
         let Some(court) = &self.court else {
             return Ok(());
         };

@@ -158,7 +158,8 @@ impl Explain for Error {
     fn remedy(&self) -> String {
         match self {
             Self::TooFew { .. } => {
-                "add one of another operator to the root: `countersign trust add-tsa`; until then `--allow-fewer-stamps` does with those that there are"
+                "name as many with `--tsa`, or none; where the root has too few, add one of another operator: `countersign trust add-tsa`; until then \
+`--allow-fewer-stamps` does with those that there are"
             }
             _ => "try again; with several authorities, `--allow-fewer-stamps` does with those that answer",
         }

@@ -68,6 +68,7 @@ impl Workshop {
             Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
             None => stamps::stamping(order.stamps, asking, &config)?,
         };
+        licence.check_places()?;
         let signers = keys::signers(order.keys, order.algorithm, &config).await?;
         for signer in &signers {
             licence.admit(signer.key(), order.roles)?;

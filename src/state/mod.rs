@@ -14,6 +14,7 @@ mod tests;
 use std::{
     borrow::Borrow,
     ffi::OsString,
+    io::ErrorKind,
     num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
@@ -115,8 +116,8 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what is not kept yet, so that the next run need not fetch it. A cache that cannot be written costs requests,
-    /// and nothing else.
+    /// Keeps what is not kept yet, so that the next run need not fetch it. What could not be kept is said and ends nothing: that
+    /// it was seen is remembered all the same, and a source that lags behind it is refused until it has caught up.
     fn keep<L: Borrow<Lock>>(
         &self,
         verified: &[VerifiedRoot<'_>],
@@ -198,8 +199,9 @@ impl Store {
     }
 
     fn load(&self) -> Result<Option<State>, StateError> {
-        // Whoever never asked for a memory is not refused for where one would be.
-        if !self.is_named && matches!(self.folder.try_exists(), Ok(false)) {
+        // Whoever never asked for a memory is not refused for where one would be. A link that leads nowhere is something.
+        let found = self.folder.symlink_metadata();
+        if !self.is_named && found.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(None);
         }
         owned::check_folder(&self.folder)?;

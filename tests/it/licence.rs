@@ -89,6 +89,16 @@ impl Team {
         self.run(&["sign", "--key", key, &image.pinned()])
     }
 
+    /// Lists a second operator in the draft. Where it is asked.
+    fn add_second_tsa(&self) -> String {
+        let (url, chain) = (self.world.tsa("two"), self.world.chain("two"));
+        let add = ["add-tsa", "--dir", "acme", "--operator", "two.example"];
+        self.world
+            .trust(&[&add[..], &["--url", &url, "--chain", &chain]].concat())
+            .ends(0);
+        url
+    }
+
     /// Nothing was signed in KMS and nothing pushed.
     #[track_caller]
     fn nothing_was_done(&self) {
@@ -116,19 +126,7 @@ fn the_root_names_the_authorities_of_time() {
 #[test]
 fn as_many_operators_stamp_as_the_root_says_or_it_is_allowed_to_be_fewer() {
     let team = Team::new();
-    let (url, chain) = (team.world.tsa("two"), team.world.chain("two"));
-    let add = [
-        "add-tsa",
-        "--dir",
-        "acme",
-        "--url",
-        &url,
-        "--chain",
-        &chain,
-        "--operator",
-        "two.example",
-    ];
-    team.world.trust(&add).ends(0);
+    let url = team.add_second_tsa();
     // Nobody can ask where it is.
     let draft = team.world.root_file("acme/draft.root.json").to_string();
     let draft = draft.replace(&url, "mailto:two@example.com");
@@ -173,11 +171,7 @@ fn authorities_that_are_named_besides_must_be_as_many_and_believed() {
     assert_eq!(team.world.writes(), Vec::<String>::new());
     sign(&one).ends(0);
     team.run(&["verify", &image]).ends(0).says("level `dated`");
-    let chain = team.world.chain("two");
-    let add = ["add-tsa", "--dir", "acme", "--operator", "two.example"];
-    team.world
-        .trust(&[&add[..], &["--url", &two, "--chain", &chain]].concat())
-        .ends(0);
+    team.add_second_tsa();
     team.complete();
     let second = team.world.image("shop/api", "2", "two").pinned();
     team.run(&["sign", "--key", RELEASE, "--tsa", &one, &second])

@@ -1,7 +1,8 @@
 //! Signs with keys in AWS KMS, and fetches their public halves.
 //!
 //! Binaries and tests call it, behind the port [`countersign_common::Signer`]. The private key never leaves KMS; of a
-//! message only its hash leaves this machine, but for Ed25519, whose signature needs the message. Whether a signature is good is not decided here.
+//! message only its hash leaves this machine, but for Ed25519, whose signature needs the message. Whether a signature is good
+//! is not decided here.
 #![allow(
     clippy::disallowed_methods,
     reason = "an adapter: it reads the variables that choose region and endpoint, as the AWS SDK does"

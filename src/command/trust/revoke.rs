@@ -1,6 +1,6 @@
 //! `countersign trust revoke`: what was stolen or misused, what follows for what was signed, and what must be done next.
 
-use countersign_common::{Escaped, Timestamp};
+use countersign_common::{Escaped, Limits, Timestamp};
 use countersign_trust_roots::{
     Revocation, Role,
     root::{Contents, Scope},
@@ -125,7 +125,7 @@ pub(super) fn usable<'c>(
 }
 
 fn void(edit: &mut Edit, uri: &str) -> Result<(), TrustError> {
-    edit.draft.void_time_authority(uri)?;
+    edit.draft.void_time_authority(uri, &Limits::TABLE)?;
     let contents = edit.contents()?;
     let good = contents.time().authorities.iter();
     let good = good.filter(|entry| entry.standing == Standing::Good);

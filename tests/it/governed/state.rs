@@ -209,6 +209,44 @@ fn what_cannot_be_kept_is_said_after_the_verdict() {
     assert_eq!(version(&team), 2);
 }
 
+/// Whoever never asked for a memory is judged without; whoever has begun one has it looked after.
+#[cfg(unix)]
+#[test]
+fn a_home_that_anybody_can_write_is_no_place_for_a_memory_and_no_reason_to_refuse() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (team, image) = with_image();
+    let image = image.tagged();
+    let home = team.world.path("home");
+    fs::create_dir(&home).unwrap();
+    let allow = |mode| fs::set_permissions(&home, fs::Permissions::from_mode(mode)).unwrap();
+    let verify = |more: &[&str]| {
+        let words = ["verify", "--policy", "policy.toml", &image];
+        let variable = [("HOME", home.to_str().unwrap())];
+        let words = [&words[..], more].concat();
+        team.world.countersign_with(&words, &variable)
+    };
+    let state = home.join(".local/state/countersign");
+    allow(0o777);
+    verify(&[]).ends(0);
+    verify(&["--init-state"])
+        .ends(1)
+        .says("error[state-unsafe]");
+    let named = state.display().to_string();
+    verify(&["--state-dir", &named])
+        .ends(1)
+        .says("error[state-unsafe]");
+    allow(0o755);
+    verify(&["--init-state"]).ends(0);
+    allow(0o777);
+    verify(&[]).ends(1).says("error[state-unsafe]");
+    // A link in its place is something, though it leads nowhere.
+    allow(0o755);
+    fs::remove_dir_all(&state).unwrap();
+    std::os::unix::fs::symlink("nowhere", &state).unwrap();
+    verify(&[]).ends(1).says("symbolic link");
+}
+
 #[test]
 fn a_folder_is_needed_where_something_is_to_be_remembered() {
     let (team, image) = with_image();

@@ -72,6 +72,74 @@ fn an_image_that_two_keys_sign_at_once_is_verified_by_both_and_by_cosign() {
 }
 
 #[test]
+fn a_policy_demands_signatures_by_both() {
+    let world = World::ecr();
+    keys(&world);
+    for name in ["alice", "bob"] {
+        world.countersign(&["key", "generate", name]).ends(0);
+    }
+    let pattern = format!("{}/shop/**", world.stand_in.registry_host());
+    world
+        .trust(&[
+            "init",
+            "--dir",
+            "acme",
+            "--name",
+            "acme",
+            "--threshold",
+            "1",
+            "--repository",
+            &pattern,
+            "--root-key",
+            "alice.pub",
+            "--root-key",
+            "bob.pub",
+            "--release-key",
+            "alias/classic",
+            "--release-key",
+            "alias/lattice",
+        ])
+        .ends(0);
+    world
+        .trust(&["sign", "--dir", "acme", "--key", "alice.key"])
+        .ends(0);
+    let shown = world.trust_json(&["show", "--dir", "acme"]);
+    let ids = ["classic.pub", "lattice.pub"].map(|file| {
+        let pem = std::fs::read_to_string(world.path(file)).unwrap();
+        countersign_common::PublicKey::from_pem(&pem)
+            .unwrap()
+            .id()
+            .to_string()
+    });
+    let policy = format!(
+        "version = 1\n[roots.acme]\nfingerprint = {}\nsources = [\"file:{}\"]\n[[policy]]\nmatch = \"{pattern}\"\n\
+         root = \"acme\"\nmode = \"enforce\"\nrequire = \"signed\"\nsigners = {{ at-least = 2, of = {ids:?} }}\n",
+        shown["root"]["fingerprint"],
+        world.path("acme").display(),
+    );
+    world.write("policy.toml", &policy);
+    let verify = |image: &str| {
+        let words = [
+            "verify",
+            "--policy",
+            "policy.toml",
+            "--accept-stand-in",
+            image,
+        ];
+        world.countersign(&words)
+    };
+    let image = world.image("shop/api", "1", "a").tagged();
+    let sign = |keys: &[&str]| {
+        let words = [&["sign", "--policy", "policy.toml", &image], keys].concat();
+        world.countersign(&words).ends(0);
+    };
+    sign(&BOTH[..2]);
+    verify(&image).ends(1).says("refused[threshold-not-met]");
+    sign(&BOTH);
+    verify(&image).ends(0);
+}
+
+#[test]
 fn both_keys_attest_and_each_replaces_its_own() {
     let world = World::ecr();
     let [classic, lattice] = keys(&world);

@@ -390,23 +390,21 @@ impl Draft {
     }
 
     /// Voids all stamps of the authorities at this address, those of before too, and with them those of every other address with
-    /// the same root certificate: whoever has one has the other.
-    pub fn void_time_authority(&mut self, uri: &str) -> Result<(), EditRefused> {
+    /// the same root key, as whoever reads the root does.
+    pub fn void_time_authority(&mut self, uri: &str, limits: &Limits) -> Result<(), EditRefused> {
         self.changed();
         let entries = &mut self.extension.trusted_root.timestamp_authorities;
-        let root = |entry: &TimestampAuthorityDocument| {
-            let last = entry.cert_chain.certificates.last();
-            last.map(|certificate| certificate.raw_bytes.clone())
-        };
+        let anchor =
+            |entry: &TimestampAuthorityDocument| Some(anchor_of(entry, limits)?.id().clone());
         let here = entries.iter().filter(|entry| entry.uri == uri);
-        let void: BTreeSet<_> = here.map(root).collect();
+        let void: BTreeSet<_> = here.filter_map(anchor).collect();
         if void.is_empty() {
             return Err(EditRefused::NoTimeAuthority {
                 uri: uri.to_owned(),
             });
         }
         for entry in entries {
-            entry.compromised |= void.contains(&root(entry));
+            entry.compromised |= anchor(entry).is_some_and(|anchor| void.contains(&anchor));
         }
         self.refresh_counts();
         Ok(())

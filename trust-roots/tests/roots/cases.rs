@@ -122,7 +122,7 @@ fn trusted() -> Vec<Story> {
         .add_time_authority(&tsa("two"), &Limits::TABLE)
         .unwrap();
     two_clocks
-        .void_time_authority("https://one.example/rfc3161")
+        .void_time_authority("https://one.example/rfc3161", &Limits::TABLE)
         .unwrap();
     vec![
         story(PINNED, "The pinned root alone.", vec![pinned()]),

@@ -281,7 +281,7 @@ fn each_edit_takes_the_signatures_away() {
         }),
         ("void_time_authority", |draft| {
             draft
-                .void_time_authority("https://one.example/rfc3161")
+                .void_time_authority("https://one.example/rfc3161", &Limits::TABLE)
                 .unwrap()
         }),
     ];
@@ -452,9 +452,25 @@ fn an_authority_is_added_once_and_then_changed() {
         .unwrap();
     assert_eq!(collected(&draft), 2, "two are asked where there are two");
     let mut void = draft.clone();
-    void.void_time_authority(&tsa("two").uri).unwrap();
+    void.void_time_authority(&tsa("two").uri, &Limits::TABLE)
+        .unwrap();
     assert_eq!(collected(&void), 1);
+    // A second address of one that is void is no second operator.
+    let mut twice = draft.clone();
+    let mut other = tsa("two");
+    other.uri = "https://other.example/".to_owned();
+    twice.add_time_authority(&other, &Limits::TABLE).unwrap();
+    twice
+        .void_time_authority(&other.uri, &Limits::TABLE)
+        .unwrap();
+    assert_eq!(collected(&twice), 1);
+    let contents = twice.contents(&Limits::TABLE).unwrap();
+    assert_eq!(contents.believed().count(), 1);
     let mut one = tsa("one");
+    // An end that the root does not live to see takes nothing away.
+    one.valid.end = Some(time("2034-01-01T00:00:00Z"));
+    draft.add_time_authority(&one, &Limits::TABLE).unwrap();
+    assert_eq!(collected(&draft), 2);
     one.valid.end = Some(time("2026-12-01T00:00:00Z"));
     draft.add_time_authority(&one, &Limits::TABLE).unwrap();
     assert_eq!(collected(&draft), 1, "the other will be the only one");
@@ -486,7 +502,7 @@ fn what_cannot_be_edited_is_explained() {
             .unwrap_err(),
         draft.set_term(&id(ALICE), &Term::default()).unwrap_err(),
         draft
-            .void_time_authority("https://none.example")
+            .void_time_authority("https://none.example", &Limits::TABLE)
             .unwrap_err(),
     ];
     let codes: Vec<_> = refusals

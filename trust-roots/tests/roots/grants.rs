@@ -125,7 +125,7 @@ fn a_void_authority_takes_every_entry_with_its_root_along() {
         renewed.uri = "https://new.one.example/".to_owned();
         draft.add_time_authority(&renewed, &Limits::TABLE).unwrap();
         draft
-            .void_time_authority("https://one.example/rfc3161")
+            .void_time_authority("https://one.example/rfc3161", &Limits::TABLE)
             .unwrap();
     });
     let rules = root.time_rules(None).unwrap();

@@ -325,7 +325,8 @@ fn more_stamps_than_there_are_operators_are_unsafe() {
     assert_eq!(after_all(lasts), (2, false));
     // Without any, no date is proven, and none demanded.
     let mut none = Draft::read(&first().to_json().unwrap(), &Limits::TABLE).unwrap();
-    none.void_time_authority(&tsa("one").uri).unwrap();
+    none.void_time_authority(&tsa("one").uri, &Limits::TABLE)
+        .unwrap();
     assert_eq!(of(&none), []);
 }
 
@@ -468,7 +469,7 @@ fn a_revocation_is_not_taken_back() {
     }
     let void = |draft: &mut Draft| {
         draft
-            .void_time_authority("https://one.example/rfc3161")
+            .void_time_authority("https://one.example/rfc3161", &Limits::TABLE)
             .unwrap()
     };
     let mut before = first();
