@@ -2,6 +2,7 @@
 //!
 //! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
 
+pub(crate) mod images;
 pub(crate) mod trust;
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -12,7 +13,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use self::trust::Trust;
+use self::{images::Images, trust::Trust};
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -127,9 +128,8 @@ pub(crate) struct PolicyCheck {
 /// By the policy alone: what `verify` is asked besides, by flags, variables or the configuration, is not asked here.
 #[derive(Args, Debug)]
 pub(crate) struct PolicyTest {
-    /// Images: host/path:tag or host/path@sha256:…
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: Images,
     #[command(flatten)]
     pub(crate) governed: Governed,
     /// Judge as of this time instead of now
@@ -218,9 +218,8 @@ pub(crate) struct Stamps {
 configuration · 3 network, login, throttling, no time stamp, disk · 70 internal"
 )]
 pub(crate) struct Sign {
-    /// Images: host/path:tag, or better host/path@sha256:…
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: Images,
     #[command(flatten)]
     pub(crate) signers: SignerKeys,
     /// Signed annotation; repeatable
@@ -266,9 +265,8 @@ pub(crate) struct SignerKeys {
 configuration · 3 network, login, throttling, no time stamp, disk · 70 internal"
 )]
 pub(crate) struct Attest {
-    /// Images: host/path:tag, or better host/path@sha256:…
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: Images,
     #[command(flatten)]
     pub(crate) signers: SignerKeys,
     /// What is attested: a file with one JSON object
@@ -307,9 +305,8 @@ internal. With several images the worst wins: 70, 1, 3, 0"
     reason = "each is a switch that can be typed"
 )]
 pub(crate) struct Verify {
-    /// Images: host/path:tag or host/path@sha256:…
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: Images,
     /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
     /// policy nor this, `COUNTERSIGN_KEY`
     #[arg(short, long = "key", value_name = "KEY")]

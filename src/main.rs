@@ -16,6 +16,7 @@ mod licence;
 mod log;
 mod network;
 mod output;
+mod places;
 mod policy_file;
 mod progress;
 mod roots;

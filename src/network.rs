@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, time::Duration};
 
-use countersign_common::{Code, Escaped, Explain, ImageRef, Limits};
+use countersign_common::{Code, Escaped, Explain, Limits};
 use countersign_registry::{Client, Credentials, Options, PlainHttp};
 
 use crate::{
@@ -60,14 +60,6 @@ fn certificate_authorities(network: &Network, config: &Config) -> Result<Option<
     };
     let path = network.ca_file.clone().or_else(configured);
     path.as_deref().map(files::read).transpose()
-}
-
-/// Parses the references, all of them before anything is done with one.
-pub(crate) fn images(texts: &[String]) -> Result<Vec<ImageRef>, Stop> {
-    texts
-        .iter()
-        .map(|text| ImageRef::parse(text).map_err(|error| Stop::new(Exit::Usage, &error)))
-        .collect()
 }
 
 /// Annotations by their keys, each once: of two values for one key, one would be lost without a word.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_common::{
-    Code, Escaped, Explain, ImageRef, Limits, Timestamp, json::JsonError, predicate::Predicate,
+    Code, Escaped, Explain, Limits, Timestamp, json::JsonError, predicate::Predicate,
 };
 use countersign_sign::{Attestation, Attested, Earlier, Request, SignError, attest_image};
 
@@ -14,13 +14,14 @@ use super::signing::{self, Order, Workshop};
 use crate::{
     arguments::{Attest, Common, Output},
     exit::Exit,
-    files, network,
+    files,
     output::{self, Stop},
+    places::{self, Located},
 };
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let images = network::images(&arguments.images)?;
+    let located = places::locate(&arguments.images)?;
     let request = Request::new(BTreeMap::new()).map_err(|error| Stop::new(Exit::Usage, &error))?;
     let attestation = Attestation {
         kind: arguments.kind.clone(),
@@ -40,16 +41,16 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         timeout: arguments.timeout,
         roles: &[Role::Sign],
     };
-    let workshop = Workshop::open(&order, &images, common, now).await?;
+    let workshop = Workshop::open(&order, &located, common, now).await?;
     let results = workshop
-        .each(&images, common, async |image, means| {
+        .each(&located, common, async |image, means| {
             let about = (&request, &attestation);
             attest_image(image, about, means, workshop.occasion()).await
         })
         .await;
     let mut worst = Exit::Done;
-    for (image, result) in results {
-        worst = worst.max(report(image, result, common)?);
+    for (one, result) in results {
+        worst = worst.max(report(one, result, common)?);
     }
     Ok(worst)
 }
@@ -65,7 +66,7 @@ fn predicate(arguments: &Attest) -> Result<Predicate, Stop> {
 }
 
 fn report(
-    image: &ImageRef,
+    one: &Located,
     result: Result<Attested, SignError>,
     common: &Common,
 ) -> Result<Exit, Stop> {
@@ -75,7 +76,7 @@ fn report(
             Output::Text if common.quiet => {}
             Output::Text => output::print(&text(&attested))?,
         },
-        Err(error) => return signing::failed(image, &error, common),
+        Err(error) => return signing::failed(one, &error, common),
     }
     Ok(Exit::Done)
 }

@@ -17,6 +17,7 @@ use crate::{
     judge::{self, Begin, Court, Judge, Needed, Summons, When},
     network,
     output::Stop,
+    places,
     policy_file::{self, PolicyFile},
 };
 
@@ -55,7 +56,8 @@ async fn court(
 }
 
 async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let images = network::images(&arguments.images)?;
+    let located = places::locate(&arguments.images)?;
+    let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let file = found(&arguments.governed, &config)?;
     let when = arguments.at.map_or(When::Now, When::AsOf);
@@ -74,7 +76,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
     .await?;
     let judge = Judge::Policy(Box::new(court));
     let bounds = (arguments.timeout, common);
-    let verdicts = verify::judged(&judge, &images, (&client, bounds), (when, now)).await;
+    let verdicts = verify::judged(&judge, &located, (&client, bounds), (when, now)).await;
     verify::show(&verdicts, common)?;
     Ok(verify::worst(&verdicts))
 }

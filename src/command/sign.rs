@@ -15,11 +15,12 @@ use crate::{
     exit::Exit,
     files, network,
     output::{self, Stop},
+    places::{self, Located},
 };
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let images = network::images(&arguments.images)?;
+    let located = places::locate(&arguments.images)?;
     let request = Request::new(network::annotations(&arguments.annotations)?)
         .map_err(|error| Stop::new(Exit::Usage, &error))?;
     let request = match arguments.supported_until {
@@ -35,9 +36,9 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         timeout: arguments.timeout,
         roles: &[Role::Sign, Role::Publish],
     };
-    let workshop = Workshop::open(&order, &images, common, now).await?;
+    let workshop = Workshop::open(&order, &located, common, now).await?;
     let results = workshop
-        .each(&images, common, async |image, means| {
+        .each(&located, common, async |image, means| {
             if arguments.dry_run {
                 let plans = plans(image, &request, means, now).await?;
                 return Ok(Done::Planned(Box::new(plans)));
@@ -52,8 +53,8 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         .collect();
     let told = tell_build(&records);
     let mut worst = Exit::Done;
-    for (image, result) in results {
-        worst = worst.max(report(image, result, common)?);
+    for (one, result) in results {
+        worst = worst.max(report(one, result, common)?);
     }
     // What was signed is reported whatever became of the build system's file.
     told.map(|()| worst)
@@ -101,11 +102,7 @@ async fn plans(
     })
 }
 
-fn report(
-    image: &ImageRef,
-    result: Result<Done, SignError>,
-    common: &Common,
-) -> Result<Exit, Stop> {
+fn report(one: &Located, result: Result<Done, SignError>, common: &Common) -> Result<Exit, Stop> {
     match result {
         Ok(Done::Planned(plans)) => match common.output {
             Output::Json => output::print_json(&plans)?,
@@ -118,7 +115,7 @@ fn report(
             Output::Text if common.quiet => {}
             Output::Text => output::print(&text(&outcome))?,
         },
-        Err(error) => return signing::failed(image, &error, common),
+        Err(error) => return signing::failed(one, &error, common),
     }
     Ok(Exit::Done)
 }

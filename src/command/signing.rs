@@ -18,6 +18,7 @@ use crate::{
     licence::Licence,
     log, network,
     output::{self, Stop},
+    places::{self, Located},
     progress::Progress,
     stamps,
 };
@@ -27,7 +28,7 @@ const PARALLEL: usize = 4;
 
 /// What is the same for each image.
 pub(super) struct Workshop {
-    registry: Client,
+    client: Client,
     signers: Vec<Box<dyn Signer>>,
     stamping: Option<Stamping>,
     timeout: u64,
@@ -50,20 +51,20 @@ impl Workshop {
     /// Opens the keys, and finds out whether they may sign these images and who is asked about time, before anything is done.
     pub(super) async fn open(
         order: &Order<'_>,
-        images: &[ImageRef],
+        located: &[Located],
         common: &Common,
         now: Timestamp,
     ) -> Result<Self, Stop> {
         let config = Config::read(common.config.as_deref())?;
-        let registry = network::client(order.network, order.timeout, &config)?;
+        let client = network::client(order.network, order.timeout, &config)?;
         let licence = Licence::of(
             order.governed,
-            images,
+            &places::references(located),
             &config,
-            (&registry, order.timeout, now),
+            (&client, order.timeout, now),
         )
         .await?;
-        let asking = (&registry, order.timeout);
+        let asking = (&client, order.timeout);
         let stamping = match licence.time(order.stamps)? {
             Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
             None => stamps::stamping(order.stamps, asking, &config)?,
@@ -77,7 +78,7 @@ impl Workshop {
             }
         }
         Ok(Self {
-            registry,
+            client,
             signers,
             stamping,
             timeout: order.timeout,
@@ -86,9 +87,9 @@ impl Workshop {
     }
 
     /// What the libraries work with.
-    fn means<'a>(&'a self, signer: &'a dyn Signer) -> Means<'a> {
+    fn means<'a>(&'a self, one: &'a Located, signer: &'a dyn Signer) -> Means<'a> {
         Means {
-            registry: &self.registry,
+            registry: one.registry(&self.client),
             signer,
             dating: self
                 .stamping
@@ -108,27 +109,27 @@ impl Workshop {
     /// first image.
     pub(super) async fn each<'i, T>(
         &self,
-        images: &'i [ImageRef],
+        located: &'i [Located],
         common: &Common,
         work: impl AsyncFn(&ImageRef, Means<'_>) -> Result<T, SignError>,
-    ) -> Vec<(&'i ImageRef, Result<T, SignError>)> {
-        let progress = Progress::of(images.len(), common);
+    ) -> Vec<(&'i Located, Result<T, SignError>)> {
+        let progress = Progress::of(located.len(), common);
         let limit = Duration::from_secs(self.timeout);
-        let one = async |image: &'i ImageRef| {
+        let all_keys = async |one: &'i Located| {
             let mut results = Vec::with_capacity(self.signers.len());
             // One after the other: at once, they would write one fallback tag.
             for signer in &self.signers {
-                let means = self.means(signer.as_ref());
-                let result = tokio::time::timeout(limit, work(image, means)).await;
+                let means = self.means(one, signer.as_ref());
+                let result = tokio::time::timeout(limit, work(&one.image, means)).await;
                 let seconds = self.timeout;
                 let result = result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()));
-                results.push((image, result));
+                results.push((one, result));
             }
             progress.step();
             results
         };
-        let results: Vec<Vec<_>> = stream::iter(images)
-            .map(one)
+        let results: Vec<Vec<_>> = stream::iter(located)
+            .map(all_keys)
             .buffered(PARALLEL)
             .collect()
             .await;
@@ -159,7 +160,8 @@ fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
 }
 
 /// Says why an image was not signed.
-pub(super) fn failed(image: &ImageRef, error: &SignError, common: &Common) -> Result<Exit, Stop> {
+pub(super) fn failed(one: &Located, error: &SignError, common: &Common) -> Result<Exit, Stop> {
+    let image = &one.image;
     let exit = match error {
         SignError::Error(_) => Exit::Undecided,
         SignError::Refusal(_) => Exit::Refused,

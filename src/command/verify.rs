@@ -22,6 +22,7 @@ use crate::{
     judge::{Begin, Court, Judge, Needed, Summons, When},
     keys, network,
     output::{self, Stop},
+    places::{self, Located},
     policy_file,
     progress::Progress,
     stamps,
@@ -34,13 +35,14 @@ const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 const PARALLEL: usize = 8;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let images = network::images(&arguments.images)?;
+    let located = places::locate(&arguments.images)?;
+    let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
     let judge = judge(arguments, &images, &config, (&registry, now)).await?;
     let when = arguments.dates.at.map_or(When::Now, When::AsOf);
     let bounds = (arguments.timeout, common);
-    let verdicts = judged(&judge, &images, (&registry, bounds), (when, now)).await;
+    let verdicts = judged(&judge, &located, (&registry, bounds), (when, now)).await;
     let remembered = match when {
         When::Now => judge.remember(&verdicts),
         When::AsOf(_) => Ok(()),
@@ -55,27 +57,29 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
 /// Each image, a few at a time, each within its time.
 pub(super) async fn judged(
     judge: &Judge,
-    images: &[ImageRef],
-    (registry, (timeout, common)): (&Client, (u64, &Common)),
+    located: &[Located],
+    (client, (timeout, common)): (&Client, (u64, &Common)),
     (when, now): (When, Timestamp),
 ) -> Vec<Verdict> {
-    let progress = Progress::of(images.len(), common);
-    let one = async |image: &ImageRef| {
+    let progress = Progress::of(located.len(), common);
+    let judge_one = async |one: &Located| {
         let elapsed = tokio::time::sleep(Duration::from_secs(timeout));
         let deadline = Deadline::new(Box::pin(elapsed), timeout);
         let time = match when {
             When::AsOf(time) => time,
             When::Now => now,
         };
-        let verdict = judge.verify(image, registry, time, &deadline).await;
+        let verdict = judge
+            .verify(&one.image, one.registry(client), time, &deadline)
+            .await;
         progress.step();
         match when {
             When::AsOf(_) => verdict.as_of(),
             When::Now => verdict,
         }
     };
-    stream::iter(images)
-        .map(one)
+    stream::iter(located)
+        .map(judge_one)
         .buffered(PARALLEL)
         .collect()
         .await

@@ -21,8 +21,8 @@ use crate::{
     config::Config,
     exit::Exit,
     judge::{self, Court, Needed, Obstacle, When},
-    network,
     output::{self, Stop},
+    places,
     roots::Opened,
 };
 
@@ -31,23 +31,20 @@ pub(super) async fn explain(
     common: &Common,
     now: Timestamp,
 ) -> Result<Exit, Stop> {
-    let image = network::images(std::slice::from_ref(&arguments.image))?;
+    let image = places::reference(&arguments.image)?;
     let config = Config::read(common.config.as_deref())?;
     let file = found(&arguments.governed, &config)?;
     let path = file.path.clone();
     let when = arguments.at.map_or(When::Now, When::AsOf);
     let (court, _) = court(
         file,
-        Needed::ToExplain(&image),
+        Needed::ToExplain(std::slice::from_ref(&image)),
         (&arguments.governed, &arguments.network, arguments.timeout),
         (&config, judge::nothing_besides(StandIn::Refused)),
         (when, now),
     )
     .await?;
-    let Some(image) = image.first() else {
-        return Ok(Exit::Internal);
-    };
-    let steps = Steps::of(image, &path, &court);
+    let steps = Steps::of(&image, &path, &court);
     match common.output {
         Output::Json => output::print_json(&steps.json)?,
         Output::Text => output::print(&steps.text)?,
