@@ -20,6 +20,7 @@ pub mod key;
 pub mod limits;
 pub mod manifest;
 mod objects_only;
+mod platform;
 pub mod predicate;
 pub mod publication;
 pub mod reference;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use crate::platform::Platform;
 use crate::{
     Digest, ImageRef, Limits, Repository,
     json::{self, JsonError},
@@ -61,67 +62,6 @@ impl Descriptor {
             annotations: None,
             platform: None,
         }
-    }
-}
-
-/// Operating system, processor and its variant.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Platform {
-    /// Such as `linux`.
-    #[serde(default)]
-    pub os: String,
-    /// Such as `amd64`.
-    #[serde(default)]
-    pub architecture: String,
-    /// Such as `v8`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-}
-
-impl Platform {
-    /// Parses `os/architecture[/variant]`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<_> = text.split('/').collect();
-        let known = |part: &&str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-        };
-        if !parts.iter().all(known) {
-            return None;
-        }
-        let (os, architecture, variant) = match parts.as_slice() {
-            [os, architecture] => (os, architecture, None),
-            [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
-            _ => return None,
-        };
-        Some(Self {
-            os: (*os).to_owned(),
-            architecture: (*architecture).to_owned(),
-            variant,
-        })
-    }
-
-    /// Whether a child for `self` is what was asked for by `wanted`. A variant that was not asked for does not matter.
-    pub fn satisfies(&self, wanted: &Self) -> bool {
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || self.variant == wanted.variant)
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}/{}",
-            crate::Escaped(&self.os),
-            crate::Escaped(&self.architecture)
-        )?;
-        self.variant
-            .iter()
-            .try_for_each(|variant| write!(f, "/{}", crate::Escaped(variant)))
     }
 }
 
@@ -545,17 +485,6 @@ mod tests {
             r#"{"schemaVersion":2}"#.to_owned(),
         ] {
             assert!(parse(&json, None).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_platform_without_variant_takes_any() {
-        let arm = Platform::parse("linux/arm64/v8").unwrap();
-        assert!(arm.satisfies(&Platform::parse("linux/arm64").unwrap()));
-        assert!(!arm.satisfies(&Platform::parse("linux/arm64/v7").unwrap()));
-        assert!(!arm.satisfies(&Platform::parse("linux/amd64").unwrap()));
-        for text in ["", "linux", "linux/", "linux/a/b/c", "li nux/amd64"] {
-            assert_eq!(Platform::parse(text), None, "{text}");
         }
     }
 }
