@@ -336,9 +336,14 @@ pub(crate) struct Verify {
     /// Demand a signed annotation; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
-    /// Judge the image for this platform, where the reference is an index
+    /// Judge the image for this platform, where the reference is an index: OS/ARCH, OS/ARCH/VARIANT or OS(VERSION)/ARCH. An
+    /// attestation is none; if several images are for it, it is refused
     #[arg(long, value_name = "OS/ARCH", value_parser = platform, env = "COUNTERSIGN_PLATFORM")]
     pub(crate) platform: Option<Platform>,
+    /// Judge everything that the index lists too, each as if it were asked for by its own digest. The worst of all decides. No
+    /// child is exempt, also not attestations and those of unknown platform
+    #[arg(short, long, conflicts_with = "platform")]
+    pub(crate) recursive: bool,
     /// Refuse signatures that name no repository, such as cosign's
     #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
@@ -350,7 +355,7 @@ pub(crate) struct Verify {
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
     #[arg(long, conflicts_with = "at")]
     pub(crate) pin: bool,
-    /// The most time to spend on one image, in seconds
+    /// The most time to spend on one image, in seconds; each child that is judged too has as long again
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,
@@ -540,7 +545,14 @@ fn annotation(text: &str) -> Result<(String, String), String> {
 }
 
 fn platform(text: &str) -> Result<Platform, String> {
-    Platform::parse(text).ok_or_else(|| {
-        "a platform is written OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64".to_owned()
-    })
+    match Platform::parse(text) {
+        Some(platform) if platform.is_unknown() => Err(
+            "builders list as unknown what is no image to run: name it by its digest, or use `--recursive`"
+                .to_owned(),
+        ),
+        Some(platform) => Ok(platform),
+        None => {
+            Err("a platform is written OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64".to_owned())
+        }
+    }
 }

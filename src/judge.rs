@@ -20,8 +20,8 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, Class, Deadline, Demand, Level, Outcome, PolicyBasis, RootVersion,
-    Signers, Ungoverned, Verdict, Verifier,
+    Asked, Basis, Besides, Class, Deadline, Demand, Level, Outcome, PolicyBasis, Reach,
+    RootVersion, Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -96,7 +96,7 @@ pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
             dates: Vec::new(),
             exceptions: Vec::new(),
             besides: Besides::default(),
-            platform: None,
+            reach: Reach::Resolved,
             unbound: Unbound::Refused,
             stand_in,
         },
@@ -481,6 +481,14 @@ impl Judge {
         match self {
             Self::Keys(verifier) => verifier.verify(image, registry, now, deadline).await,
             Self::Policy(court) => court.verify(image, registry, deadline).await,
+        }
+    }
+
+    /// Which of an index and its children are judged.
+    pub(crate) fn reach(&self) -> &Reach {
+        match self {
+            Self::Keys(verifier) => &verifier.demand.reach,
+            Self::Policy(court) => &court.asked.demand.reach,
         }
     }
 

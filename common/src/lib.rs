@@ -11,6 +11,7 @@
 pub mod age;
 pub mod algorithm;
 pub mod bundle;
+pub mod children;
 pub mod digest;
 pub mod dsse;
 pub mod escape;

@@ -100,6 +100,15 @@ impl ImageRef {
         parse(text).map_err(refuse)
     }
 
+    /// Names a manifest in a repository by its digest alone.
+    pub fn by_digest(repository: &Repository, digest: &Digest) -> Self {
+        Self {
+            repository: repository.clone(),
+            tag: None,
+            digest: Some(digest.clone()),
+        }
+    }
+
     /// The repository.
     pub fn repository(&self) -> &Repository {
         &self.repository

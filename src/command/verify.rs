@@ -9,8 +9,8 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Signers,
-    Verdict, Verifier,
+    Asked, Basis, Besides, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Reach,
+    Signers, Timer, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -31,7 +31,7 @@ use crate::{
 /// What names the key of signers, and one for a quick look.
 const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 
-/// Images judged at the same time.
+/// Judgements at the same time, of images and of what they list.
 const PARALLEL: usize = 8;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
@@ -62,9 +62,9 @@ pub(super) async fn judged(
     (when, now): (When, Timestamp),
 ) -> Vec<Verdict> {
     let progress = Progress::of(located.len(), common);
+    let timer: &Timer<'_> = &|| Box::pin(tokio::time::sleep(Duration::from_secs(timeout)));
     let judge_one = async |one: &Located| {
-        let elapsed = tokio::time::sleep(Duration::from_secs(timeout));
-        let deadline = Deadline::new(Box::pin(elapsed), timeout);
+        let deadline = Deadline::for_each(timer, timeout);
         let time = match when {
             When::AsOf(time) => time,
             When::Now => now,
@@ -80,7 +80,7 @@ pub(super) async fn judged(
     };
     stream::iter(located)
         .map(judge_one)
-        .buffered(PARALLEL)
+        .buffered(PARALLEL.div_ceil(judge.reach().parallel()))
         .collect()
         .await
 }
@@ -165,7 +165,11 @@ fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
         dates: dates(arguments, config),
         exceptions: Vec::new(),
         besides: Besides::default(),
-        platform: arguments.platform.clone(),
+        reach: match &arguments.platform {
+            _ if arguments.recursive => Reach::Children,
+            Some(platform) => Reach::Platform(platform.clone()),
+            None => Reach::Resolved,
+        },
         unbound: if arguments.require_repository || configured.require_repository {
             Unbound::Refused
         } else {

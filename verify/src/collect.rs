@@ -8,7 +8,8 @@ use std::{collections::HashSet, ops::ControlFlow};
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, PinnedImage, Registry, Repository,
-    manifest::{Body, DOCKER_MANIFEST, EMPTY_CONFIG, OCI_MANIFEST, Platform},
+    children::{ChildRefusal, Listed},
+    manifest::{Body, EMPTY_CONFIG, Platform},
     registry::{Error, Failure},
 };
 use countersign_trust_roots::{
@@ -49,12 +50,12 @@ pub(crate) async fn collect(
         limits,
         deadline,
     };
-    let child = select_child(&image, platform);
+    let selected = select_child(&image, platform);
     let mut subjects = vec![image.manifest.descriptor().clone()];
-    if let Ok(Some(child)) = &child {
+    if let Ok(Some(child)) = &selected {
         subjects.push(child.clone());
     }
-    let content = deadline.within(source.content(&image, child));
+    let content = deadline.within(source.content(&image, selected));
     let (content, (artifacts, listings, left_out)) =
         future::join(content, source.artifacts(&subjects, enough)).await;
     let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
@@ -69,40 +70,57 @@ pub(crate) async fn collect(
 }
 
 /// The child of an index for a platform; `None` judges what was resolved.
+///
+/// Of several that a runtime may take for it none is chosen, and an attestation never: the one that runs in the end may be
+/// another than the one that was judged.
 fn select_child(
     image: &PinnedImage,
     platform: Option<&Platform>,
 ) -> Result<Option<Descriptor>, Refusal> {
-    let (Body::Index(index), Some(wanted)) = (image.manifest.body(), platform) else {
+    let (Body::Index(_), Some(wanted)) = (image.manifest.body(), platform) else {
         return Ok(None);
     };
+    let children = image.manifest.children();
     let is_for = |child: &&Descriptor| {
         child
             .platform
             .as_ref()
             .is_some_and(|platform| platform.satisfies(wanted))
     };
-    let child = index
-        .manifests
-        .iter()
-        .find(is_for)
-        .ok_or_else(|| Refusal::PlatformMissing {
+    let matching: Vec<_> = children.iter().filter(is_for).cloned().collect();
+    match matching.as_slice() {
+        [child] if matches!(child.listed(), Listed::Image(_)) => {
+            child.check_type()?;
+            Ok(Some(child.clone()))
+        }
+        [] | [_] => Err(Refusal::PlatformMissing {
             wanted: wanted.clone(),
-            available: index
-                .manifests
-                .iter()
-                .filter_map(|child| child.platform.clone())
-                .collect(),
-        })?;
-    // An index inside an index could hide, behind one signature, whatever its next level lists.
-    if [OCI_MANIFEST, DOCKER_MANIFEST].contains(&child.media_type.as_str()) {
-        Ok(Some(child.clone()))
-    } else {
-        Err(Refusal::ChildNotImage {
-            child: child.digest.clone(),
-            media_type: child.media_type.clone(),
-        })
+            available: children.iter().filter_map(image_platform).collect(),
+        }),
+        _ => Err(Refusal::PlatformAmbiguous {
+            wanted: wanted.clone(),
+            matching,
+        }),
     }
+}
+
+fn image_platform(child: &Descriptor) -> Option<Platform> {
+    match child.listed() {
+        Listed::Image(platform) => Some(platform),
+        Listed::Attestation | Listed::Unknown => None,
+    }
+}
+
+/// The manifest of a child, as its index says.
+pub(crate) async fn child(
+    registry: &dyn Registry,
+    repository: &Repository,
+    child: &Descriptor,
+) -> Result<Manifest, ContentFault> {
+    let refused = |refusal: ChildRefusal| ContentFault::Refusal(refusal.into());
+    child.check_type().map_err(refused)?;
+    let manifest = registry.manifest(repository, child).await?;
+    child.check_child(manifest, repository).map_err(refused)
 }
 
 /// Where evidence about one image comes from.
@@ -124,10 +142,10 @@ impl Source<'_, '_> {
     async fn content(
         self,
         image: &PinnedImage,
-        child: Result<Option<Descriptor>, Refusal>,
+        selected: Result<Option<Descriptor>, Refusal>,
     ) -> Result<ImageContent, ContentFault> {
-        let manifest = match child.map_err(ContentFault::Refusal)? {
-            Some(child) => self.child(&child).await?,
+        let manifest = match selected.map_err(ContentFault::Refusal)? {
+            Some(descriptor) => child(self.registry, self.repository, &descriptor).await?,
             None => image.manifest.clone(),
         };
         let config = match manifest.body() {
@@ -135,19 +153,6 @@ impl Source<'_, '_> {
             Body::Index(_) => None,
         };
         Ok(ImageContent { manifest, config })
-    }
-
-    async fn child(self, child: &Descriptor) -> Result<Manifest, ContentFault> {
-        let manifest = self.registry.manifest(self.repository, child).await?;
-        let manifest = manifest.ok_or_else(|| ContentFault::Error(self.absent(&child.digest)))?;
-        let found = manifest.descriptor();
-        if found.media_type == child.media_type {
-            Ok(manifest)
-        } else {
-            Err(ContentFault::Refusal(Refusal::DescriptorMismatch {
-                child: child.digest.clone(),
-            }))
-        }
     }
 
     async fn blob(self, descriptor: &Descriptor, limit: usize) -> Result<Bytes, Failure> {

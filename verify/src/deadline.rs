@@ -12,7 +12,11 @@ use futures_util::future::{Either, FutureExt, Shared, select};
 pub struct Deadline<'a> {
     elapsed: Shared<Task<'a, ()>>,
     seconds: u64,
+    timer: Option<&'a Timer<'a>>,
 }
+
+/// Begins a time anew, always of the same length.
+pub type Timer<'a> = dyn Fn() -> Task<'a, ()> + Sync + 'a;
 
 impl<'a> Deadline<'a> {
     /// Ends when `elapsed` does, after this many seconds.
@@ -20,7 +24,22 @@ impl<'a> Deadline<'a> {
         Self {
             elapsed: elapsed.shared(),
             seconds,
+            timer: None,
         }
+    }
+
+    /// The same, for each of the images that one reference leads to.
+    pub fn for_each(timer: &'a Timer<'a>, seconds: u64) -> Self {
+        Self {
+            timer: Some(timer),
+            ..Self::new(timer(), seconds)
+        }
+    }
+
+    /// That of another image, which begins now; without a timer it has what is left.
+    pub(crate) fn again(&self) -> Self {
+        self.timer
+            .map_or_else(|| self.clone(), |timer| Self::for_each(timer, self.seconds))
     }
 
     /// Never ends: for registries that always answer, such as those of tests.

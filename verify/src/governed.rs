@@ -201,7 +201,7 @@ impl Verifier {
                     attestations: asked.demand.attestations.clone(),
                     dates: asked.demand.dates.clone(),
                 },
-                platform: asked.demand.platform.clone(),
+                reach: asked.demand.reach.clone(),
                 // Of several teams below one root, a signature without a name could be any one's.
                 unbound: Unbound::Refused,
                 stand_in: asked.demand.stand_in,

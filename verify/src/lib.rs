@@ -9,17 +9,18 @@ mod deadline;
 mod evidence;
 mod exception;
 mod governed;
+mod recursive;
 mod refusal;
 pub mod verdict;
 mod verifier;
 
 pub use self::{
     check::freshness::DateDemand,
-    deadline::Deadline,
+    deadline::{Deadline, Timer},
     evidence::{Artifact, Content, Evidence},
     exception::{Exceptable, Excepted},
     governed::{Asked, Class, Ungoverned},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
-    verifier::{Besides, Demand, Naming, Signers, Verifier},
+    verifier::{Besides, Demand, Naming, Reach, Signers, Verifier},
 };

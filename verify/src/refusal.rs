@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use countersign_common::{
-    Age, Code, Digest, Escaped, Explain, Timestamp, manifest::Platform, predicate::PredicateType,
-    registry,
+    Age, Code, Descriptor, Digest, Escaped, Explain, Timestamp, children::ChildRefusal,
+    manifest::Platform, predicate::PredicateType, registry,
 };
 use countersign_trust_roots::{
     document::{self, Kind},
@@ -23,14 +23,9 @@ pub enum Refusal {
         /// What was demanded.
         kind: PredicateType,
     },
-    /// A child that is no image.
-    #[error("the child {child} is of type {}, not an image", Escaped(media_type))]
-    ChildNotImage {
-        /// The child.
-        child: Digest,
-        /// Its type.
-        media_type: String,
-    },
+    /// A child of an index that cannot be used.
+    #[error(transparent)]
+    Child(#[from] ChildRefusal),
     /// A signature was found that cannot be read.
     #[error("the artifact {} cannot be read: {source}", artifact.short())]
     Damaged {
@@ -38,12 +33,6 @@ pub enum Refusal {
         artifact: Digest,
         /// What is wrong with it.
         source: ReadError,
-    },
-    /// An index that lies about its child.
-    #[error("the child {child} has another size or type than its index says")]
-    DescriptorMismatch {
-        /// The child.
-        child: Digest,
     },
     /// A signed document was found that does not count.
     #[error("the {} {} does not count: {source}", noun(kind), artifact.short())]
@@ -114,6 +103,14 @@ pub enum Refusal {
     Misplaced {
         /// The artifact's manifest.
         artifact: Digest,
+    },
+    /// Several children are for the platform, and a runtime may take any.
+    #[error("{wanted} may be any of {}", children(matching))]
+    PlatformAmbiguous {
+        /// What was asked for.
+        wanted: Platform,
+        /// Those that are for it.
+        matching: Vec<Descriptor>,
     },
     /// The platform is not there.
     #[error("there is no image for {wanted}; there are: {}", platforms(available))]
@@ -220,6 +217,14 @@ fn noun(kind: &Kind) -> &'static str {
     }
 }
 
+fn children(matching: &[Descriptor]) -> String {
+    let names: Vec<_> = matching
+        .iter()
+        .map(|child| format!("{} ({})", child.listed(), child.digest))
+        .collect();
+    names.join(", ")
+}
+
 fn platforms(available: &[Platform]) -> String {
     if available.is_empty() {
         "none that are named".to_owned()
@@ -256,6 +261,8 @@ fn list(texts: &[String]) -> String {
 pub const CODES: &[Code] = &[
     Code::new("annotation-mismatch"),
     Code::new("attestation-missing"),
+    Code::new("child-missing"),
+    Code::new("child-not-image"),
     Code::new("clock-behind"),
     Code::new("date-too-imprecise"),
     Code::new("date-unproven"),
@@ -270,6 +277,7 @@ pub const CODES: &[Code] = &[
     Code::new("key-outside-validity"),
     Code::new("key-unknown"),
     Code::new("malformed"),
+    Code::new("platform-ambiguous"),
     Code::new("platform-missing"),
     Code::new("publication-missing"),
     Code::new("referrers-too-many"),
@@ -295,9 +303,8 @@ impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
             Self::AttestationMissing { .. } => Code::new("attestation-missing"),
-            Self::ChildNotImage { .. } => Code::new("format-not-allowed"),
+            Self::Child(source) => source.code(),
             Self::Damaged { source, .. } => source.code(),
-            Self::DescriptorMismatch { .. } => Code::new("descriptor-mismatch"),
             Self::Document { source, .. }
             | Self::Stamp { source, .. }
             | Self::Undated { source, .. } => source.code(),
@@ -309,6 +316,7 @@ impl Explain for Refusal {
             Self::ImageTooNew { .. } => Code::new("image-too-new"),
             Self::ImageTooOld { .. } => Code::new("image-too-old"),
             Self::Misplaced { .. } => Code::new("subject-mismatch"),
+            Self::PlatformAmbiguous { .. } => Code::new("platform-ambiguous"),
             Self::PlatformMissing { .. } => Code::new("platform-missing"),
             Self::PublicationMissing { .. } => Code::new("publication-missing"),
             Self::Registry(source) | Self::Transfer { source, .. } => source.code(),
@@ -323,11 +331,8 @@ impl Explain for Refusal {
                 "attest it: `countersign attest --key … --type {} --predicate FILE …@{subject}`",
                 Escaped(kind.as_str())
             ),
-            Self::ChildNotImage { .. } => "name the image itself, by its digest".to_owned(),
+            Self::Child(source) => source.remedy(),
             Self::Damaged { source, .. } => source.remedy(),
-            Self::DescriptorMismatch { .. } => {
-                "push the index again with a tool that writes true descriptors".to_owned()
-            }
             Self::Document { source, .. }
             | Self::Stamp { source, .. }
             | Self::Undated { source, .. } => source.remedy(),
@@ -340,6 +345,10 @@ impl Explain for Refusal {
             Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),
             Self::Misplaced { .. } => {
                 "suspect the registry, or remove the artifact from its fallback tag".to_owned()
+            }
+            Self::PlatformAmbiguous { .. } => {
+                "name its variant or its version with `--platform`, the image by its digest, or judge all of them with `--recursive`"
+                    .to_owned()
             }
             Self::PlatformMissing { .. } => {
                 "ask for a platform that there is, with `--platform`".to_owned()

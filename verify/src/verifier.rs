@@ -18,6 +18,7 @@ use crate::{
     Artifact, Deadline, Evidence, Excepted, Level, Verdict,
     check::{self, freshness::DateDemand},
     collect::collect,
+    recursive,
     verdict::Basis,
 };
 
@@ -68,12 +69,41 @@ pub struct Demand {
     pub exceptions: Vec<Excepted>,
     /// What no exception is for.
     pub besides: Besides,
-    /// The child of an index that is judged instead of the index.
-    pub platform: Option<Platform>,
+    /// Which of an index and its children are judged.
+    pub reach: Reach,
     /// What becomes of signatures that name no repository.
     pub unbound: Unbound,
     /// What becomes of signatures by demonstration keys.
     pub stand_in: StandIn,
+}
+
+/// Which of an index and its children are judged. Of an image it is the image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// The index and each child, every one by signatures of its own: whoever is given the digest of a child must say yes
+    /// too.
+    Children,
+    /// The child for a platform instead of the index, by signatures of either. An image itself must be for the platform.
+    Platform(Platform),
+    /// What the reference resolves to.
+    Resolved,
+}
+
+impl Reach {
+    /// How many judgements one image may be at the same time.
+    pub fn parallel(&self) -> usize {
+        match self {
+            Self::Children => 1 + recursive::PARALLEL,
+            Self::Platform(_) | Self::Resolved => 1,
+        }
+    }
+
+    fn platform(&self) -> Option<&Platform> {
+        match self {
+            Self::Platform(platform) => Some(platform),
+            Self::Children | Self::Resolved => None,
+        }
+    }
 }
 
 /// Demands of somebody else than who makes the exceptions: whoever wants more may not be overruled by who wants less.
@@ -150,6 +180,9 @@ impl Verifier {
         deadline: &Deadline<'_>,
     ) -> Verdict {
         let unresolved = match deadline.within(registry.resolve(image)).await {
+            Some(Ok(pinned)) if self.demand.reach == Reach::Children => {
+                return recursive::judge(self, pinned, registry, now, deadline).await;
+            }
             Some(Ok(pinned)) => return self.judge(pinned, registry, now, deadline).await,
             Some(Err(Failure::Error(error))) => Verdict::undecided(image, now, &error),
             Some(Err(Failure::Refusal(refusal))) => Verdict::refused(image, now, &refusal.into()),
@@ -158,7 +191,7 @@ impl Verifier {
         unresolved.based_on(self.basis.clone())
     }
 
-    async fn judge(
+    pub(crate) async fn judge(
         &self,
         pinned: PinnedImage,
         registry: &dyn Registry,
@@ -176,7 +209,7 @@ impl Verifier {
         let bounds = (&limits, deadline);
         let evidence = collect(
             pinned,
-            self.demand.platform.as_ref(),
+            self.demand.reach.platform(),
             registry,
             bounds,
             &enough,

@@ -61,13 +61,15 @@ fn check_platform(evidence: &Evidence, content: &ImageContent) -> Result<(), Bro
     let found = json::from_slice::<Platform>(config, &Limits::TABLE)
         .ok()
         .filter(|found| !found.os.is_empty());
-    // Builders leave the variant out; the index that the image was picked from has said it then.
+    // Builders leave variant and version out; the index that the image was picked from has said them then.
     let picked = evidence.image.digest() != content.manifest.digest();
     let fits = |found: &Platform| {
-        let said_by_index = found.variant.is_none() && picked;
-        let variant = wanted.variant.clone().filter(|_| !said_by_index);
+        let said = |wanted: &Option<String>, found: &Option<String>| {
+            wanted.clone().filter(|_| found.is_some() || !picked)
+        };
         found.satisfies(&Platform {
-            variant,
+            variant: said(&wanted.variant, &found.variant),
+            os_version: said(&wanted.os_version, &found.os_version),
             ..wanted.clone()
         })
     };

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Authenticity, Basis, CountedAttestation, CountedSignature, Finding, Freshness, Integrity, Mode,
-    Occasion, Outcome, PolicyBasis, Published, SignatureOrigin, Verdict,
+    Authenticity, Basis, Child, CountedAttestation, CountedSignature, Finding, Freshness,
+    Integrity, Mode, Occasion, Outcome, PolicyBasis, Published, SignatureOrigin, Verdict,
 };
 use crate::Level;
 
@@ -20,17 +20,22 @@ pub struct VerdictDocument {
     version: u32,
     /// The reference that was asked about, in its canonical form.
     image: String,
+    /// As what an index lists it: a platform, `attestation`, or `unknown`. Its word, which decides nothing. Present only in
+    /// `children`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed_as: Option<String>,
     /// The digest that was judged; absent if the reference could not be resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// What may be run: the image by its digest. Present only if the verdict is `verified`, and of now.
+    /// What may be run: the image by its digest. Present only if the verdict is `verified`, and of now; in `children` only if
+    /// that of the whole is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<String>,
     /// When it was judged, RFC 3339.
     judged_at: String,
     /// Whether `judgedAt` is another time than that of the judgement: then it lets nothing run.
     as_of: bool,
-    /// What follows.
+    /// What follows: the worst of all, where the children were judged too.
     verdict: VerdictName,
     /// How much is proven. Present only if the verdict is `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,12 +50,17 @@ pub struct VerdictDocument {
     authenticity: AuthenticityDocument,
     /// Whether it is current.
     freshness: FreshnessDocument,
-    /// Found out, and no. The first weighs most.
+    /// Found out, and no. The first weighs most. Of each of the `children` the first of its own.
     refusals: Vec<FindingDocument>,
-    /// Could not find out.
+    /// Could not find out. Of each of the `children` the first of its own.
     errors: Vec<FindingDocument>,
-    /// What else was noticed.
+    /// What else was noticed. Of each of the `children` the first of its own.
     remarks: Vec<FindingDocument>,
+    /// What the index lists, each judged as if it were asked for by its own digest; an image lists nothing. Present only where
+    /// they were to be judged. `level` is then the least of all, and `integrity`, `authenticity` and `freshness` are those of
+    /// the index itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<Vec<VerdictDocument>>,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -248,6 +258,7 @@ impl From<&Verdict> for VerdictDocument {
         Self {
             version: 1,
             image: verdict.image().to_string(),
+            listed_as: None,
             digest: verdict.digest().map(ToString::to_string),
             pinned: verdict.pinned(),
             judged_at: verdict.judged_at().to_string(),
@@ -268,6 +279,23 @@ impl From<&Verdict> for VerdictDocument {
                 .iter()
                 .map(FindingDocument::from)
                 .collect(),
+            children: verdict.children().map(|children| {
+                let may_run = verdict.pinned().is_some();
+                let child = |child| Self::child(child, may_run);
+                children.iter().map(child).collect()
+            }),
+        }
+    }
+}
+
+impl VerdictDocument {
+    /// Whoever looks for anything that may be run must not find a part of what may not.
+    fn child(child: &Child, may_run: bool) -> Self {
+        let document = Self::from(child.verdict());
+        Self {
+            listed_as: Some(child.listed().to_string()),
+            pinned: document.pinned.filter(|_| may_run),
+            ..document
         }
     }
 }

@@ -40,6 +40,11 @@ impl Finding {
 pub struct Reason(Finding);
 
 impl Reason {
+    /// The same, told otherwise.
+    pub(super) fn with(&self, tell: impl Fn(&Finding) -> Finding) -> Self {
+        Self(tell(&self.0))
+    }
+
     /// Of a policy or a trust root, which have refusals of their own.
     pub(super) fn of(refusal: &dyn Explain) -> Self {
         Self(Finding::of(refusal))
@@ -57,6 +62,11 @@ impl From<&Refusal> for Reason {
 pub struct Fault(Finding);
 
 impl Fault {
+    /// The same, told otherwise.
+    pub(super) fn with(&self, tell: impl Fn(&Finding) -> Finding) -> Self {
+        Self(tell(&self.0))
+    }
+
     /// Of a trust root, whose sources have errors of their own.
     pub(super) fn of(error: &dyn Explain) -> Self {
         Self(Finding::of(error))

@@ -5,6 +5,7 @@
 
 mod authenticity;
 mod basis;
+mod children;
 pub mod document;
 mod findings;
 mod freshness;
@@ -19,6 +20,7 @@ pub(crate) use self::findings::{Findings, distinct};
 pub use self::{
     authenticity::{Authenticity, CountedAttestation, CountedSignature, SignatureOrigin},
     basis::{Basis, Mode, PolicyBasis, RootVersion},
+    children::Child,
     findings::{Fault, Finding, Reason},
     freshness::{Freshness, Published},
 };
@@ -28,7 +30,7 @@ use crate::{
     evidence::Evidence,
 };
 
-/// The judgement on one image.
+/// The judgement on one image; of an index, where that is demanded, with all that it lists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
     image: ImageRef,
@@ -42,6 +44,7 @@ pub struct Verdict {
     freshness: Freshness,
     builder_claims: Option<String>,
     remarks: Vec<Finding>,
+    children: Option<Vec<Child>>,
 }
 
 /// What the time of a judgement was.
@@ -100,7 +103,7 @@ pub enum Integrity {
     /// They are.
     Whole {
         /// The manifest that was judged.
-        manifest: Descriptor,
+        manifest: Box<Descriptor>,
         /// Its configuration; an index has none.
         config: Option<Digest>,
         /// The index that it was reached through.
@@ -146,6 +149,7 @@ impl Verdict {
             freshness: Freshness::of(trusted.fresh()),
             builder_claims: evidence.builder_claims(),
             remarks,
+            children: None,
         }
     }
 
@@ -173,6 +177,7 @@ impl Verdict {
             freshness: parts.freshness,
             builder_claims: evidence.builder_claims(),
             remarks,
+            children: None,
         }
     }
 
@@ -227,16 +232,15 @@ impl Verdict {
             freshness: Freshness::NotJudged,
             builder_claims: None,
             remarks: Vec::new(),
+            children: None,
         }
     }
 
     /// Says that it was judged as of another time than now.
     #[must_use]
-    pub fn as_of(self) -> Self {
-        Self {
-            occasion: Occasion::AsOf,
-            ..self
-        }
+    pub fn as_of(mut self) -> Self {
+        self.mark_as_of();
+        self
     }
 
     /// The verdict on an image about which nothing was asked: whom to trust could not be found out.
@@ -278,7 +282,7 @@ impl Verdict {
         &self.image
     }
 
-    /// What follows.
+    /// What follows: the worst of all, where the children were judged too.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -335,8 +339,10 @@ impl Verdict {
             .freshness
             .published()
             .map(|published| published.interval);
-        let proven = attested.chain(published);
-        proven.map(Interval::not_before).max()
+        let proven = attested.chain(published).map(Interval::not_before);
+        let children = self.children.iter().flatten();
+        let children = children.filter_map(|child| child.verdict().proven_not_before());
+        proven.chain(children).max()
     }
 
     /// The one reference that may be used after a positive verdict: by digest, so that nothing moves in between. A verdict as
@@ -382,7 +388,7 @@ impl Integrity {
         let through =
             Some(evidence.image.digest().clone()).filter(|digest| *digest != manifest.digest);
         Self::Whole {
-            manifest,
+            manifest: Box::new(manifest),
             config,
             through,
         }

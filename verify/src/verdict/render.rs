@@ -10,7 +10,7 @@ use std::{
 use countersign_common::{Age, Escaped, Timestamp};
 
 use super::{
-    Authenticity, Basis, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
+    Authenticity, Basis, Child, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
     Integrity, Mode, Occasion, Outcome, PolicyBasis, Published, Reason, SignatureOrigin, Verdict,
 };
 
@@ -72,12 +72,33 @@ pub fn lines(verdict: &Verdict) -> String {
             Escaped(claim)
         );
     }
+    for one in verdict.children().unwrap_or_default() {
+        let _ = writeln!(lines, "  child         {}", child(one));
+    }
     if let Some(pinned) = verdict.pinned() {
         lines.push_str("  run this      ");
         lines.push_str(&pinned);
         lines.push('\n');
     }
     lines
+}
+
+/// As what it is listed, which one it is, and what follows for it.
+fn child(child: &Child) -> String {
+    let verdict = child.verdict();
+    let digest = verdict.digest().map(ToString::to_string);
+    let follows = match verdict.outcome() {
+        Outcome::Verified(level) => {
+            format!("ok, level `{}`{}", level.name(), signed(verdict))
+        }
+        Outcome::Refused(reasons) => format!("REFUSED: {}", codes(reasons)),
+        Outcome::Undecided(faults) => format!("UNKNOWN: {}", codes(faults)),
+    };
+    format!(
+        "{} {}: {follows}",
+        child.listed(),
+        digest.unwrap_or_default()
+    )
 }
 
 /// The rule, and of its root as much as is known.
@@ -145,27 +166,34 @@ fn integrity(integrity: &Integrity) -> String {
 
 fn authenticity(verdict: &Verdict) -> String {
     match verdict.authenticity() {
-        Authenticity::Signed {
-            threshold,
-            signatures,
-            attestations,
-        } => {
-            let asked = verdict.image().repository().to_string();
-            let signers: Vec<_> = (signatures.iter())
-                .map(|signature| signer(signature, &asked))
-                .collect();
-            let attested: String = attestations.iter().map(attested).collect();
-            format!(
-                "ok: signed by {} ({threshold} required){attested}",
-                signers.join(" and ")
-            )
-        }
+        Authenticity::Signed { .. } => format!("ok{}", signed(verdict)),
         Authenticity::NotSigned { reasons } => format!("FAILED: {}", codes(reasons)),
         Authenticity::Undecided { .. } => {
             "UNKNOWN: what may have signed or attested it could not be fetched".to_owned()
         }
         Authenticity::NotJudged => "not judged: there is nothing to judge".to_owned(),
     }
+}
+
+/// By whom, and what else they say; nothing if it is not signed.
+fn signed(verdict: &Verdict) -> String {
+    let Authenticity::Signed {
+        threshold,
+        signatures,
+        attestations,
+    } = verdict.authenticity()
+    else {
+        return String::new();
+    };
+    let asked = verdict.image().repository().to_string();
+    let signers: Vec<_> = (signatures.iter())
+        .map(|signature| signer(signature, &asked))
+        .collect();
+    let attested: String = attestations.iter().map(attested).collect();
+    format!(
+        ": signed by {} ({threshold} required){attested}",
+        signers.join(" and ")
+    )
 }
 
 fn attested(attestation: &CountedAttestation) -> String {
@@ -223,9 +251,12 @@ fn ago(age: Duration) -> String {
 }
 
 /// The distinct codes, in their order; the sentences follow below.
-fn codes(reasons: &[Reason]) -> String {
+fn codes<F: AsRef<Finding>>(findings: &[F]) -> String {
     let mut codes: Vec<&str> = Vec::new();
-    for code in reasons.iter().map(|reason| reason.as_ref().code.as_str()) {
+    for code in findings
+        .iter()
+        .map(|finding| finding.as_ref().code.as_str())
+    {
         if !codes.contains(&code) {
             codes.push(code);
         }

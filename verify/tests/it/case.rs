@@ -226,6 +226,8 @@ pub(crate) struct DemandDocument {
     pub(crate) signers: Option<SignersDocument>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) platform: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) recursive: bool,
     pub(crate) unbound: Choice,
     pub(crate) stand_in: Choice,
     /// Short names or URIs.

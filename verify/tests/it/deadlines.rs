@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// A world in which some requests are never answered.
-struct Stalling<'w> {
-    world: &'w World,
-    silent: Vec<Request>,
+pub(crate) struct Stalling<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) silent: Vec<Request>,
 }
 
 impl Stalling<'_> {
@@ -80,7 +80,7 @@ impl Registry for Stalling<'_> {
 }
 
 /// Ends when it was asked so often: no clock.
-async fn ticks(mut left: usize) {
+pub(crate) async fn ticks(mut left: usize) {
     poll_fn(|context| {
         left = left.saturating_sub(1);
         context.waker().wake_by_ref();

@@ -23,6 +23,7 @@ mod deadlines;
 mod exceptions;
 mod fixtures;
 mod properties;
+mod recursion;
 mod schema;
 mod showing;
 mod signing;

@@ -143,7 +143,9 @@ fn the_lines_for_people_are_few_and_say_all_three_judgements() {
         }
         assert_eq!(
             lines.lines().count(),
-            3 + usize::from(verdict.pinned().is_some()) + usize::from(story.case.policy.is_some())
+            3 + verdict.children().map_or(0, <[_]>::len)
+                + usize::from(verdict.pinned().is_some())
+                + usize::from(story.case.policy.is_some())
         );
     }
 }

@@ -13,7 +13,7 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Deadline, Demand, Level, Naming, Signers, Verdict, Verifier, verdict::Basis,
+    Deadline, Demand, Level, Naming, Reach, Signers, Verdict, Verifier, verdict::Basis,
 };
 use serde_json::{Value, json};
 
@@ -61,6 +61,7 @@ impl Story {
                 signers: None,
                 annotations: BTreeMap::new(),
                 platform: None,
+                recursive: false,
                 unbound: Choice::Accepted,
                 stand_in: Choice::Refused,
                 attestations: Vec::new(),
@@ -307,10 +308,11 @@ impl Story {
                 threshold: demand.threshold,
                 signers: self.signers(),
                 annotations: demand.annotations.clone(),
-                platform: demand
-                    .platform
-                    .as_ref()
-                    .map(|text| Platform::parse(text).unwrap()),
+                reach: match &demand.platform {
+                    _ if demand.recursive => Reach::Children,
+                    Some(text) => Reach::Platform(Platform::parse(text).unwrap()),
+                    None => Reach::Resolved,
+                },
                 unbound: match demand.unbound {
                     Choice::Accepted => Unbound::Reported,
                     Choice::Refused => Unbound::Refused,

@@ -117,7 +117,17 @@ pub(super) fn platforms() -> Vec<Story> {
             "linux/amd64",
         )
     };
+    let of_an_older_format = {
+        let mut story = refused(
+            "image-of-an-older-format",
+            "Nothing in it names its configuration by digest.",
+            SIGNED,
+        );
+        story.put("image.manifest.json", r#"{"schemaVersion":1}"#);
+        story
+    };
     vec![
+        of_an_older_format,
         asking(
             indexed(OF_THE_INDEX, "The index that leads to the image is signed."),
             "linux/amd64",

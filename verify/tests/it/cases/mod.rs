@@ -8,6 +8,7 @@
 
 mod ages;
 mod attestations;
+mod children;
 mod dates;
 mod documents;
 mod images;
@@ -45,6 +46,9 @@ pub(crate) fn all() -> Vec<Story> {
         images::platforms(),
         images::thresholds(),
         images::undecided(),
+        children::platforms(),
+        children::recursive(),
+        children::dated_recursively(),
         limits::limits(),
         stamps::legitimate(),
         stamps::invalid(),

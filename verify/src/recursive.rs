@@ -1,0 +1,76 @@
+//! An index and everything that it lists, each judged as if it were asked for by its own digest.
+//!
+//! Called where a demand reaches the children. No kind of child is exempt: what an index says of a child, such as that it is
+//! an attestation or for no platform, is said by whoever wrote the index. Nothing is believed here that the judgement of one
+//! image would not believe.
+
+use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, Timestamp};
+use futures_util::{StreamExt, future, stream};
+
+use crate::{Deadline, Verdict, Verifier, collect, evidence::ContentFault, verdict::Child};
+
+/// Children of one index judged at the same time, beside the index itself.
+///
+/// There are at most as many as an index may list (`Limits::children`), each within the bounds of one image on bytes,
+/// signatures and time: the whole takes at most a third of their number times what one may take.
+pub(crate) const PARALLEL: usize = 3;
+
+/// What is the same for each child.
+#[derive(Clone, Copy)]
+struct Family<'a, 'd> {
+    verifier: &'a Verifier,
+    index: &'a PinnedImage,
+    registry: &'a dyn Registry,
+    now: Timestamp,
+    deadline: &'a Deadline<'d>,
+}
+
+/// Judges an image and what it lists, which of an image is nothing.
+pub(crate) async fn judge(
+    verifier: &Verifier,
+    image: PinnedImage,
+    registry: &dyn Registry,
+    now: Timestamp,
+    deadline: &Deadline<'_>,
+) -> Verdict {
+    let family = Family {
+        verifier,
+        index: &image.clone(),
+        registry,
+        now,
+        deadline,
+    };
+    let children = stream::iter(image.manifest.children())
+        .map(|child| family.judge(child))
+        .buffered(PARALLEL)
+        .collect::<Vec<_>>();
+    let index = verifier.judge(image, registry, now, deadline);
+    let (index, children) = future::join(index, children).await;
+    index.with_children(children)
+}
+
+impl Family<'_, '_> {
+    async fn judge(self, child: Descriptor) -> Child {
+        let deadline = self.deadline.again();
+        let (verifier, repository) = (self.verifier, self.index.repository());
+        let reference = ImageRef::by_digest(repository, &child.digest);
+        let fetched = deadline.within(collect::child(self.registry, repository, &child));
+        let fault = match fetched.await {
+            Some(Ok(manifest)) => {
+                let image = PinnedImage {
+                    reference,
+                    manifest,
+                };
+                let verdict = verifier.judge(image, self.registry, self.now, &deadline);
+                return Child::of(child.listed(), verdict.await);
+            }
+            Some(Err(fault)) => fault,
+            None => ContentFault::Error(deadline.missed(repository)),
+        };
+        let verdict = match fault {
+            ContentFault::Error(error) => Verdict::undecided(&reference, self.now, &error),
+            ContentFault::Refusal(refusal) => Verdict::refused(&reference, self.now, &refusal),
+        };
+        Child::of(child.listed(), verdict.based_on(verifier.basis.clone()))
+    }
+}
