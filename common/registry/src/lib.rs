@@ -17,6 +17,7 @@ mod credentials;
 mod ecr;
 mod egress;
 mod fallback;
+mod listing;
 mod options;
 mod place;
 mod realm;
