@@ -45,7 +45,7 @@ pub use self::{
     key::{KeyId, PublicKey, Signature},
     limits::Limits,
     manifest::{Descriptor, Manifest, PinnedImage},
-    reference::{ImageRef, Repository},
+    reference::{ImageRef, LayoutRef, Repository},
     registry::{Registry, RegistryWriter},
     root_source::RootSource,
     signer::Signer,

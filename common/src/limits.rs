@@ -55,6 +55,8 @@ pub struct Limits {
     pub certificate: usize,
     /// Children of an index.
     pub children: usize,
+    /// Manifests that an image-layout folder lists, with those that its indexes list.
+    pub layout_entries: usize,
     /// A trust root's file.
     pub root: usize,
     /// Versions of a trust root that are followed at once.
@@ -94,6 +96,8 @@ impl Limits {
         certificates: 10,
         certificate: 16 * KIB,
         children: 256,
+        // A folder may hold many images, and what refers to each. All are opened to find what refers to one.
+        layout_entries: 10_000,
         // As much as other TUF clients read: a longer one would be a root for ours alone.
         root: 512_000,
         root_steps: 256,

@@ -3,6 +3,8 @@
 //! Parsed once, at the edge of the command. Anything doubtful is refused here, so that no two parts of the program can
 //! read one text as two places.
 
+mod layout;
+
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
@@ -11,6 +13,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+pub use self::layout::LayoutRef;
 use crate::{Code, Digest, Explain};
 
 /// Docker Hub's name in references.
@@ -32,6 +35,17 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// Parses the name of a repository alone: `[host[:port]/]path`.
+    pub fn parse(text: &str) -> Result<Self, ReferenceInvalid> {
+        let parsed = match text {
+            _ if text.len() > REFERENCE_LENGTH => Err(Reason::TooLong),
+            _ if text.contains("://") => Err(Reason::Scheme),
+            _ if text.contains('@') || split_tag(text).1.is_some() => Err(Reason::NotAlone),
+            _ => repository(text),
+        };
+        parsed.map_err(|reason| ReferenceInvalid::new(text, reason))
+    }
+
     /// The host, without a port; an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -93,11 +107,7 @@ impl ImageRef {
     ///
     /// `nginx` is `docker.io/library/nginx:latest`.
     pub fn parse(text: &str) -> Result<Self, ReferenceInvalid> {
-        let refuse = |reason| ReferenceInvalid {
-            text: text.chars().take(REFERENCE_LENGTH).collect(),
-            reason,
-        };
-        parse(text).map_err(refuse)
+        parse(text).map_err(|reason| ReferenceInvalid::new(text, reason))
     }
 
     /// Names a manifest in a repository by its digest alone.
@@ -114,7 +124,7 @@ impl ImageRef {
         &self.repository
     }
 
-    /// The tag; `latest` if neither tag nor digest was given.
+    /// The tag; `latest` if neither tag nor digest was given, unless it is in a layout, where that is its only image.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -307,6 +317,13 @@ pub struct ReferenceInvalid {
 impl ReferenceInvalid {
     /// The code of every refused reference.
     pub const CODE: Code = Code::new("reference-invalid");
+
+    fn new(text: &str, reason: Reason) -> Self {
+        Self {
+            text: text.chars().take(REFERENCE_LENGTH).collect(),
+            reason,
+        }
+    }
 }
 
 impl Explain for ReferenceInvalid {
@@ -315,8 +332,13 @@ impl Explain for ReferenceInvalid {
     }
 
     fn remedy(&self) -> String {
-        "write `host/path:tag` or `host/path@sha256:…`, such as `registry.example/shop/api:1.4.2`"
-            .to_owned()
+        match self.reason {
+            Reason::NotAlone => "write the repository alone: `host/path`, such as `registry.example/shop/api`",
+            _ => {
+                "write `host/path:tag` or `host/path@sha256:…`, such as `registry.example/shop/api:1.4.2`; an image in a layout is `oci:FOLDER:tag` or `oci:FOLDER@sha256:…`"
+            }
+        }
+        .to_owned()
     }
 }
 
@@ -328,10 +350,16 @@ enum Reason {
     Digest,
     #[error("the registry is neither a host name nor an address")]
     Host,
+    #[error("it names no folder")]
+    Layout,
+    #[error("it names more than a repository")]
+    NotAlone,
     #[error(
         "the repository's path may have lower-case letters and digits, joined by `.`, `_`, `__` or `-`, and at most 255 characters"
     )]
     Path,
+    #[error("its path is longer than 4,096 bytes")]
+    PathTooLong,
     #[error("the port is not a number from 1 to 65535")]
     Port,
     #[error("it names a scheme; a reference has none")]
@@ -452,6 +480,33 @@ mod tests {
         ] {
             let error = ImageRef::parse(text).unwrap_err();
             assert_eq!(error.code(), ReferenceInvalid::CODE, "{text:.80}");
+        }
+    }
+
+    #[test]
+    fn a_repository_stands_alone() {
+        let parse = |text: &str| Repository::parse(text).map(|parsed| parsed.to_string());
+        assert_eq!(parse("app").unwrap(), "docker.io/library/app");
+        assert_eq!(
+            parse("registry.example:443/a/b").unwrap(),
+            "registry.example/a/b"
+        );
+        assert_eq!(parse("[::1]:5000/a").unwrap(), "[::1]:5000/a");
+        let pinned = format!("registry.example/app@{}", Digest::sha256(b""));
+        let long = format!("registry.example/{}", "a/".repeat(600));
+        for text in [
+            "",
+            "app:1",
+            "registry.example/app:1",
+            "https://registry.example/app",
+            &pinned,
+            &long,
+        ] {
+            assert_eq!(
+                parse(text).unwrap_err().code(),
+                ReferenceInvalid::CODE,
+                "{text:.80}"
+            );
         }
     }
 

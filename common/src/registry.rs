@@ -202,12 +202,42 @@ pub enum Error {
         /// What went wrong.
         source: Cause,
     },
+    /// A file of a layout that is there, and cannot be read.
+    #[error("{path} of {layout} could not be read: {source}")]
+    Unreadable {
+        /// The layout, escaped.
+        layout: String,
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a layout that cannot be written.
+    #[error("{path} of {layout} could not be written: {source}")]
+    Unwritable {
+        /// The layout, escaped.
+        layout: String,
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 /// Found out, and no.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// A layout in which several images are what was asked for.
+    #[error("{layout} has several images {asked}; {}", list(found))]
+    Ambiguous {
+        /// The layout, escaped.
+        layout: String,
+        /// What was asked for.
+        asked: String,
+        /// Their tags, and their digests.
+        found: Vec<String>,
+    },
     /// Bytes that are not what they were named.
     #[error("{path} on {registry} does not hash to its name: asked for {named}, got {actual}")]
     DigestMismatch {
@@ -248,6 +278,16 @@ pub enum Refusal {
         path: String,
         /// What is wrong.
         source: ManifestError,
+    },
+    /// No such manifest in a layout.
+    #[error("{layout} has no image {asked}; {}", list(found))]
+    NotInLayout {
+        /// The layout, escaped.
+        layout: String,
+        /// What was asked for.
+        asked: String,
+        /// The tags that there are.
+        found: Vec<String>,
     },
     /// More referrers than are read.
     #[error("{subject} has more than {limit} referrers in {repository}")]
@@ -306,6 +346,23 @@ pub enum Refusal {
     },
 }
 
+/// Names shown in a message; somebody else chose how many there are.
+const SHOWN: usize = 10;
+
+/// What a layout has instead.
+fn list(found: &[String]) -> String {
+    let shown: Vec<_> = found
+        .iter()
+        .take(SHOWN)
+        .map(|name| crate::Escaped(name).to_string())
+        .collect();
+    match found.len() {
+        0 => "it has none".to_owned(),
+        1..=SHOWN => format!("it has {}", shown.join(", ")),
+        count => format!("it has {} and {} more", shown.join(", "), count - SHOWN),
+    }
+}
+
 /// Every code of this module.
 pub const CODES: &[Code] = &[
     Code::new("credentials-unavailable"),
@@ -313,7 +370,10 @@ pub const CODES: &[Code] = &[
     Code::new("egress-refused"),
     Code::new("fetch-timeout"),
     Code::new("format-not-allowed"),
+    Code::new("image-ambiguous"),
     Code::new("image-not-found"),
+    Code::new("layout-unreadable"),
+    Code::new("layout-unwritable"),
     Code::new("malformed"),
     Code::new("push-rejected"),
     Code::new("referrers-too-many"),
@@ -335,6 +395,8 @@ impl Explain for Error {
             Self::Egress { .. } => "egress-refused",
             Self::Throttled { .. } => "registry-throttled",
             Self::TimedOut { .. } => "fetch-timeout",
+            Self::Unreadable { .. } => "layout-unreadable",
+            Self::Unwritable { .. } => "layout-unwritable",
         })
     }
 
@@ -356,6 +418,12 @@ impl Explain for Error {
             Self::Unreachable { .. } => {
                 "check the name, the network, `HTTPS_PROXY` and `--ca-file`; a registry without TLS needs `--plain-http`".to_owned()
             }
+            Self::Unreadable { .. } => {
+                "check the disk and the rights of the folder; what lies there must be files, and no links: `cp -rL` makes such a copy".to_owned()
+            }
+            Self::Unwritable { .. } => {
+                "check the disk and the rights of the folder; what was there before still is".to_owned()
+            }
         }
     }
 }
@@ -363,6 +431,7 @@ impl Explain for Error {
 impl Explain for Refusal {
     fn code(&self) -> Code {
         Code::new(match self {
+            Self::Ambiguous { .. } => "image-ambiguous",
             Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::Malformed {
@@ -374,7 +443,7 @@ impl Explain for Refusal {
                 source: ManifestError::MediaType { .. },
                 ..
             } => "format-not-allowed",
-            Self::ImageNotFound { .. } => "image-not-found",
+            Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
             Self::TooLarge { .. }
             | Self::Malformed {
                 source: ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. },
@@ -391,6 +460,7 @@ impl Explain for Refusal {
         match self.code().as_str() {
             "digest-mismatch" => "suspect the registry or what lies between: the bytes are not what their name says",
             "format-not-allowed" => "push the image as an OCI image or as Docker schema 2, uncompressed in transit",
+            "image-ambiguous" => "name one by its tag or digest: `oci:FOLDER:TAG` or `oci:FOLDER@sha256:…`",
             "image-not-found" => "check the name and the tag, or push the image first",
             "malformed" => "push the image or the signature again with a tool that writes valid manifests",
             "push-rejected" => "read what the registry says; on Amazon ECR the repository must exist before the push",

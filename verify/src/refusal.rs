@@ -269,6 +269,7 @@ pub const CODES: &[Code] = &[
     Code::new("descriptor-mismatch"),
     Code::new("digest-mismatch"),
     Code::new("format-not-allowed"),
+    Code::new("image-ambiguous"),
     Code::new("image-end-of-life"),
     Code::new("image-not-found"),
     Code::new("image-too-new"),

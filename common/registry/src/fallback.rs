@@ -132,7 +132,7 @@ impl Client {
 }
 
 /// `sha256-` and the digits.
-fn tag(subject: &Digest) -> String {
+pub(crate) fn tag(subject: &Digest) -> String {
     format!("{}-{}", subject.algorithm().name(), subject.hex())
 }
 

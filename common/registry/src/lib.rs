@@ -1,8 +1,9 @@
-//! A bounded client for OCI registries, with login for Amazon ECR and any other.
+//! A bounded client for OCI registries, with login for Amazon ECR and any other; and image-layout folders, which are read
+//! and written in the same way.
 //!
-//! The adapter of [`countersign_common::Registry`] and [`countersign_common::RegistryWriter`], made by binaries. It
-//! believes nothing that it did not hash, reads nothing that it did not bound, and sends a credential to nobody but the
-//! registry that it is for. It never decides what a signature is worth.
+//! The adapters of [`countersign_common::Registry`] and [`countersign_common::RegistryWriter`], made by binaries. They
+//! believe nothing that they did not hash, read nothing that they did not bound, and send a credential to nobody but the
+//! registry that it is for. They never decide what a signature is worth.
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,6 +18,7 @@ mod credentials;
 mod ecr;
 mod egress;
 mod fallback;
+mod layout;
 mod listing;
 mod options;
 mod place;
@@ -30,6 +32,7 @@ mod tsa;
 pub use self::{
     client::Client,
     credentials::Credentials,
+    layout::{Layout, LayoutError},
     options::{ConfigError, Options, PlainHttp},
     root_files::RootFiles,
     tsa::TsaClient,

@@ -39,7 +39,8 @@ pub(crate) fn without_entry(known: &Manifest, digest: &Digest) -> Result<Manifes
     edited(Some(known), |list| list.retain(is_other))
 }
 
-fn edited(
+/// The index with another list. All else stays.
+pub(crate) fn edited(
     known: Option<&Manifest>,
     edit: impl FnOnce(&mut Vec<Value>),
 ) -> Result<Manifest, ManifestError> {

@@ -45,6 +45,16 @@ fn errors() -> Vec<Error> {
             registry: registry(),
             source: source(),
         },
+        Error::Unreadable {
+            layout: "oci:build".to_owned(),
+            path: "index.json".to_owned(),
+            source: std::io::Error::other("it is no file"),
+        },
+        Error::Unwritable {
+            layout: "oci:build".to_owned(),
+            path: "index.json".to_owned(),
+            source: std::io::Error::other("it is no file"),
+        },
     ]
 }
 
@@ -58,7 +68,13 @@ fn refusals() -> Vec<Refusal> {
         path: path(),
         source,
     };
+    let hostile = || vec![HOSTILE.to_owned(); 11];
     vec![
+        Refusal::Ambiguous {
+            layout: "oci:build".to_owned(),
+            asked: "tagged `1`".to_owned(),
+            found: hostile(),
+        },
         Refusal::DigestMismatch {
             registry: registry(),
             path: path(),
@@ -77,6 +93,11 @@ fn refusals() -> Vec<Refusal> {
             header: HOSTILE.to_owned(),
             body: HOSTILE.to_owned(),
         }),
+        Refusal::NotInLayout {
+            layout: "oci:build".to_owned(),
+            asked: "tagged `1`".to_owned(),
+            found: hostile(),
+        },
         Refusal::ReferrersTooMany {
             repository: image.repository().clone(),
             subject: digest(),
@@ -116,29 +137,33 @@ fn error_position(error: &Error) -> usize {
         Error::Throttled { .. } => 5,
         Error::TimedOut { .. } => 6,
         Error::Unreachable { .. } => 7,
+        Error::Unreadable { .. } => 8,
+        Error::Unwritable { .. } => 9,
     }
 }
 
 /// Does not compile while a new refusal is missing from the tests.
 fn refusal_position(refusal: &Refusal) -> usize {
     match refusal {
-        Refusal::DigestMismatch { .. } => 0,
-        Refusal::FormatNotAllowed { .. } => 1,
-        Refusal::ImageNotFound { .. } => 2,
-        Refusal::Malformed { .. } => 3,
-        Refusal::ReferrersTooMany { .. } => 4,
-        Refusal::Rejected { .. } => 5,
-        Refusal::SizeMismatch { .. } => 6,
-        Refusal::TagImmutable { .. } => 7,
-        Refusal::TooLarge { .. } => 8,
+        Refusal::Ambiguous { .. } => 0,
+        Refusal::DigestMismatch { .. } => 1,
+        Refusal::FormatNotAllowed { .. } => 2,
+        Refusal::ImageNotFound { .. } => 3,
+        Refusal::Malformed { .. } => 4,
+        Refusal::NotInLayout { .. } => 5,
+        Refusal::ReferrersTooMany { .. } => 6,
+        Refusal::Rejected { .. } => 7,
+        Refusal::SizeMismatch { .. } => 8,
+        Refusal::TagImmutable { .. } => 9,
+        Refusal::TooLarge { .. } => 10,
     }
 }
 
 #[test]
 fn every_failure_is_explained_and_shows_no_hostile_text() {
     let (errors, refusals) = (errors(), refusals());
-    assert!(errors.iter().map(error_position).eq(0..8));
-    assert!(refusals.iter().map(refusal_position).eq(0..9));
+    assert!(errors.iter().map(error_position).eq(0..10));
+    assert!(refusals.iter().map(refusal_position).eq(0..11));
     let errors = errors.iter().map(|error| error as &dyn Explain);
     let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
     assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);

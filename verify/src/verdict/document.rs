@@ -24,6 +24,9 @@ pub struct VerdictDocument {
     /// `children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     listed_as: Option<String>,
+    /// The image layout that it was read from, as it was named; absent if it was read from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<String>,
     /// The digest that was judged; absent if the reference could not be resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
@@ -259,6 +262,7 @@ impl From<&Verdict> for VerdictDocument {
             version: 1,
             image: verdict.image().to_string(),
             listed_as: None,
+            layout: verdict.layout().map(str::to_owned),
             digest: verdict.digest().map(ToString::to_string),
             pinned: verdict.pinned(),
             judged_at: verdict.judged_at().to_string(),

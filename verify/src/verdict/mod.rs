@@ -34,6 +34,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
     image: ImageRef,
+    layout: Option<String>,
     digest: Option<Digest>,
     judged_at: Timestamp,
     occasion: Occasion,
@@ -139,6 +140,7 @@ impl Verdict {
         let remarks = distinct(remarks);
         Self {
             image: evidence.image.reference.clone(),
+            layout: None,
             digest: Some(trusted.whole().manifest().digest().clone()),
             judged_at,
             occasion: Occasion::Now,
@@ -167,6 +169,7 @@ impl Verdict {
             .map(|first| first.digest.clone());
         Self {
             image: evidence.image.reference.clone(),
+            layout: None,
             digest: Some(first.unwrap_or_else(|| evidence.image.digest().clone())),
             judged_at,
             occasion: Occasion::Now,
@@ -186,7 +189,11 @@ impl Verdict {
         let reason = Reason::from(refusal);
         let integrity = match refusal {
             // What is not there is not broken.
-            Refusal::Registry(registry::Refusal::ImageNotFound { .. }) => Integrity::NotJudged,
+            Refusal::Registry(
+                registry::Refusal::Ambiguous { .. }
+                | registry::Refusal::ImageNotFound { .. }
+                | registry::Refusal::NotInLayout { .. },
+            ) => Integrity::NotJudged,
             _ => Integrity::Broken(reason.clone()),
         };
         Self::without_evidence(image, judged_at, Outcome::Refused(vec![reason]), integrity)
@@ -222,6 +229,7 @@ impl Verdict {
     ) -> Self {
         Self {
             image: image.clone(),
+            layout: None,
             digest: image.digest().cloned(),
             judged_at,
             occasion: Occasion::Now,
@@ -233,6 +241,15 @@ impl Verdict {
             builder_claims: None,
             remarks: Vec::new(),
             children: None,
+        }
+    }
+
+    /// Says in which layout the image lies, as a person named it.
+    #[must_use]
+    pub fn in_layout(self, layout: String) -> Self {
+        Self {
+            layout: Some(layout),
+            ..self
         }
     }
 
@@ -310,6 +327,11 @@ impl Verdict {
     /// What else was noticed.
     pub fn remarks(&self) -> &[Finding] {
         &self.remarks
+    }
+
+    /// The layout that the image lies in, if it is not in a registry.
+    pub fn layout(&self) -> Option<&str> {
+        self.layout.as_deref()
     }
 
     /// The digest that was judged.

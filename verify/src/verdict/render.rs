@@ -56,7 +56,12 @@ impl Verdict {
 
 /// The three lines, what they rest on, and what may be run.
 pub fn lines(verdict: &Verdict) -> String {
-    let mut lines = format!(
+    let mut lines = String::new();
+    if let Some(layout) = verdict.layout() {
+        let _ = writeln!(lines, "  layout        {}", Escaped(layout));
+    }
+    let _ = write!(
+        lines,
         "  integrity     {}\n  authenticity  {}\n  freshness     {}\n",
         integrity(verdict.integrity()),
         authenticity(verdict),

@@ -32,6 +32,7 @@ pub(crate) enum Request {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
     Absent,
+    Ambiguous,
     Credentials,
     Denied,
     Egress,
@@ -39,10 +40,11 @@ pub(crate) enum Fault {
     Throttled,
     TimedOut,
     Unreachable,
+    Unreadable,
 }
 
 impl Fault {
-    pub(crate) const ERRORS: [Self; 7] = [
+    pub(crate) const ERRORS: [Self; 8] = [
         Self::Credentials,
         Self::Denied,
         Self::Egress,
@@ -50,6 +52,7 @@ impl Fault {
         Self::Throttled,
         Self::TimedOut,
         Self::Unreachable,
+        Self::Unreadable,
     ];
 
     fn error(self) -> Option<Error> {
@@ -57,7 +60,7 @@ impl Fault {
         let path = "shop/api".to_owned();
         let source = || "hostile\u{1b}[2J\nverified".into();
         Some(match self {
-            Self::Absent => return None,
+            Self::Absent | Self::Ambiguous => return None,
             Self::Credentials => Error::Credentials {
                 registry,
                 source: source(),
@@ -91,6 +94,11 @@ impl Fault {
             Self::Unreachable => Error::Unreachable {
                 registry,
                 source: source(),
+            },
+            Self::Unreadable => Error::Unreadable {
+                layout: "oci:build".to_owned(),
+                path: "index.json".to_owned(),
+                source: std::io::Error::other("it is no file"),
             },
         })
     }
@@ -141,6 +149,11 @@ impl World {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         match self.faults.iter().find(|(failing, _)| *failing == request) {
             None => Ok(Some(())),
+            Some((_, Fault::Ambiguous)) => Err(Failure::Refusal(Refusal::Ambiguous {
+                layout: "oci:build".to_owned(),
+                asked: "tagged `1`".to_owned(),
+                found: vec!["one\u{1b}[2J".to_owned(), "other".to_owned()],
+            })),
             Some((_, fault)) => fault.error().map_or(Ok(None), |error| Err(error.into())),
         }
     }

@@ -303,6 +303,21 @@ pub(super) fn undecided() -> Vec<Story> {
             Fault::Egress,
         ),
         failing(
+            "layout-unreadable",
+            "What lies in a folder is no file.",
+            "resolve",
+            Fault::Unreadable,
+        ),
+        Story::new(
+            "refused--two-images-of-one-tag",
+            "A folder calls two images by one name.",
+        )
+        .twin(SIGNED)
+        .signed(&release())
+        .with(|case| {
+            case.faults.insert("resolve".to_owned(), Fault::Ambiguous);
+        }),
+        failing(
             "configuration-throttled",
             "Signed, but not seen whole.",
             "blob image-config.blob.json",

@@ -1,0 +1,240 @@
+//! Writes into a layout: blobs first, each whole from its first moment, then the list that makes them findable.
+//!
+//! Whenever it ends, by a full disk or a power cut too, the layout is valid, and `index.json` is the old or the new one.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Write},
+    path::Path,
+};
+
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Manifest,
+    manifest::{Body, ManifestError},
+    registry::{Failure, Refusal},
+};
+use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
+
+use super::{
+    Caller,
+    folder::{Folder, INDEX, blob_path},
+    index::{REF_NAME, entries, ref_name},
+};
+use crate::{
+    fallback,
+    listing::{edited, entry, with_entries, without_entry},
+};
+
+/// How the name of a file begins that has not got its own yet.
+const UNFINISHED: &str = ".countersign-";
+
+/// What is to be written, if there is anything to change.
+type Edit = Result<Option<Manifest>, Failure>;
+
+impl Folder {
+    /// Writes a blob, unless it is there and whole.
+    pub(super) fn write_blob(&self, bytes: &[u8]) -> Result<Digest, Failure> {
+        let descriptor = Descriptor::of("", bytes);
+        let path = blob_path(&descriptor.digest);
+        if matches!(self.blob(&descriptor, bytes.len()), Ok(Some(_))) {
+            return Ok(descriptor.digest);
+        }
+        let whole = self.path.join(&path);
+        let folder = whole.parent().unwrap_or(&self.path);
+        fs::create_dir_all(folder)
+            .and_then(|()| unfinished(folder, bytes))
+            .and_then(|file| Ok(file.persist(&whole)?))
+            .and_then(|_| settle(folder))
+            .map_err(|source| self.unwritable(&path, source))?;
+        Ok(descriptor.digest)
+    }
+
+    /// Adds manifests to the list.
+    pub(super) fn attach(&self, manifests: &[Manifest], caller: &Caller) -> Result<(), Failure> {
+        for manifest in manifests {
+            self.write_blob(manifest.bytes())?;
+        }
+        let entries_of_ours: Vec<_> = manifests.iter().map(untagged).collect();
+        self.edit_index(caller, |index| {
+            let is_missing =
+                |ours: &&Descriptor| entries(index).iter().all(|one| one.digest != ours.digest);
+            let missing: Vec<_> = entries_of_ours.iter().filter(is_missing).collect();
+            if missing.is_empty() {
+                return Ok(None);
+            }
+            self.index_of(with_entries(Some(index), &missing))
+        })
+    }
+
+    /// Takes a manifest from the list and from the fallback tag of its subject, if there is one, and removes it.
+    pub(super) fn detach(
+        &self,
+        subject: &Digest,
+        manifest: &Digest,
+        caller: &Caller,
+    ) -> Result<(), Failure> {
+        self.edit_index(caller, |index| {
+            let mut edited = None;
+            if let Some((tagged, known)) = self.fallback_of(subject, index)
+                && lists(&known, manifest)
+            {
+                let list = without_entry(&known, manifest)
+                    .map_err(|source| self.malformed(&blob_path(&tagged), source))?;
+                self.write_blob(list.bytes())?;
+                edited = self.index_of(replaced(index, &tagged, list.descriptor()))?;
+            }
+            if !lists(index, manifest) {
+                return Ok(edited);
+            }
+            self.index_of(without_entry(edited.as_ref().unwrap_or(index), manifest))
+        })?;
+        let path = blob_path(manifest);
+        match fs::remove_file(self.path.join(&path)) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(self.unwritable(&path, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a manifest where a reference resolves to. A tag that names another one is moved.
+    pub(super) fn put_manifest(
+        &self,
+        image: &ImageRef,
+        manifest: &Manifest,
+        caller: &Caller,
+    ) -> Result<(), Failure> {
+        if let Some(named) = image.digest().filter(|named| *named != manifest.digest()) {
+            return Err(Failure::Refusal(Refusal::DigestMismatch {
+                registry: self.name.clone(),
+                path: blob_path(named),
+                named: named.clone(),
+                actual: manifest.digest().clone(),
+            }));
+        }
+        self.write_blob(manifest.bytes())?;
+        let tag = image.tag().filter(|_| image.digest().is_none());
+        self.edit_index(caller, |index| match tag {
+            Some(tag) => self.index_of(tagged(index, tag, manifest)),
+            None if lists(index, manifest.digest()) => Ok(None),
+            None => self.index_of(with_entries(Some(index), &[&untagged(manifest)])),
+        })
+    }
+
+    /// The index at the fallback tag of a digest, and its own digest.
+    fn fallback_of(&self, subject: &Digest, index: &Manifest) -> Option<(Digest, Manifest)> {
+        let tag = fallback::tag(subject);
+        let entry = entries(index)
+            .iter()
+            .find(|entry| ref_name(entry) == Some(&tag))?;
+        let known = self.manifest(entry).ok().flatten()?;
+        matches!(known.body(), Body::Index(_)).then(|| (entry.digest.clone(), known))
+    }
+
+    /// Reads, changes and replaces `index.json`, while no other of our processes does.
+    fn edit_index(
+        &self,
+        caller: &Caller,
+        edit: impl FnOnce(&Manifest) -> Edit,
+    ) -> Result<(), Failure> {
+        let _lock = self.lock(caller)?;
+        let Some(index) = edit(&self.index()?)? else {
+            return Ok(());
+        };
+        self.check_index(&index)?;
+        let path = self.path.join(INDEX);
+        fs::metadata(&path)
+            .and_then(|known| {
+                let file = unfinished(&self.path, index.bytes())?;
+                // Whoever could read it still can, and nobody else.
+                file.as_file().set_permissions(known.permissions())?;
+                Ok(file.persist(&path)?)
+            })
+            .and_then(|_| settle(&self.path))
+            .map_err(|source| self.unwritable(INDEX, source))
+    }
+
+    fn index_of(&self, edited: Result<Manifest, ManifestError>) -> Edit {
+        edited
+            .map(Some)
+            .map_err(|source| self.malformed(INDEX, source))
+    }
+}
+
+fn lists(index: &Manifest, digest: &Digest) -> bool {
+    entries(index).iter().any(|entry| entry.digest == *digest)
+}
+
+/// What the list says of a manifest. A name that the manifest gives itself would be a tag there.
+fn untagged(manifest: &Manifest) -> Descriptor {
+    let mut entry = entry(manifest);
+    let annotations = entry.annotations.take().map(|mut annotations| {
+        annotations.remove(REF_NAME);
+        annotations
+    });
+    entry.annotations = annotations.filter(|annotations| !annotations.is_empty());
+    entry
+}
+
+/// The index with a tag at one manifest, and no longer at another, which stays.
+fn tagged(index: &Manifest, tag: &str, manifest: &Manifest) -> Result<Manifest, ManifestError> {
+    let digest = manifest.digest().to_string();
+    let entry = json!(untagged(manifest));
+    edited(Some(index), |list| {
+        let of_this_tag = |one: &&mut Value| name_of(one) == Some(tag);
+        for one in list.iter_mut().filter(of_this_tag) {
+            annotations(one).map(|annotations| annotations.remove(REF_NAME));
+        }
+        let free = |one: &&mut Value| one["digest"] == digest && name_of(one).is_none();
+        if list.iter_mut().find(free).is_none() {
+            list.push(entry);
+        }
+        let free = list.iter_mut().find(free).and_then(annotations);
+        free.map(|annotations| annotations.insert(REF_NAME.to_owned(), tag.into()));
+    })
+}
+
+/// The index with another manifest in the place of one.
+fn replaced(index: &Manifest, digest: &Digest, by: &Descriptor) -> Result<Manifest, ManifestError> {
+    let digest = digest.to_string();
+    edited(Some(index), |list| {
+        for one in list.iter_mut().filter(|one| one["digest"] == digest) {
+            one["digest"] = json!(by.digest);
+            one["size"] = json!(by.size);
+        }
+    })
+}
+
+fn annotations(entry: &mut Value) -> Option<&mut Map<String, Value>> {
+    let annotations = entry.as_object_mut()?.entry("annotations");
+    let annotations = annotations.or_insert(Value::Null);
+    if annotations.is_null() {
+        *annotations = json!({});
+    }
+    annotations.as_object_mut()
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+/// A file, whole and on the disk, that goes away unless it is given a name.
+fn unfinished(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// A new name is on the disk only when its folder is.
+fn settle(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
