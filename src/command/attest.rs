@@ -21,7 +21,7 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images)?;
+    let located = places::locate(&arguments.images, arguments.timeout).await?;
     let request = Request::new(BTreeMap::new()).map_err(|error| Stop::new(Exit::Usage, &error))?;
     let attestation = Attestation {
         kind: arguments.kind.clone(),
@@ -72,18 +72,18 @@ fn report(
 ) -> Result<Exit, Stop> {
     match result {
         Ok(attested) => match common.output {
-            Output::Json => output::print_json(&attested)?,
+            Output::Json => output::print_json(&one.document(&attested))?,
             Output::Text if common.quiet => {}
-            Output::Text => output::print(&text(&attested))?,
+            Output::Text => output::print(&text(&attested, one))?,
         },
         Err(error) => return signing::failed(one, &error, common),
     }
     Ok(Exit::Done)
 }
 
-fn text(attested: &Attested) -> String {
+fn text(attested: &Attested, one: &Located) -> String {
     let record = attested.made.record();
-    let mut text = signing::text(&attested.made, ("attested", "attestation"));
+    let mut text = signing::text(&attested.made, ("attested", "attestation"), one);
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<11}  {value}");
     };

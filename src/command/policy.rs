@@ -56,7 +56,7 @@ async fn court(
 }
 
 async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images)?;
+    let located = places::locate(&arguments.images, arguments.timeout).await?;
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let file = found(&arguments.governed, &config)?;

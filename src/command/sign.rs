@@ -20,7 +20,7 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images)?;
+    let located = places::locate(&arguments.images, arguments.timeout).await?;
     let request = Request::new(network::annotations(&arguments.annotations)?)
         .map_err(|error| Stop::new(Exit::Usage, &error))?;
     let request = match arguments.supported_until {
@@ -105,22 +105,22 @@ async fn plans(
 fn report(one: &Located, result: Result<Done, SignError>, common: &Common) -> Result<Exit, Stop> {
     match result {
         Ok(Done::Planned(plans)) => match common.output {
-            Output::Json => output::print_json(&plans)?,
+            Output::Json => output::print_json(&one.document(&plans))?,
             Output::Text => {
                 output::print(&format!("{}\n{}", plans.signature, plans.publication))?;
             }
         },
         Ok(Done::Signed(outcome)) => match common.output {
-            Output::Json => output::print_json(&outcome)?,
+            Output::Json => output::print_json(&one.document(&outcome))?,
             Output::Text if common.quiet => {}
-            Output::Text => output::print(&text(&outcome))?,
+            Output::Text => output::print(&text(&outcome, one))?,
         },
         Err(error) => return signing::failed(one, &error, common),
     }
     Ok(Exit::Done)
 }
 
-fn text(outcome: &Outcome) -> String {
+fn text(outcome: &Outcome, one: &Located) -> String {
     let publication = outcome.publication.record();
     let again = match &outcome.publication {
         Made::AlreadySigned(_) => "already, ",
@@ -128,7 +128,7 @@ fn text(outcome: &Outcome) -> String {
     };
     format!(
         "{}  publication  {}\n  published    {again}{}\n",
-        signing::text(&outcome.signature, ("signed", "signature")),
+        signing::text(&outcome.signature, ("signed", "signature"), one),
         publication.manifest,
         signing::when(publication),
     )

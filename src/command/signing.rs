@@ -162,6 +162,10 @@ fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
 /// Says why an image was not signed.
 pub(super) fn failed(one: &Located, error: &SignError, common: &Common) -> Result<Exit, Stop> {
     let image = &one.image;
+    let named = match one.layout() {
+        Some(layout) => format!("{image} in {layout}"),
+        None => image.to_string(),
+    };
     let exit = match error {
         SignError::Error(_) => Exit::Undecided,
         SignError::Refusal(_) => Exit::Refused,
@@ -170,29 +174,31 @@ pub(super) fn failed(one: &Located, error: &SignError, common: &Common) -> Resul
         output::explanation(
             "error",
             error.code(),
-            &format!("{image}: {error}"),
+            &format!("{named}: {error}"),
             &error.remedy(),
         )
         .trim_end(),
     );
     if common.output == Output::Json {
         let stop = Stop::new(exit, error);
-        output::print_json(
-            &serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
-        )?;
+        output::print_json(&one.document(
+            serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
+        ))?;
     }
     Ok(exit)
 }
 
 /// A document for people: what became of it, of what, with which key, and where it is.
-pub(super) fn text(made: &Made, (word, noun): (&str, &str)) -> String {
+pub(super) fn text(made: &Made, (word, noun): (&str, &str), one: &Located) -> String {
     let record = made.record();
     let word = match made {
         Made::AlreadySigned(_) => format!("already {word}"),
         Made::Signed(_) => word.to_owned(),
     };
+    let layout = one.layout();
+    let layout = layout.map_or_else(String::new, |layout| format!("  layout       {layout}\n"));
     format!(
-        "{}\n  digest       {}\n  key          {} ({}…)\n  {noun:<11}  {}\n",
+        "{}\n{layout}  digest       {}\n  key          {} ({}…)\n  {noun:<11}  {}\n",
         output::coloured(&format!("{word}: {}", record.image), Exit::Done),
         record.digest,
         Escaped(&record.key),

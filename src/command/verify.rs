@@ -35,7 +35,7 @@ const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 const PARALLEL: usize = 8;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images)?;
+    let located = places::locate(&arguments.images, arguments.timeout).await?;
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
@@ -73,6 +73,10 @@ pub(super) async fn judged(
             .verify(&one.image, one.registry(client), time, &deadline)
             .await;
         progress.step();
+        let verdict = match one.layout() {
+            Some(layout) => verdict.in_layout(layout),
+            None => verdict,
+        };
         match when {
             When::AsOf(_) => verdict.as_of(),
             When::Now => verdict,

@@ -16,6 +16,7 @@ mod config;
 mod dates;
 mod ecr;
 mod governed;
+mod layouts;
 mod licence;
 mod network;
 mod peers;

@@ -7,6 +7,7 @@ mod clients;
 mod cosign;
 pub(crate) mod docker_registry;
 mod key_specs;
+mod layouts;
 mod libraries;
 mod python_tuf;
 
