@@ -16,6 +16,12 @@ use crate::referrers::distinct;
 /// The annotation that holds a tag.
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// What `cosign save` calls signatures and attestations.
+const COSIGN_KINDS: [&str; 2] = [
+    "dev.cosignproject.cosign/atts",
+    "dev.cosignproject.cosign/sigs",
+];
+
 impl Folder {
     /// What it lists. One read for each question: another process may have written since.
     pub(super) fn index(&self) -> Result<Manifest, Failure> {
@@ -71,7 +77,7 @@ impl Folder {
             [] => Err(self.not_found(asked, listed)),
             [entry] => self
                 .manifest(entry)?
-                .ok_or_else(|| self.not_found(asked, listed)),
+                .ok_or_else(|| self.not_found(format!("{asked} whose manifest is in it"), listed)),
             several => Err(Failure::Refusal(Refusal::Ambiguous {
                 layout: self.name.clone(),
                 asked,
@@ -104,7 +110,7 @@ impl Folder {
         Ok(listed
             .iter()
             .filter(|entry| !of_others.contains(&entry.digest))
-            .filter(|entry| !ref_name(entry).is_some_and(is_about_another))
+            .filter(|entry| !is_about_another(entry))
             .cloned()
             .collect())
     }
@@ -138,13 +144,17 @@ fn shown(entry: &Descriptor) -> String {
     }
 }
 
-/// Tags that lead to what refers to an image: the fallback tag, and cosign's `.sig` and the like.
-fn is_about_another(name: &str) -> bool {
-    let digits = name
-        .strip_prefix("sha256-")
-        .or_else(|| name.strip_prefix("sha512-"));
+/// Whether an entry leads to what is about an image: by the fallback tag, by cosign's `.sig` and the like, or by what
+/// `cosign save` calls it.
+fn is_about_another(entry: &Descriptor) -> bool {
+    let kind = entry.annotations.as_ref().and_then(|all| all.get("kind"));
+    let digits = ref_name(entry).and_then(|name| {
+        let rest = name.strip_prefix("sha256-");
+        rest.or_else(|| name.strip_prefix("sha512-"))
+    });
     let digits = digits.map(|rest| rest.split_once('.').map_or(rest, |(digits, _)| digits));
-    digits.is_some_and(|digits| {
-        digits.len() >= 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    kind.is_some_and(|kind| COSIGN_KINDS.contains(&kind.as_str()))
+        || digits.is_some_and(|digits| {
+            digits.len() >= 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
 }

@@ -147,8 +147,7 @@ impl Folder {
         fs::metadata(&path)
             .and_then(|known| {
                 let file = unfinished(&self.path, index.bytes())?;
-                // Whoever could read it still can, and nobody else.
-                file.as_file().set_permissions(known.permissions())?;
+                keep_readers(file.as_file(), &known)?;
                 Ok(file.persist(&path)?)
             })
             .and_then(|_| settle(&self.path))
@@ -229,6 +228,17 @@ fn unfinished(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// Whoever could read a file still can, and nobody else.
+fn keep_readers(file: &File, known: &fs::Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        // Only root may give a file away, and whoever is not is seldom another than its owner.
+        let _ = fchown(file, Some(known.uid()), Some(known.gid()));
+    }
+    file.set_permissions(known.permissions())
 }
 
 /// A new name is on the disk only when its folder is.

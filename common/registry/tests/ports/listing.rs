@@ -75,6 +75,21 @@ async fn the_only_image_needs_no_tag() {
         named(&folder, &[gone, entry.clone()], "").await.unwrap(),
         *one.digest()
     );
+    // As `cosign save` writes an image with its signatures.
+    let of_kind = |mut entry: Value, kind: &str| {
+        entry["annotations"] = json!({ "kind": format!("dev.cosignproject.cosign/{kind}") });
+        entry
+    };
+    let list = [
+        of_kind(entry.clone(), "image"),
+        of_kind(entry_of_other.clone(), "sigs"),
+    ];
+    assert_eq!(named(&folder, &list, "").await.unwrap(), *one.digest());
+    let list = [
+        of_kind(entry.clone(), "image"),
+        of_kind(entry_of_other, "image"),
+    ];
+    named(&folder, &list, "").await.unwrap_err();
     // One image twice is one.
     let list = [tagged(entry.clone(), "1"), tagged(entry.clone(), "2")];
     assert_eq!(named(&folder, &list, "").await.unwrap(), *one.digest());
@@ -121,6 +136,11 @@ async fn no_image_and_no_such_image_are_said_with_what_there_is() {
     let layout = folder.open(Limits::TABLE).await.unwrap();
     for rest in [":3", ":2", &format!("@{}", image("absent").digest())] {
         let said = is_refusal(layout.resolve(&in_layout(rest)).await, "image-not-found");
+        assert_eq!(
+            said.contains("whose manifest is in it"),
+            rest == ":2",
+            "{said}"
+        );
         assert!(said.ends_with("it has 1, 2"), "{said}");
     }
 }

@@ -1,6 +1,10 @@
 //! What is written into a folder, and what stays as it was.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -135,16 +139,19 @@ async fn a_damaged_blob_is_written_again() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_read_the_list_than_before() {
+async fn who_could_read_the_list_still_can_and_nobody_else() {
     for mode in [0o600, 0o664] {
         let (folder, layout) = folder().opened().await;
         let path = folder.path("index.json");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        // Only root may give it to somebody else, and only root's writes would take it from them.
+        let _ = std::os::unix::fs::chown(&path, Some(1_000), None);
+        let before = fs::metadata(&path).unwrap();
         attach(&layout, &[signature("one")]).await.unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            mode
-        );
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(after.permissions().mode() & 0o777, mode);
+        assert_eq!(after.uid(), before.uid());
+        assert_ne!(after.ino(), before.ino(), "it was replaced");
     }
 }
 
