@@ -232,10 +232,15 @@ pub(crate) struct Sign {
     /// Publish that the image is supported until then: a time in RFC 3339, or a date
     #[arg(long, value_name = "TIME", value_parser = time::moment, env = "COUNTERSIGN_SUPPORTED_UNTIL")]
     pub(crate) supported_until: Option<Timestamp>,
+    /// Sign everything that the index lists too, each as an image of its own: first the children, then the index. Attestations
+    /// and children of unknown platform are signed as well; an index inside an index is refused, and so is an index of which
+    /// a child is missing, before anything is signed
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
     /// Show what would be signed, and sign nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The most time to spend on one image, in seconds
+    /// The most time to spend on one image with one key, in seconds; each child that is signed too has as long again
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,

@@ -1,6 +1,8 @@
 //! Why an image was not signed: could not find out, or found out and no.
 
-use countersign_common::{Code, Digest, Explain, Timestamp, registry, signer, time_authority};
+use countersign_common::{
+    Code, Digest, Explain, Timestamp, children::ChildRefusal, registry, signer, time_authority,
+};
 use countersign_trust_roots::document;
 
 use crate::SealError;
@@ -66,6 +68,9 @@ impl Explain for Error {
 /// Found out, and no.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// Something that the index lists.
+    #[error(transparent)]
+    Child(#[from] ChildRefusal),
     /// It is published already, and the first publication is the one that stays.
     #[error(
         "{digest} is published already, {}; the first publication stays",
@@ -114,6 +119,7 @@ impl Refusal {
 impl Explain for Refusal {
     fn code(&self) -> Code {
         match self {
+            Self::Child(refusal) => refusal.code(),
             Self::PublicationDiffers { .. } => Self::PUBLICATION_DIFFERS,
             Self::Registry(refusal) => refusal.code(),
             Self::Seal(refusal) => refusal.code(),
@@ -125,6 +131,7 @@ impl Explain for Refusal {
 
     fn remedy(&self) -> String {
         match self {
+            Self::Child(refusal) => refusal.remedy(),
             Self::PublicationDiffers { .. } => {
                 "leave `--supported-until` out, or name the end that is published; to change it, publish a new image"
                     .to_owned()

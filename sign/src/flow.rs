@@ -104,27 +104,25 @@ pub struct Occasion<'a> {
 
 /// Signs an image and publishes it, unless both is done already.
 ///
-/// The reference is resolved once; from then on only its digest is used. The first publication stays: doing it again makes
-/// no image younger.
+/// The first publication stays: doing it again makes no image younger.
 pub async fn sign_image(
-    image: &ImageRef,
+    image: &PinnedImage,
     request: &Request,
     means: Means<'_>,
     occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
-    let image = means.registry.resolve(image).await?;
     // Neither is longer than a publication may be; what is must not use up what may be fetched.
     let limits = Limits {
         bundle: request.limits().publication,
         ..*request.limits()
     };
-    let existing = Existing::collect(&image, means.registry, &limits).await?;
+    let existing = Existing::collect(image, means.registry, &limits).await?;
     let key = means.signer.key();
-    let signature = plan(&image, key, request)?;
+    let signature = plan(image, key, request)?;
     let signed = existing.signature(&signature, means.dating);
     let unstamped = PublicationDate::Stamped(Vec::new());
     let published = existing.publication(
-        &plan_publication(&image, key, request, unstamped)?,
+        &plan_publication(image, key, request, unstamped)?,
         means.dating,
     );
     let published = match published {
@@ -148,7 +146,7 @@ pub async fn sign_image(
         match published {
             Some(record) => Ok(Document::There(Box::new(record))),
             None => {
-                work.make_dated(|inside| plan_publication(&image, key, request, inside.date()))
+                work.make_dated(|inside| plan_publication(image, key, request, inside.date()))
                     .await
             }
         }

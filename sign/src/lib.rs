@@ -6,6 +6,7 @@
 mod attach;
 mod error;
 mod existing;
+mod family;
 pub mod file;
 mod flow;
 mod plan;
@@ -21,6 +22,7 @@ use countersign_common::Code;
 pub use self::{
     attach::attach,
     error::{Error, Refusal, SignError},
+    family::{Child, Entry, Family},
     flow::{
         Attestation, Attested, Earlier, Made, Means, Occasion, Outcome, attest_image, sign_image,
     },

@@ -4,6 +4,7 @@ mod again;
 mod attesting;
 mod authorities;
 mod dating;
+mod family;
 mod flow;
 mod seal;
 mod world;

@@ -10,7 +10,10 @@ use countersign_common::{
 };
 use countersign_sign::{Attestation, Attested, Earlier, Request, SignError, attest_image};
 
-use super::signing::{self, Order, Workshop};
+use super::{
+    children::Subject,
+    signing::{self, Order, Workshop},
+};
 use crate::{
     arguments::{Attest, Common, Output},
     exit::Exit,
@@ -49,8 +52,8 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         })
         .await;
     let mut worst = Exit::Done;
-    for (one, result) in results {
-        worst = worst.max(report(one, result, common)?);
+    for (subject, result) in results {
+        worst = worst.max(report(&subject, result, common)?);
     }
     Ok(worst)
 }
@@ -66,17 +69,17 @@ fn predicate(arguments: &Attest) -> Result<Predicate, Stop> {
 }
 
 fn report(
-    one: &Located,
+    subject: &Subject<'_>,
     result: Result<Attested, SignError>,
     common: &Common,
 ) -> Result<Exit, Stop> {
     match result {
         Ok(attested) => match common.output {
-            Output::Json => output::print_json(&one.document(&attested))?,
+            Output::Json => output::print_json(&subject.document(&attested))?,
             Output::Text if common.quiet => {}
-            Output::Text => output::print(&text(&attested, one))?,
+            Output::Text => output::print(&text(&attested, subject.located))?,
         },
-        Err(error) => return signing::failed(one, &error, common),
+        Err(error) => return signing::failed(subject, &error, common),
     }
     Ok(Exit::Done)
 }

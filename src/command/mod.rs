@@ -1,6 +1,7 @@
 //! The commands, a file each: from typed arguments to requests of the libraries, and from their answers to output.
 
 pub(crate) mod attest;
+mod children;
 pub(crate) mod demo;
 pub(crate) mod key;
 pub(crate) mod policy;

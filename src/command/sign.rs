@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 
-use countersign_common::{ImageRef, Timestamp, publication::PublicationDate};
+use countersign_common::{ImageRef, PinnedImage, Timestamp, publication::PublicationDate};
 use countersign_sign::{
-    Dating, Made, Means, Outcome, Plan, Record, Request, SignError, plan, plan_publication,
+    Dating, Entry, Made, Means, Outcome, Plan, Record, Request, SignError, plan, plan_publication,
     sign_image,
 };
 use serde::Serialize;
 
-use super::signing::{self, Order, Workshop};
+use super::{
+    children::{Results, Subject},
+    signing::{self, Order, Workshop},
+};
 use crate::{
     arguments::{Common, Output, Sign},
     exit::Exit,
     files, network,
     output::{self, Stop},
-    places::{self, Located},
+    places,
 };
 use countersign_trust_roots::Role;
 
@@ -37,24 +40,27 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         roles: &[Role::Sign, Role::Publish],
     };
     let workshop = Workshop::open(&order, &located, common, now).await?;
-    let results = workshop
-        .each(&located, common, async |image, means| {
-            if arguments.dry_run {
-                let plans = plans(image, &request, means, now).await?;
-                return Ok(Done::Planned(Box::new(plans)));
-            }
-            let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
-            Ok(Done::Signed(Box::new(outcome)))
-        })
-        .await;
-    let records: Vec<&Record> = results
-        .iter()
-        .filter_map(|(_, result)| result.as_ref().ok()?.record())
-        .collect();
-    let told = tell_build(&records);
+    let work = async |image: &PinnedImage, means: Means<'_>| {
+        if arguments.dry_run {
+            let plans = plans(image, &request, means, now)?;
+            return Ok(Done::Planned(Box::new(plans)));
+        }
+        let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
+        Ok(Done::Signed(Box::new(outcome)))
+    };
+    let results = if arguments.recursive {
+        workshop.each_with_children(&located, common, work).await
+    } else {
+        let resolved = async |image: &ImageRef, means: Means<'_>| {
+            let image = means.registry.resolve(image).await?;
+            work(&image, means).await
+        };
+        workshop.each(&located, common, resolved).await
+    };
+    let told = tell_build(&results);
     let mut worst = Exit::Done;
-    for (one, result) in results {
-        worst = worst.max(report(one, result, common)?);
+    for (subject, result) in results {
+        worst = worst.max(report(&subject, result, common)?);
     }
     // What was signed is reported whatever became of the build system's file.
     told.map(|()| worst)
@@ -84,69 +90,93 @@ impl Done {
 }
 
 /// Nobody is asked for a stamp: it would be old before anything is signed.
-async fn plans(
-    image: &ImageRef,
+fn plans(
+    image: &PinnedImage,
     request: &Request,
     means: Means<'_>,
     now: Timestamp,
 ) -> Result<Plans, SignError> {
-    let image = means.registry.resolve(image).await?;
     let key = means.signer.key();
     let date = match means.dating {
         Dating::Claimed => PublicationDate::Claimed(now),
         Dating::Proven(_) => PublicationDate::Stamped(Vec::new()),
     };
     Ok(Plans {
-        signature: plan(&image, key, request)?,
-        publication: plan_publication(&image, key, request, date)?,
+        signature: plan(image, key, request)?,
+        publication: plan_publication(image, key, request, date)?,
     })
 }
 
-fn report(one: &Located, result: Result<Done, SignError>, common: &Common) -> Result<Exit, Stop> {
+fn report(
+    subject: &Subject<'_>,
+    result: Result<Done, SignError>,
+    common: &Common,
+) -> Result<Exit, Stop> {
     match result {
         Ok(Done::Planned(plans)) => match common.output {
-            Output::Json => output::print_json(&one.document(&plans))?,
+            Output::Json => output::print_json(&subject.document(&plans))?,
             Output::Text => {
-                output::print(&format!("{}\n{}", plans.signature, plans.publication))?;
+                let listed = listed(subject.child.as_ref(), ("listed    ", ""));
+                output::print(&format!(
+                    "{}{listed}\n{}{listed}",
+                    plans.signature, plans.publication
+                ))?;
             }
         },
         Ok(Done::Signed(outcome)) => match common.output {
-            Output::Json => output::print_json(&one.document(&outcome))?,
+            Output::Json => output::print_json(&subject.document(&outcome))?,
             Output::Text if common.quiet => {}
-            Output::Text => output::print(&text(&outcome, one))?,
+            Output::Text => output::print(&text(&outcome, subject))?,
         },
-        Err(error) => return signing::failed(one, &error, common),
+        Err(error) => return signing::failed(subject, &error, common),
     }
     Ok(Exit::Done)
 }
 
-fn text(outcome: &Outcome, one: &Located) -> String {
+fn text(outcome: &Outcome, subject: &Subject<'_>) -> String {
     let publication = outcome.publication.record();
     let again = match &outcome.publication {
         Made::AlreadySigned(_) => "already, ",
         Made::Signed(_) => "",
     };
     format!(
-        "{}  publication  {}\n  published    {again}{}\n",
-        signing::text(&outcome.signature, ("signed", "signature"), one),
+        "{}  publication  {}\n  published    {again}{}\n{}",
+        signing::text(&outcome.signature, ("signed", "signature"), subject.located),
         publication.manifest,
         signing::when(publication),
+        listed(subject.child.as_ref(), ("listed      ", "  ")),
     )
 }
 
-/// Tells a GitHub Actions job the digests, for its later steps: of one image by name, of several as a list.
-fn tell_build(records: &[&Record]) -> Result<(), Stop> {
+/// As what a child is listed, and by which index.
+fn listed(child: Option<&Entry>, (name, indent): (&str, &str)) -> String {
+    child.map_or_else(String::new, |entry| {
+        let Entry { index, listed_as } = entry;
+        format!("{indent}{name} as {listed_as} by the index {index}\n")
+    })
+}
+
+/// Tells a GitHub Actions job the digests, for its later steps: of one image by name, of all that was signed as a list.
+fn tell_build(results: &Results<'_, Done>) -> Result<(), Stop> {
+    let signed: Vec<(&Subject<'_>, &Record)> = results
+        .iter()
+        .filter_map(|(subject, result)| Some((subject, result.as_ref().ok()?.record()?)))
+        .collect();
     let path = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty());
-    let (Some(path), false) = (path, records.is_empty()) else {
+    let (Some(path), false) = (path, signed.is_empty()) else {
         return Ok(());
     };
-    let list: Vec<_> = records
+    let list: Vec<_> = signed
         .iter()
-        .map(|record| serde_json::json!({ "digest": record.digest, "signature": record.manifest }))
+        .map(|(_, record)| {
+            serde_json::json!({ "digest": record.digest, "signature": record.manifest })
+        })
         .collect();
     let mut text = format!("signatures={}\n", serde_json::Value::from(list));
+    let asked = signed.iter().filter(|(subject, _)| subject.child.is_none());
+    let asked: Vec<&Record> = asked.map(|(_, record)| *record).collect();
     // Several keys of one image have one digest, and the first its signature.
-    if let [record, others @ ..] = records
+    if let [record, others @ ..] = asked.as_slice()
         && others.iter().all(|other| other.image == record.image)
     {
         text = format!(

@@ -9,7 +9,9 @@ use countersign_sign::{
 };
 use countersign_trust_roots::Role;
 use futures_util::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
+use super::children::{Results, Subject};
 use crate::{
     arguments::{Common, Governed, Network, Output, Stamps},
     config::Config,
@@ -23,16 +25,18 @@ use crate::{
     stamps,
 };
 
-/// Images signed at the same time. Amazon ECR takes some ten manifests a second from an account.
-const PARALLEL: usize = 4;
+/// Images signed at the same time, of those that are named and of what they list. Amazon ECR takes some ten manifests a
+/// second from an account.
+pub(super) const PARALLEL: usize = 4;
 
 /// What is the same for each image.
 pub(super) struct Workshop {
-    client: Client,
+    pub(super) client: Client,
     signers: Vec<Box<dyn Signer>>,
     stamping: Option<Stamping>,
     timeout: u64,
     now: Timestamp,
+    places: Semaphore,
 }
 
 /// What a workshop is opened with, as it was typed.
@@ -83,6 +87,7 @@ impl Workshop {
             stamping,
             timeout: order.timeout,
             now,
+            places: Semaphore::new(PARALLEL),
         })
     }
 
@@ -112,28 +117,49 @@ impl Workshop {
         located: &'i [Located],
         common: &Common,
         work: impl AsyncFn(&ImageRef, Means<'_>) -> Result<T, SignError>,
-    ) -> Vec<(&'i Located, Result<T, SignError>)> {
+    ) -> Results<'i, T> {
         let progress = Progress::of(located.len(), common);
-        let limit = Duration::from_secs(self.timeout);
-        let all_keys = async |one: &'i Located| {
-            let mut results = Vec::with_capacity(self.signers.len());
-            // One after the other: at once, they would write one fallback tag.
-            for signer in &self.signers {
-                let means = self.means(one, signer.as_ref());
-                let result = tokio::time::timeout(limit, work(&one.image, means)).await;
-                let seconds = self.timeout;
-                let result = result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()));
-                results.push((one, result));
-            }
+        let with_each_key = async |one: &'i Located| {
+            let results = self.with_each_key(one, async |means| work(&one.image, means).await);
+            let results = results.await.into_iter();
             progress.step();
             results
+                .map(|result| (Subject::asked(one), result))
+                .collect()
         };
-        let results: Vec<Vec<_>> = stream::iter(located)
-            .map(all_keys)
+        let results: Vec<Results<'_, T>> = stream::iter(located)
+            .map(with_each_key)
             .buffered(PARALLEL)
             .collect()
             .await;
         results.into_iter().flatten().collect()
+    }
+
+    /// Does something with each key, where few do at a time.
+    pub(super) async fn with_each_key<T>(
+        &self,
+        one: &Located,
+        work: impl AsyncFn(Means<'_>) -> Result<T, SignError>,
+    ) -> Vec<Result<T, SignError>> {
+        // Nobody closes it.
+        let _place = self.places.acquire().await;
+        let mut results = Vec::with_capacity(self.signers.len());
+        // One after the other: at once, they would write one fallback tag.
+        for signer in &self.signers {
+            let means = self.means(one, signer.as_ref());
+            results.push(self.in_time(work(means)).await);
+        }
+        results
+    }
+
+    /// What the work gives, if it ends within the time for one image.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, SignError>>,
+    ) -> Result<T, SignError> {
+        let seconds = self.timeout;
+        let result = tokio::time::timeout(Duration::from_secs(seconds), work).await;
+        result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()))
     }
 }
 
@@ -159,10 +185,14 @@ fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
     ))
 }
 
-/// Says why an image was not signed.
-pub(super) fn failed(one: &Located, error: &SignError, common: &Common) -> Result<Exit, Stop> {
-    let image = &one.image;
-    let named = match one.layout() {
+/// Says why an image was not signed, or something that it lists.
+pub(super) fn failed(
+    subject: &Subject<'_>,
+    error: &SignError,
+    common: &Common,
+) -> Result<Exit, Stop> {
+    let image = &subject.image;
+    let named = match subject.located.layout() {
         Some(layout) => format!("{image} in {layout}"),
         None => image.to_string(),
     };
@@ -181,7 +211,7 @@ pub(super) fn failed(one: &Located, error: &SignError, common: &Common) -> Resul
     );
     if common.output == Output::Json {
         let stop = Stop::new(exit, error);
-        output::print_json(&one.document(
+        output::print_json(&subject.document(
             serde_json::json!({ "outcome": "failed", "image": image, "error": stop.document() }),
         ))?;
     }

@@ -1,7 +1,7 @@
 //! Signing again: which publication is the first, and what does not count as one.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use countersign_common::{ImageRef, rfc3161::Stamped};
+use countersign_common::rfc3161::Stamped;
 use countersign_stand_in::tsa;
 use countersign_trust_roots::TimeRules;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::{
     },
     world::{
         Fault, IMAGE, MemoryRegistry, TestSigner, annotated, is_nothing_new, is_refused, is_signed,
-        means, now, occasion, sign_dated, sign_with, until,
+        means, now, occasion, pinned, sign_dated, sign_with, until,
     },
 };
 use crate::{Dating, Fewer, Occasion, Record, SignError, sign_image};
@@ -194,8 +194,7 @@ async fn of_publications_that_claim_their_dates_the_earliest_is_the_first() {
             ..occasion()
         };
         let means = means(&other, &signer, Dating::Claimed);
-        let image = ImageRef::parse(IMAGE).unwrap();
-        let outcome = sign_image(&image, &annotated(&[]), means, occasion)
+        let outcome = sign_image(&pinned(IMAGE), &annotated(&[]), means, occasion)
             .await
             .unwrap();
         registry.adopt(&other, outcome.publication.record());

@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
-    Digest, Explain, ImageRef, Signature, Task, TimestampAuthority,
+    Digest, Explain, Signature, Task, TimestampAuthority,
     dsse::{IN_TOTO_PAYLOAD_TYPE, pre_authentication_encoding},
     rfc3161::Stamped,
     time_authority::{Error, Failure},
@@ -23,7 +23,7 @@ use super::{
         trusting_both,
     },
     world::{
-        IMAGE, MemoryRegistry, TestSigner, annotated, is_refused, means, now, sign_dated,
+        IMAGE, MemoryRegistry, TestSigner, annotated, is_refused, means, now, pinned, sign_dated,
         sign_with, until,
     },
 };
@@ -155,8 +155,7 @@ async fn who_signs_hears_of_each_signature() {
     let two = Witness::of(&TWO);
     let stamping = stamping(&[&two], trusting_both(), Fewer::Refused);
     let means = means(&registry, &signer, Dating::Proven(&stamping));
-    let image = ImageRef::parse(IMAGE).unwrap();
-    let outcome = sign_image(&image, &annotated(&[]), means, occasion)
+    let outcome = sign_image(&pinned(IMAGE), &annotated(&[]), means, occasion)
         .await
         .unwrap();
     let mut heard = heard.into_inner().unwrap();

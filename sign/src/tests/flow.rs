@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use countersign_common::{
-    Bundle, Descriptor, Digest, Explain, ImageRef, Limits, Manifest, Signer as _,
+    Bundle, Descriptor, Digest, Explain, Limits, Manifest, Signer as _,
     bundle::{self, MEDIA_TYPE},
     dsse::{self, IN_TOTO_PAYLOAD_TYPE},
     manifest::{Body, EMPTY_CONFIG, OCI_MANIFEST},
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::world::{
     Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new, is_signed,
-    means, now, occasion, sign_with,
+    means, now, occasion, pinned, sign_with,
 };
 use crate::{Dating, Made, Outcome, Request, SignError, plan, seal, sign, sign_image};
 
@@ -139,7 +139,7 @@ async fn a_signature_for_another_repository_is_no_equivalent() {
     let signer = TestSigner::new();
     let request = annotated(&[]);
     sign_with(&registry, &signer, &request).await.unwrap();
-    let elsewhere = ImageRef::parse("registry.example/shop/copy:1").unwrap();
+    let elsewhere = pinned("registry.example/shop/copy:1");
     let means = means(&registry, &signer, Dating::Claimed);
     let outcome = sign_image(&elsewhere, &request, means, occasion())
         .await
@@ -435,10 +435,9 @@ async fn a_stand_in_signature_is_found_again() {
 async fn a_boxed_signer_signs_too() {
     let (registry, _) = MemoryRegistry::with_image();
     let signer: Box<dyn countersign_common::Signer> = Box::new(TestSigner::new());
-    let image = ImageRef::parse(IMAGE).unwrap();
     let wrapped = crate::SelfChecked::new(signer);
     let means = means(&registry, &wrapped, Dating::Claimed);
-    let outcome = sign_image(&image, &annotated(&[]), means, occasion())
+    let outcome = sign_image(&pinned(IMAGE), &annotated(&[]), means, occasion())
         .await
         .unwrap();
     assert!(is_new(&outcome));

@@ -49,13 +49,8 @@ pub(super) struct MemoryRegistry {
 impl MemoryRegistry {
     pub(super) fn with_image() -> (Self, PinnedImage) {
         let registry = Self::default();
-        let reference = ImageRef::parse(IMAGE).unwrap();
-        let manifest = image_manifest("{}");
-        registry.put(manifest.clone());
-        let image = PinnedImage {
-            reference,
-            manifest,
-        };
+        let image = pinned(IMAGE);
+        registry.put(image.manifest.clone());
         (registry, image)
     }
 
@@ -294,6 +289,14 @@ impl RegistryWriter for MemoryRegistry {
     }
 }
 
+/// What every reference resolves to.
+pub(super) fn pinned(reference: &str) -> PinnedImage {
+    PinnedImage {
+        reference: ImageRef::parse(reference).unwrap(),
+        manifest: image_manifest("{}"),
+    }
+}
+
 /// An image with a configuration of its own.
 pub(super) fn image_manifest(config: &str) -> Manifest {
     let config = Descriptor::of(
@@ -401,8 +404,7 @@ pub(super) async fn sign_dated(
     dating: Dating<'_>,
 ) -> Result<Outcome, SignError> {
     let means = means(registry, signer, dating);
-    let image = ImageRef::parse(IMAGE).unwrap();
-    sign_image(&image, request, means, occasion()).await
+    sign_image(&pinned(IMAGE), request, means, occasion()).await
 }
 
 /// Signs the image and publishes it, without any authority.

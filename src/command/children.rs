@@ -1,0 +1,120 @@
+//! What `sign --recursive` does with an index: everything that it lists first, and then the index itself.
+//!
+//! Nothing of an index is signed before all that it lists was found, and the index not before all of that is signed: whoever
+//! finds the index signed finds the children signed.
+
+use countersign_common::{ImageRef, Limits, PinnedImage};
+use countersign_sign::{Child, Entry, Family, Means, SignError};
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use super::signing::{PARALLEL, Workshop};
+use crate::{arguments::Common, output, places::Located, progress::Progress};
+
+/// What something was done with.
+pub(super) struct Subject<'a> {
+    /// What was asked for.
+    pub(super) located: &'a Located,
+    /// The image as it was asked for, or a child by its digest.
+    pub(super) image: ImageRef,
+    /// Where it is listed, if it is a child.
+    pub(super) child: Option<Entry>,
+}
+
+impl<'a> Subject<'a> {
+    /// An image that was asked for.
+    pub(super) fn asked(located: &'a Located) -> Self {
+        Self {
+            located,
+            image: located.image.clone(),
+            child: None,
+        }
+    }
+
+    fn child(located: &'a Located, child: &Child) -> Self {
+        Self {
+            located,
+            image: child.image.reference.clone(),
+            child: Some(child.entry.clone()),
+        }
+    }
+
+    /// What is told of it in JSON, with where it is.
+    pub(super) fn document<T: Serialize>(&self, told: T) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Document<T> {
+            #[serde(flatten)]
+            told: T,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            child: Option<Entry>,
+        }
+        Document {
+            told: self.located.document(told),
+            child: self.child.clone(),
+        }
+    }
+}
+
+/// What became of each, in the order in which it was done.
+pub(super) type Results<'a, T> = Vec<(Subject<'a>, Result<T, SignError>)>;
+
+impl Workshop {
+    /// Does something with each image and everything that it lists, with each key.
+    pub(super) async fn each_with_children<'i, T>(
+        &self,
+        located: &'i [Located],
+        common: &Common,
+        work: impl AsyncFn(&PinnedImage, Means<'_>) -> Result<T, SignError>,
+    ) -> Results<'i, T> {
+        let progress = Progress::of(located.len(), common);
+        let one = async |one| {
+            let results = self.with_children(one, &work).await;
+            progress.step();
+            results
+        };
+        let results: Vec<_> = stream::iter(located)
+            .map(one)
+            .buffered(PARALLEL)
+            .collect()
+            .await;
+        results.into_iter().flatten().collect()
+    }
+
+    async fn with_children<'i, T>(
+        &self,
+        asked: &'i Located,
+        work: &impl AsyncFn(&PinnedImage, Means<'_>) -> Result<T, SignError>,
+    ) -> Results<'i, T> {
+        let registry = asked.registry(&self.client);
+        let family = Family::collect(&asked.image, registry, &Limits::TABLE);
+        let family = match self.in_time(family).await {
+            Ok(family) => family,
+            Err(error) => return vec![(Subject::asked(asked), Err(error))],
+        };
+        let one = async |child: &'_ Child| {
+            let results = self.with_each_key(asked, async |means| work(&child.image, means).await);
+            let results = results.await.into_iter();
+            results
+                .map(|result| (Subject::child(asked, child), result))
+                .collect()
+        };
+        let children: Vec<Results<'_, T>> = stream::iter(&family.children)
+            .map(one)
+            .buffered(PARALLEL)
+            .collect()
+            .await;
+        let mut results: Results<'_, T> = children.into_iter().flatten().collect();
+        if results.iter().any(|(_, result)| result.is_err()) {
+            output::note(&format!(
+                "{}: the index itself is left as it is, since not all that it lists is signed",
+                asked.image
+            ));
+            return results;
+        }
+        let image = &family.image;
+        let index = self.with_each_key(asked, async |means| work(image, means).await);
+        let index = index.await.into_iter();
+        results.extend(index.map(|result| (Subject::asked(asked), result)));
+        results
+    }
+}
