@@ -20,6 +20,7 @@ mod layouts;
 mod licence;
 mod network;
 mod peers;
+mod recursion;
 mod sign;
 mod three_years;
 mod trust;

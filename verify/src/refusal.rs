@@ -348,7 +348,7 @@ impl Explain for Refusal {
                 "suspect the registry, or remove the artifact from its fallback tag".to_owned()
             }
             Self::PlatformAmbiguous { .. } => {
-                "name its variant or its version with `--platform`, the image by its digest, or judge all of them with `--recursive`"
+                "name its variant (of amd64 alone it is v1, of arm64 v8, of arm v7) or its version with `--platform`, or the image by its digest, or judge all with `--recursive`"
                     .to_owned()
             }
             Self::PlatformMissing { .. } => {

@@ -437,3 +437,34 @@ fn we_verify_what_cosign_attests() {
         .ends(1)
         .says("refused[attestation-missing]");
 }
+
+#[test]
+fn cosign_verifies_each_that_we_sign_recursively() {
+    for world in [World::ecr(), World::no_referrers()] {
+        let (index, children) = world.index("shop/api", "1", &["amd64", "arm64"]);
+        world.signs(&["--recursive"], &index).ends(0);
+        for image in children.iter().chain([&index]) {
+            cosign_verify(&world, &World::kms_key(), &[], &image.pinned()).ends(0);
+        }
+    }
+}
+
+#[test]
+fn we_verify_what_cosign_signs_recursively() {
+    for world in [World::ecr(), World::no_referrers()] {
+        let (index, children) = world.index("shop/api", "1", &["amd64", "arm64"]);
+        let key = World::kms_key();
+        cosign_sign(&world, &key, &[], &index.pinned()).ends(0);
+        world
+            .verifies(&["--recursive"], &index)
+            .ends(1)
+            .says("signature-missing");
+        cosign_sign(&world, &key, &["--recursive"], &index.pinned()).ends(0);
+        let run = world.verifies(&["--recursive"], &index).ends(0);
+        for child in &children {
+            assert!(run.stdout.contains(&child.digest), "{}", run.stdout);
+        }
+        // cosign names no repository in what it signs, which is said of each.
+        assert_eq!(run.stdout.matches("remark[repository-unbound]").count(), 3);
+    }
+}
