@@ -532,3 +532,26 @@ fn a_state_that_others_can_write_is_not_believed() {
     }
     team.remembering(&image, &[]).ends(0);
 }
+
+#[test]
+fn the_time_that_is_proven_of_a_child_is_remembered_where_children_are_judged() {
+    let team = Team::new();
+    let (index, children) = team.world.index("shop/api", "1", &["amd64", "arm64"]);
+    for image in [&index, &children[0]] {
+        let image = image.tagged();
+        let sign = ["sign", "--key", "release.key", "--no-tsa", &image];
+        team.world.countersign(&sign).ends(0);
+    }
+    team.policy(&shop("signed"));
+    team.remembering(&index, &["--init-state"]).ends(0);
+    assert!(team.state()["timeFloor"].is_null(), "{}", team.state());
+    // One that nobody signed refuses the whole, which teaches nothing.
+    team.remembering(&index, &["--recursive"])
+        .ends(1)
+        .says("refused[signature-missing]: linux/arm64");
+    team.sign(&children[1], "release");
+    team.remembering(&index, &["--recursive"])
+        .ends(0)
+        .says("policy");
+    assert!(team.state()["timeFloor"].is_string(), "{}", team.state());
+}
