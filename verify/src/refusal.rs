@@ -352,7 +352,7 @@ impl Explain for Refusal {
                     .to_owned()
             }
             Self::PlatformMissing { .. } => {
-                "ask for a platform that there is, with `--platform`".to_owned()
+                "ask for a platform that there is, with `--platform`, or name the image by its digest".to_owned()
             }
             Self::PublicationTooLarge { .. } => {
                 "publish with fewer time-stamp authorities".to_owned()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     deadlines::{Stalling, ticks},
-    fixtures::{decisive_codes, document, outcome},
+    fixtures::{all, decisive_codes, document, outcome},
     signing::{Key, Signing, pretty},
     stamping::Tsa,
     story::{IMAGE, Story},
@@ -255,4 +255,24 @@ fn of_each_child_one_remark_is_told_with_those_of_the_index_and_all_in_its_own_v
     );
     let child = verdict.children().unwrap()[0].verdict();
     assert_eq!(child.remarks().len(), 1);
+}
+
+#[test]
+fn to_demand_the_children_lets_nothing_pass_that_does_not_pass_alone() {
+    let mut refused = 0;
+    for story in all() {
+        let alone = story.clone().with(|case| case.demand.recursive = false);
+        let with_all = story.with(|case| case.demand.recursive = true);
+        let is_verified = |story: &Story| outcome(&story.verify()) == "verified";
+        if alone.case.demand.platform.is_some() {
+            continue;
+        }
+        assert!(
+            is_verified(&alone) || !is_verified(&with_all),
+            "{}",
+            alone.name
+        );
+        refused += usize::from(is_verified(&alone) && !is_verified(&with_all));
+    }
+    assert!(refused > 5, "{refused}");
 }
