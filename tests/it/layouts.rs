@@ -349,8 +349,14 @@ fn a_child_of_an_index_in_a_folder_is_judged_for_its_platform() {
         .in_layout("verify", &child, &[])
         .ends(1)
         .says("refused[signature-missing]");
+    let all = ["--recursive"];
     world.in_layout("sign", &child, &[]).ends(0);
     world.in_layout("verify", &child, &[]).ends(0);
+    let refused = world.in_layout("verify", "oci:build", &all).ends(1);
+    assert!(refused.stdout.contains("linux/arm64"), "{}", refused.stdout);
+    let other = format!("oci:build@{}", children[1]["digest"].as_str().unwrap());
+    world.in_layout("sign", &other, &[]).ends(0);
+    world.in_layout("verify", "oci:build", &all).ends(0);
     world
         .in_layout("verify", "oci:build", &["--platform", "linux/s390x"])
         .ends(1)
