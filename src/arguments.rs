@@ -360,6 +360,9 @@ pub(crate) struct Verify {
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
     #[arg(long, conflicts_with = "at")]
     pub(crate) pin: bool,
+    /// Write the verdicts to this file too, in JSON, whatever they are
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_VERDICT_FILE")]
+    pub(crate) verdict_file: Option<PathBuf>,
     /// The most time to spend on one image, in seconds; each child that is judged too has as long again
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]

@@ -93,8 +93,14 @@ pub(crate) fn print(text: &str) -> Result<(), Stop> {
 
 /// Prints a result as one line of JSON, so that many are a stream.
 pub(crate) fn print_json<T: Serialize>(document: &T) -> Result<(), Stop> {
-    let text = serde_json::to_string(document).map_err(|error| stop_writing(error.into()))?;
-    print(&format!("{text}\n"))
+    print(&json_line(document)?)
+}
+
+/// A result as one line of JSON.
+pub(crate) fn json_line<T: Serialize>(document: &T) -> Result<String, Stop> {
+    serde_json::to_string(document)
+        .map(|text| format!("{text}\n"))
+        .map_err(|error| stop_writing(error.into()))
 }
 
 /// Says what happens, on standard error.

@@ -1,5 +1,7 @@
 //! `countersign verify`.
 
+mod told;
+
 use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp};
@@ -47,11 +49,16 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
         When::Now => judge.remember(&verdicts),
         When::AsOf(_) => Ok(()),
     };
+    // The file is for whoever asks later why, so it is written in any case.
+    let written = told::write(&verdicts, arguments.verdict_file.as_deref());
+    let kept = remembered
+        .and(written)
+        .and_then(|()| told::tell_build(&verdicts));
     if arguments.pin {
-        return pinned(&verdicts, remembered);
+        return pinned(&verdicts, kept);
     }
     show(&verdicts, common)?;
-    Ok(worst(&verdicts).max(unsaved(remembered, common.output)))
+    Ok(worst(&verdicts).max(unsaved(kept, common.output)))
 }
 
 /// Each image, a few at a time, each within its time.
@@ -299,9 +306,9 @@ pub(super) fn show(verdicts: &[Verdict], common: &Common) -> Result<(), Stop> {
     }
 }
 
-/// How a command ends whose state could not be saved: a refusal is worse.
-pub(super) fn unsaved(remembered: Result<(), Stop>, output: Output) -> Exit {
-    match remembered {
+/// How a command ends that could not keep what it should: a refusal is worse.
+pub(super) fn unsaved(kept: Result<(), Stop>, output: Output) -> Exit {
+    match kept {
         Ok(()) => Exit::Done,
         Err(stop) => {
             stop.report(output);
@@ -312,11 +319,11 @@ pub(super) fn unsaved(remembered: Result<(), Stop>, output: Output) -> Exit {
 
 /// Nothing at all unless everything passed, so that `run $(countersign verify --pin …)` runs nothing unverified, whatever
 /// the mode of its rule.
-fn pinned(verdicts: &[Verdict], remembered: Result<(), Stop>) -> Result<Exit, Stop> {
+fn pinned(verdicts: &[Verdict], kept: Result<(), Stop>) -> Result<Exit, Stop> {
     let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
     if let Some(pinned) = pinned {
         // What was seen and could not be kept may be rolled back the next time.
-        remembered?;
+        kept?;
         output::print(&format!("{}\n", pinned.join("\n")))?;
     } else {
         for verdict in verdicts

@@ -23,6 +23,7 @@ mod peers;
 mod recursion;
 mod sign;
 mod three_years;
+mod told;
 mod trust;
 mod verify;
 mod world;

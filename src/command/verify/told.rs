@@ -1,0 +1,39 @@
+//! What a pipeline is told of verdicts, besides what is printed: a file of them, and a GitHub Actions job's outputs. Called by
+//! `verify`. Judges nothing, and names no image that may not be used.
+
+use std::path::{Path, PathBuf};
+
+use countersign_verify::{Verdict, verdict::document::VerdictDocument};
+
+use crate::{
+    files,
+    output::{self, Stop},
+};
+
+/// Writes the verdicts to the file that is named, whatever they are, a line of JSON each.
+pub(super) fn write(verdicts: &[Verdict], file: Option<&Path>) -> Result<(), Stop> {
+    let Some(file) = file else { return Ok(()) };
+    let lines: String = verdicts
+        .iter()
+        .map(|verdict| output::json_line(&VerdictDocument::from(verdict)))
+        .collect::<Result<_, _>>()?;
+    files::replace(file, lines.as_bytes())
+}
+
+/// Tells a GitHub Actions job what its later steps may run: of one image by name, of several as a list. Nothing at all unless
+/// everything passed.
+pub(super) fn tell_build(verdicts: &[Verdict]) -> Result<(), Stop> {
+    let path = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty());
+    let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
+    let (Some(path), Some(pinned)) = (path, pinned) else {
+        return Ok(());
+    };
+    let mut text = format!("verified={}\n", serde_json::Value::from(pinned.as_slice()));
+    // A line break would be another output, of any name.
+    if let [pinned] = pinned.as_slice()
+        && !pinned.contains(char::is_control)
+    {
+        text = format!("{text}pinned={pinned}\n");
+    }
+    files::append(&PathBuf::from(path), &text)
+}
