@@ -21,6 +21,7 @@ mod licence;
 mod network;
 mod peers;
 mod recursion;
+mod pipelines;
 mod sign;
 mod three_years;
 mod told;
