@@ -2,6 +2,10 @@
 //! an account can.
 
 mod container;
+mod evaluation;
+mod policies;
+mod terraform;
+mod variables;
 
 use std::{
     fs,
