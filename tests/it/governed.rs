@@ -24,8 +24,8 @@ use p256::{
 use crate::world::{Image, Run, World};
 
 /// A team with a trust root that is published in the folder `roots`, and whoever judges its images by it.
-struct Team {
-    world: World,
+pub(crate) struct Team {
+    pub(crate) world: World,
     /// Of the first version.
     fingerprint: String,
 }
@@ -43,7 +43,7 @@ const NAMES: [(&str, u8); 8] = [
 ];
 
 impl Team {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::within(World::oci())
     }
 
@@ -108,7 +108,7 @@ impl Team {
     }
 
     /// `policy.toml` with the team's root, from its folder.
-    fn policy(&self, rules: &str) {
+    pub(crate) fn policy(&self, rules: &str) {
         self.policy_from(&[&self.source()], rules);
     }
 
@@ -130,7 +130,7 @@ impl Team {
 
     /// An image that was signed with this key.
     #[track_caller]
-    fn signed(&self, path: &str, content: &str, key: &str) -> Image {
+    pub(crate) fn signed(&self, path: &str, content: &str, key: &str) -> Image {
         let image = self.image(path, content);
         self.sign(&image, key);
         image
