@@ -1,10 +1,11 @@
 //! AWS's JSON 1.1 protocol: which service and operation a call is for, and how results and errors are written.
-//! Called for each call on the AWS listener. Knows no operation itself, and checks no signature.
+//! Called for each call on the AWS listener; one with a form is passed on to `sts`. Knows no operation itself, and checks
+//! no signature.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{answer::Answer, ecr::Ecr, kms::Kms, services::Asked};
+use crate::{answer::Answer, ecr::Ecr, kms::Kms, services::Asked, sts};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -25,6 +26,9 @@ pub(crate) struct AwsError {
 
 impl Aws {
     pub(crate) fn answer(&self, asked: &Asked) -> Answer {
+        if let Some(target) = sts::target(asked) {
+            return sts::answer(&target);
+        }
         let target = asked.header("x-amz-target").unwrap_or_default();
         let outcome = match target.split_once('.') {
             Some(("TrentService", operation)) => self.kms.call(operation, &asked.body),

@@ -30,7 +30,7 @@ const SECRET_PARAMETERS: &[&str] = &[
 pub struct Call {
     /// The listener that took it.
     pub service: Service,
-    /// What was asked: `TrentService.Sign` of AWS, `GET /v2/app/manifests/v1` elsewhere. Faults are matched against it.
+    /// What was asked: `TrentService.Sign` of AWS (of STS `AWSSecurityTokenServiceV20110615.GetCallerIdentity`), `GET /v2/app/manifests/v1` elsewhere. Faults are matched against it.
     pub line: String,
     /// The query, with the secrets of a presigned address replaced.
     pub query: String,
@@ -65,7 +65,7 @@ impl Call {
 /// The listener that took a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Service {
-    /// KMS and the ECR API.
+    /// KMS, the ECR API and STS.
     Aws,
     /// Where ECR keeps the bytes of blobs.
     Blobs,

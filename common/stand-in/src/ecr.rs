@@ -1,4 +1,5 @@
-//! The part of ECR's API that a pipeline calls before it talks to the registry: the login token and the repositories.
+//! The part of ECR's API that a pipeline calls before it talks to the registry: the login token, the repositories and their
+//! lifecycle policies.
 //! Called through the AWS listener. Images themselves are only in the registry.
 
 use std::sync::Arc;
@@ -39,6 +40,14 @@ struct DescribeRepositories {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct LifecyclePolicy {
+    repository_name: String,
+    #[serde(default)]
+    lifecycle_policy_text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ExclusionFilter {
     filter: String,
     filter_type: String,
@@ -49,7 +58,16 @@ impl Ecr {
         match operation {
             "CreateRepository" => self.create_repository(parse(body)?),
             "DescribeRepositories" => self.describe_repositories(parse(body)?),
+            "DeleteLifecyclePolicy" => {
+                let request: LifecyclePolicy = parse(body)?;
+                self.lifecycle_policy(&request.repository_name, Option::take)
+            }
             "GetAuthorizationToken" => Ok(self.authorization_token()),
+            "GetLifecyclePolicy" => {
+                let request: LifecyclePolicy = parse(body)?;
+                self.lifecycle_policy(&request.repository_name, |kept| kept.clone())
+            }
+            "PutLifecyclePolicy" => self.put_lifecycle_policy(parse(body)?),
             _ => Err(unknown_operation(operation)),
         }
     }
@@ -98,6 +116,38 @@ impl Ecr {
             })
             .collect::<Result<Vec<_>, AwsError>>()?;
         Ok(json!({"repositories": described}))
+    }
+
+    fn put_lifecycle_policy(&self, request: LifecyclePolicy) -> Result<Value, AwsError> {
+        let text = request.lifecycle_policy_text;
+        if serde_json::from_str::<Value>(&text).is_err() {
+            let message = "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation failure'";
+            return Err(AwsError::new("InvalidParameterException", message));
+        }
+        self.lifecycle_policy(&request.repository_name, |kept| {
+            *kept = Some(text);
+            kept.clone()
+        })
+    }
+
+    /// Does something with the policy of a repository, and shows what it came to.
+    fn lifecycle_policy(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Option<String>) -> Option<String>,
+    ) -> Result<Value, AwsError> {
+        let kept = self.registry.lifecycle(name, act);
+        let text = kept.ok_or_else(|| missing(name))?.ok_or_else(|| {
+            let message = format!(
+                "Lifecycle policy does not exist for the repository with name '{name}' in the registry with id '{ACCOUNT}'"
+            );
+            AwsError::new("LifecyclePolicyNotFoundException", message)
+        })?;
+        Ok(json!({
+            "registryId": ACCOUNT,
+            "repositoryName": name,
+            "lifecyclePolicyText": text,
+        }))
     }
 
     fn description(&self, summary: &RepositorySummary) -> Value {

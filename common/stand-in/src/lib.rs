@@ -1,5 +1,5 @@
-//! Loopback services in place of AWS and of others: a KMS, ECR's login API and a registry shaped like ECR's, and
-//! time-stamp authorities.
+//! Loopback services in place of AWS and of others: a KMS, the part of ECR's API that concerns repositories and logins, a
+//! registry shaped like ECR's, the caller's name by STS, and time-stamp authorities.
 //!
 //! Called by `countersign demo`, `countersign stand-in` and the end-to-end tests, which point our own commands and
 //! their peers (cosign, crane, oras, the AWS SDKs) at it. It is an oracle of its own: it shares no code with the parts
@@ -40,6 +40,7 @@ mod server;
 mod services;
 mod stamps;
 mod stand_in;
+mod sts;
 mod tls;
 pub mod tsa;
 mod wildcard;

@@ -12,6 +12,7 @@ use url::form_urlencoded;
 use crate::{
     answer::{Answer, Delivery},
     services::Asked,
+    sts,
 };
 
 /// One way of not answering honestly.
@@ -108,6 +109,11 @@ impl Lie {
     pub fn aws_error(status: u16, name: &str, message: &str) -> Self {
         let document = json!({"__type": name, "message": message});
         Self::instead(Answer::json(status, &document).with("x-amzn-ErrorType", name))
+    }
+
+    /// An error of STS, which writes XML: its status, its code and its message.
+    pub fn sts_error(status: u16, code: &str, message: &str) -> Self {
+        Self::instead(sts::error(status, code, message))
     }
 
     /// KMS's throttling, which is an HTTP 400.

@@ -25,6 +25,7 @@ pub(crate) struct Names {
     pub(crate) ecr: String,
     pub(crate) kms: String,
     pub(crate) registry: String,
+    pub(crate) sts: String,
 }
 
 impl Names {
@@ -34,6 +35,7 @@ impl Names {
             ecr: format!("api.ecr.{region}.amazonaws.com"),
             kms: format!("kms.{region}.amazonaws.com"),
             registry: format!("{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"),
+            sts: format!("sts.{region}.amazonaws.com"),
         }
     }
 
@@ -45,6 +47,7 @@ impl Names {
             (&self.ecr, Service::Aws),
             (&self.kms, Service::Aws),
             (&self.registry, Service::Registry),
+            (&self.sts, Service::Aws),
         ]
         .into_iter()
         .find_map(|(name, service)| (name == host).then_some(service))

@@ -20,6 +20,7 @@ use crate::{
     random,
     registry::Registry,
     stamps::Stamps,
+    sts,
 };
 
 /// The largest body of an AWS call.
@@ -152,7 +153,9 @@ impl Asked {
     pub(crate) fn line(&self) -> String {
         match self.header("x-amz-target") {
             Some(target) if self.service == Service::Aws => target.to_owned(),
-            _ => format!("{} {}", self.method, self.path),
+            _ => sts::target(self)
+                .filter(|_| self.service == Service::Aws)
+                .unwrap_or_else(|| format!("{} {}", self.method, self.path)),
         }
     }
 

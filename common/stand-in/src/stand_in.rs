@@ -177,6 +177,15 @@ impl StandIn {
         self.services.registry.set_repository(name, mutability);
     }
 
+    /// Makes a repository if it is not there, and gives it a lifecycle policy, whatever its text is.
+    pub fn set_lifecycle_policy(&self, name: &str, text: &str) {
+        let registry = &self.services.registry;
+        if registry.repository(name).is_none() {
+            registry.set_repository(name, Mutability::Mutable);
+        }
+        registry.lifecycle(name, |kept| *kept = Some(text.to_owned()));
+    }
+
     /// Stores a manifest without looking at it, hostile ones included; an empty tag is none. Its digest.
     pub fn place_manifest(
         &self,

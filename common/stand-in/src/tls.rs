@@ -71,9 +71,10 @@ fn leaf_params(names: &Names, certificate: Certificate) -> Result<CertificatePar
         ecr,
         kms,
         registry,
+        sts,
     } = names.clone();
     let mut hosts: Vec<String> = LOOPBACK.map(String::from).into();
-    hosts.extend([blobs, ecr, kms, registry]);
+    hosts.extend([blobs, ecr, kms, registry, sts]);
     if certificate == Certificate::OtherName {
         hosts = vec!["other.example".into()];
     }

@@ -3,7 +3,7 @@
 //!
 //! Modelled from ECR's documents and public reports, and not seen at ECR itself: the status of `TAG_INVALID`, the answers
 //! to an expired token and to a strange one, `OCI-Subject`, pages with `Link`, relative upload locations. Not modelled:
-//! policies, replication, lifecycle, archived images, conversion of a manifest that `Accept` does not list.
+//! policies, replication, expiry (a lifecycle policy is kept and shown), archived images, conversion of a manifest that `Accept` does not list.
 
 mod blobs;
 mod denial;
@@ -144,6 +144,17 @@ impl Registry {
             created: repository.created,
             mutability: repository.mutability.clone(),
         })
+    }
+
+    /// The lifecycle policy of a repository, to look at or to change; `None` if there is no such repository.
+    pub(crate) fn lifecycle<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Option<String>) -> T,
+    ) -> Option<T> {
+        let mut store = self.store();
+        let repository = store.repositories.get_mut(name)?;
+        Some(act(&mut repository.lifecycle))
     }
 
     pub(crate) fn repository_names(&self) -> Vec<String> {

@@ -31,6 +31,8 @@ pub(crate) struct Store {
 pub(crate) struct Repository {
     pub(crate) blobs: BTreeMap<String, Bytes>,
     pub(crate) created: Duration,
+    /// The text of the rules by which images would expire. Kept and shown; nothing expires here.
+    pub(crate) lifecycle: Option<String>,
     pub(crate) manifests: BTreeMap<String, Manifest>,
     pub(crate) mutability: Mutability,
     /// By the digest of the subject, in the order of their pushes.
@@ -101,6 +103,7 @@ impl Repository {
         Self {
             blobs: BTreeMap::new(),
             created,
+            lifecycle: None,
             manifests: BTreeMap::new(),
             mutability,
             referrers: BTreeMap::new(),

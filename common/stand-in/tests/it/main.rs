@@ -8,6 +8,7 @@
     reason = "a test opens sockets, reads what was written for a user, and has failed when it panics"
 )]
 
+mod accounts;
 mod environment;
 mod identifiers;
 mod lies;
