@@ -37,6 +37,8 @@ fn an_unknown_certificate_authority_is_refused_unless_it_is_named() {
     run(&[])
         .ends(3)
         .says("error[registry-unavailable]")
+        // And nobody goes on without TLS, who would be told of another error.
+        .says("certificate")
         .says("--ca-file");
     run(&["--ca-file", &authority]).ends(0);
     run(&["--ca-file", &empty])

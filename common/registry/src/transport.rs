@@ -490,16 +490,14 @@ fn has_cause<E: std::error::Error + 'static>(
         if cause.downcast_ref::<E>().is_some_and(&is) {
             return true;
         }
-        let inner = cause
+        // The source of such an error passes over what it holds, which may be such an error again.
+        let held = cause
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
-        if inner
-            .and_then(|inner| inner.downcast_ref::<E>())
-            .is_some_and(&is)
-        {
-            return true;
-        }
-        next = cause.source();
+        next = match held {
+            Some(held) => Some(held),
+            None => cause.source(),
+        };
     }
     false
 }
