@@ -467,7 +467,7 @@ fn check_content(
 }
 
 /// Where the registry wants the blob: relative or absolute, but on its own host, since the credential goes with it.
-fn upload_path(answer: &Answer, digest: &Digest) -> Option<String> {
+pub(crate) fn upload_path(answer: &Answer, digest: &Digest) -> Option<String> {
     let location = answer.response.headers().get("location")?.to_str().ok()?;
     let mut target = answer.response.url().join(location).ok()?;
     if target.origin() != answer.response.url().origin() {

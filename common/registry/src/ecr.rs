@@ -17,9 +17,10 @@ use crate::{
 /// A private registry in Amazon ECR.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Ecr {
-    region: String,
-    fips: bool,
-    dual_stack: bool,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) fips: bool,
+    pub(crate) dual_stack: bool,
 }
 
 /// What may follow the region, by AWS's partitions.
@@ -60,6 +61,7 @@ impl Ecr {
         let (region, suffix) = rest.split_once('.')?;
         let known = SUFFIXES.contains(&suffix);
         (known && !region.is_empty()).then(|| Self {
+            account: account.to_owned(),
             region: region.to_owned(),
             fips,
             dual_stack: suffix.starts_with("on."),
@@ -195,6 +197,7 @@ mod tests {
             ),
         ] {
             let expected = Ecr {
+                account: "123456789012".to_owned(),
                 region: region.to_owned(),
                 fips,
                 dual_stack,

@@ -3,25 +3,30 @@
 //!
 //! The adapters of [`countersign_common::Registry`] and [`countersign_common::RegistryWriter`], made by binaries. They
 //! believe nothing that they did not hash, read nothing that they did not bound, and send a credential to nobody but the
-//! registry that it is for. They never decide what a signature is worth.
+//! registry that it is for. They never decide what a signature is worth. What `countersign doctor` asks of AWS beside that,
+//! for whoever has logged in there and how a repository is set up, is here too.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "an adapter: it has deadlines, asks credential helpers and reads the environment for them"
 )]
 
+mod account;
+mod aws_body;
 mod body;
 mod challenge;
 mod client;
 mod clients;
 mod credentials;
 mod ecr;
+mod ecr_repository;
 mod egress;
 mod fallback;
 mod layout;
 mod listing;
 mod options;
 mod place;
+mod probe;
 mod realm;
 mod referrers;
 mod root_files;
@@ -30,10 +35,16 @@ mod transport;
 mod tsa;
 
 pub use self::{
+    account::{
+        Account, Caller, CallerError, FoundCredentials, FoundRegion, NoCredentials, RegionOrigin,
+        Step,
+    },
     client::Client,
     credentials::Credentials,
+    ecr_repository::{EcrFailure, EcrRepository, Lifecycle, Mutability, TagMutability, partition},
     layout::{Layout, LayoutError},
     options::{ConfigError, Options, PlainHttp},
+    probe::{Listing, ReferrersApi, Tried, Upload},
     root_files::RootFiles,
-    tsa::TsaClient,
+    tsa::{TsaClient, shown},
 };

@@ -19,7 +19,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    body,
+    body::{self, ErrorBody},
     clients::{Clients, Towards},
     credentials::Credentials,
     egress,
@@ -214,9 +214,14 @@ impl Transport {
 
     /// What an error's body says, as far as it comes in time.
     pub(crate) async fn message(&self, response: Response, place: &Place) -> String {
+        self.said(response, place).await.message
+    }
+
+    /// The same with its code.
+    pub(crate) async fn said(&self, response: Response, place: &Place) -> ErrorBody {
         let body = body::message(response, self.options.limits.error_body);
         let body = tokio::time::timeout(place.remaining(), body).await;
-        body.unwrap_or_default().message
+        body.unwrap_or_default()
     }
 
     /// Sends it once; after a refused login, once more.

@@ -244,7 +244,7 @@ impl TimestampAuthority for TsaClient {
 }
 
 /// A URL without what may be a secret.
-pub(crate) fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);

@@ -1,0 +1,249 @@
+//! What a registry would let this caller do, asked so that nothing comes of it: each write is one that no registry may
+//! take, and its refusal of it says that the caller was let through.
+//!
+//! Called by `countersign doctor`. Beside an upload that is begun and given up, nothing is written, unless a registry takes
+//! what does not hash to its name; then that is told.
+
+use bytes::Bytes;
+use countersign_common::{
+    Digest, Repository, Timestamp,
+    manifest::{OCI_INDEX, OCI_MANIFEST},
+    registry::{Error, Failure},
+};
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue},
+};
+
+use crate::{
+    client::{Client, upload_path},
+    session::Access,
+    transport::{Answer, Request},
+};
+
+/// What is uploaded under a name that is not its own.
+const CONTENT: &[u8] = b"countersign doctor asks whether this may be uploaded";
+/// What nobody has pushed.
+const NOBODYS: &[u8] = b"countersign doctor asks whether this is here";
+
+/// What a registry answered to a request that could not succeed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tried {
+    /// The caller was let through, and the request refused for what it was.
+    Allowed,
+    /// The repository is not there, so nobody knows whether the caller would be let through.
+    NoRepository,
+    /// The registry took what does not hash to its name.
+    Taken,
+}
+
+/// How a registry lists what refers to an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listing {
+    /// Whether it has the referrers API.
+    pub api: ReferrersApi,
+    /// What time it says it is; a registry need not say it.
+    pub time: Option<Timestamp>,
+}
+
+/// Whether a registry has the referrers API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReferrersApi {
+    /// It has not: signatures are found by a tag.
+    Absent,
+    /// It has.
+    Present,
+}
+
+/// How far an upload came.
+#[derive(Debug)]
+pub struct Upload {
+    /// Whether it may be begun.
+    pub begun: Result<Tried, Failure>,
+    /// Whether it may be finished; asked if it was begun.
+    pub finished: Option<Result<Tried, Failure>>,
+}
+
+impl Client {
+    /// Asks for what refers to a digest, and so whether the registry lists it.
+    pub async fn try_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Listing, Failure> {
+        let mut request = Self::get(repository, format!("referrers/{subject}"));
+        request
+            .headers
+            .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
+        let answer = self.transport.send(&request).await?;
+        let api = match answer.response.status() {
+            StatusCode::OK => ReferrersApi::Present,
+            StatusCode::NOT_FOUND => ReferrersApi::Absent,
+            _ => return Err(self.transport.status(answer).await),
+        };
+        Ok(Listing {
+            api,
+            time: time(answer.response.headers()),
+        })
+    }
+
+    /// Asks for a blob that is not there.
+    pub async fn try_blob(&self, repository: &Repository) -> Result<Tried, Failure> {
+        let digest = Digest::sha256(NOBODYS);
+        let request = Self::get(repository, format!("blobs/{digest}"));
+        self.tried(&request).await
+    }
+
+    /// Asks whether a blob is there, as a push does.
+    pub async fn try_blob_check(&self, repository: &Repository) -> Result<Tried, Failure> {
+        let digest = Digest::sha256(NOBODYS);
+        let request = Request {
+            method: Method::HEAD,
+            ..pushing(repository, format!("blobs/{digest}"))
+        };
+        self.tried(&request).await
+    }
+
+    /// Begins an upload, finishes it under a name that is not its own, and gives it up.
+    pub async fn try_upload(&self, repository: &Repository) -> Upload {
+        let post = Request {
+            method: Method::POST,
+            ..pushing(repository, "blobs/uploads/".to_owned())
+        };
+        let wrong = Digest::sha256(NOBODYS);
+        let begun = match self.transport.send(&post).await {
+            Ok(answer) if answer.response.status().is_success() => upload_path(&answer, &wrong)
+                .map(Ok)
+                .ok_or_else(|| answer.place.no_upload()),
+            Ok(answer) => self.refused(answer).await.map(Err),
+            Err(failure) => Err(failure),
+        };
+        let path = match begun {
+            Ok(Ok(path)) => path,
+            Ok(Err(tried)) => return Upload::stopped(Ok(tried)),
+            Err(failure) => return Upload::stopped(Err(failure)),
+        };
+        let mut put = Request {
+            method: Method::PUT,
+            path,
+            body: Bytes::from_static(CONTENT),
+            ..pushing(repository, String::new())
+        };
+        put.headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+        let finished = self.tried(&put).await;
+        // Registries forget an upload by themselves; some take it back at once.
+        let give_up = Request {
+            method: Method::DELETE,
+            body: Bytes::new(),
+            ..put
+        };
+        drop(self.transport.send(&give_up).await);
+        Upload {
+            begun: Ok(Tried::Allowed),
+            finished: Some(finished),
+        }
+    }
+
+    /// Pushes an index of an image that is not there, under a name that is not its own: two reasons to refuse it, of which
+    /// every registry knows one.
+    pub async fn try_manifest(&self, repository: &Repository) -> Result<Tried, Failure> {
+        let digest = Digest::sha256(NOBODYS);
+        let mut put = Request {
+            method: Method::PUT,
+            body: Bytes::from(format!(
+                r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{digest}","size":{}}}]}}"#,
+                NOBODYS.len()
+            )),
+            ..pushing(repository, format!("manifests/{digest}"))
+        };
+        put.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
+        self.tried(&put).await
+    }
+
+    async fn tried(&self, request: &Request<'_>) -> Result<Tried, Failure> {
+        let answer = self.transport.send(request).await?;
+        if answer.response.status().is_success() {
+            return Ok(Tried::Taken);
+        }
+        self.refused(answer).await
+    }
+
+    /// What a refusal says of the caller. A refused login, throttling and failures of the server are errors already.
+    async fn refused(&self, answer: Answer) -> Result<Tried, Failure> {
+        let status = answer.response.status();
+        if !status.is_client_error() {
+            return Err(self.transport.status(answer).await);
+        }
+        let Answer { response, place } = answer;
+        let said = self.transport.said(response, &place).await;
+        match said.code.as_str() {
+            "NAME_UNKNOWN" => Ok(Tried::NoRepository),
+            // Amazon ECR answers a login that it never gave with 400.
+            "DENIED" | "UNAUTHORIZED" => Err(Failure::Error(Error::Denied {
+                registry: place.registry,
+                path: place.path,
+                status: status.as_u16(),
+                message: said.message,
+            })),
+            _ => Ok(Tried::Allowed),
+        }
+    }
+}
+
+impl Upload {
+    fn stopped(begun: Result<Tried, Failure>) -> Self {
+        Self {
+            begun,
+            finished: None,
+        }
+    }
+}
+
+fn pushing(repository: &Repository, path: String) -> Request<'_> {
+    Request {
+        access: Access::Push,
+        ..Client::get(repository, path)
+    }
+}
+
+fn time(headers: &HeaderMap) -> Option<Timestamp> {
+    use aws_smithy_types::{DateTime, date_time::Format};
+
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let time = DateTime::from_str(text, Format::HttpDate).ok()?;
+    Timestamp::from_unix_seconds(time.secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_registry_is_read() {
+        let said = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(text))]);
+            time(&headers).map(|time| time.to_string())
+        };
+        assert_eq!(
+            said("Fri, 27 Nov 2026 14:30:00 GMT").as_deref(),
+            Some("2026-11-27T14:30:00Z")
+        );
+        for text in [
+            "",
+            "now",
+            "Fri, 99 Nov 2026 14:30:00 GMT",
+            "2026-11-27T14:30:00Z",
+        ] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_does_not_hash_to_the_name_that_it_is_given() {
+        assert_ne!(Digest::sha256(CONTENT), Digest::sha256(NOBODYS));
+    }
+}
