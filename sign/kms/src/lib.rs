@@ -10,6 +10,7 @@
 
 mod body_limit;
 mod connection;
+mod examine;
 mod failure;
 mod key_spec;
 mod key_uri;
@@ -18,6 +19,7 @@ mod signer;
 
 pub use self::{
     connection::{Notice, Options},
+    examine::{Description, Examiner, KeyState, Material, Regions},
     key_uri::{KeyReferenceInvalid, KeyUri},
     signer::Signer,
 };

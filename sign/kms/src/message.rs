@@ -13,7 +13,7 @@ use shake::{ExtendableOutput, Shake256, Update, XofReader};
 /// The longest message that KMS takes, in bytes.
 const LIMIT: usize = 4_096;
 /// Bytes of mu, and of the hash of a public key in it.
-const MU: usize = 64;
+pub(crate) const MU: usize = 64;
 
 /// What to send, and what it is.
 pub(crate) fn of(message: &[u8], key: &SigningKey) -> Result<(Blob, MessageType), Refusal> {

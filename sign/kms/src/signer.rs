@@ -119,7 +119,7 @@ fn check_signature(
     })
 }
 
-async fn fetch(
+pub(crate) async fn fetch(
     connection: &Connection,
     uri: &KeyUri,
     algorithm: Option<Algorithm>,
