@@ -2,6 +2,7 @@
 //!
 //! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
 
+pub(crate) mod doctor;
 pub(crate) mod images;
 pub(crate) mod trust;
 
@@ -13,7 +14,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use self::{images::Images, trust::Trust};
+use self::{doctor::Doctor, images::Images, trust::Trust};
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Key(Key),
     #[command(subcommand)]
     Trust(Trust),
+    Doctor(Doctor),
     Demo(Demo),
     StandIn(StandIn),
     Completions(Completions),

@@ -162,6 +162,11 @@ impl Config {
         policies.find(|path| !matches!(path.try_exists(), Ok(false)))
     }
 
+    /// The file that was read, if there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// A path of the file, from the file's own folder.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)

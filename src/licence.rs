@@ -153,7 +153,7 @@ impl Licence {
 }
 
 /// The first authority of each operator that is believed now, as many as the root has signers collect.
-fn asked(root: &TrustRoot, now: Timestamp) -> Vec<Url> {
+pub(crate) fn asked(root: &TrustRoot, now: Timestamp) -> Vec<Url> {
     let contents = root.contents();
     let mut operators = BTreeSet::new();
     let believed = contents

@@ -79,6 +79,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
         Command::Policy(policy) => network::block_on(command::policy::run(policy, common, now)),
         Command::Key(key) => command::key::run(key, common),
         Command::Trust(trust) => network::block_on(command::trust::run(trust, common, now)),
+        Command::Doctor(doctor) => network::block_on(command::doctor::run(doctor, common, now)),
         Command::Demo(_) => network::block_on(command::demo::run(common)),
         Command::StandIn(stand_in) => command::stand_in::run(stand_in, common),
         Command::Completions(completions) => command::shell::completions(completions),

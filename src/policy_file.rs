@@ -37,7 +37,7 @@ pub(crate) fn find(governed: &Governed, config: &Config) -> Result<Option<Policy
 
 /// The file or the folder by which any user can change a policy: what decides what may run has no signature of its own.
 #[cfg(unix)]
-fn open_to_anybody(path: &Path) -> Option<PathBuf> {
+pub(crate) fn open_to_anybody(path: &Path) -> Option<PathBuf> {
     use std::os::unix::fs::MetadataExt;
 
     const STICKY: u32 = 0o1000;
@@ -55,7 +55,7 @@ fn open_to_anybody(path: &Path) -> Option<PathBuf> {
 
 /// Elsewhere rights are not bits.
 #[cfg(not(unix))]
-fn open_to_anybody(_: &Path) -> Option<PathBuf> {
+pub(crate) fn open_to_anybody(_: &Path) -> Option<PathBuf> {
     None
 }
 

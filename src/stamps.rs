@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an authority may take for a stamp of an image that has so many seconds. Each is asked twice, one after the
 /// other: who is silent must leave time for the rest.
-fn patience(timeout: u64) -> Duration {
+pub(crate) fn patience(timeout: u64) -> Duration {
     TIMEOUT.min(Duration::from_millis(timeout.saturating_mul(1_000) / 3))
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn stamping(
             Ok(None)
         };
     }
-    let asked = asked(arguments, config)?;
+    let asked = asked(&arguments.tsa, config)?;
     // What their own verifiers would not believe is not signed, and does not stand in the way of what they would.
     let threshold = config
         .verify
@@ -75,7 +75,7 @@ pub(crate) fn rooted(
     let urls = if arguments.tsa.is_empty() {
         rooted.urls
     } else {
-        named(arguments)?
+        parsed(&arguments.tsa)?
     };
     let authorities = client
         .time_authorities(urls, patience(timeout))
@@ -94,17 +94,17 @@ pub(crate) fn rooted(
 }
 
 /// Each once: the flags, or else the configuration.
-fn asked(arguments: &Stamps, config: &Config) -> Result<Vec<Url>, Stop> {
-    if !arguments.tsa.is_empty() {
-        return named(arguments);
+pub(crate) fn asked(named: &[String], config: &Config) -> Result<Vec<Url>, Stop> {
+    if !named.is_empty() {
+        return parsed(named);
     }
     let configured = config.authorities.iter();
     each_once(configured.filter_map(|authority| authority.url.clone()))
 }
 
 /// Those of the flags.
-fn named(arguments: &Stamps) -> Result<Vec<Url>, Stop> {
-    let parsed = arguments.tsa.iter().map(|text| {
+fn parsed(named: &[String]) -> Result<Vec<Url>, Stop> {
+    let parsed = named.iter().map(|text| {
         // What is wrong with it is not shown: it may hold a password.
         Url::parse(text).map_err(|source| Stop::new(Exit::Usage, &StampsError::NoUrl { source }))
     });

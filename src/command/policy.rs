@@ -1,6 +1,6 @@
 //! `countersign policy check`, `test` and `explain`.
 
-mod check;
+pub(super) mod check;
 mod explain;
 mod rule;
 

@@ -164,7 +164,7 @@ impl Workshop {
 }
 
 /// What cosign makes of signatures by a key, unless it verifies them with the key's public half as it is.
-fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
+pub(super) fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
     let hash = match algorithm {
         Algorithm::EcdsaP256Sha256 | Algorithm::Ed25519 | Algorithm::RsaPkcs1Sha256 => return None,
         Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha384 => "sha384",

@@ -56,6 +56,15 @@ pub(crate) struct VerifiedRoot<'a> {
     pub(crate) file: &'a [u8],
 }
 
+/// Whether something can be written in a folder, as far as its rights say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Writing {
+    /// It can.
+    Allowed,
+    /// It cannot.
+    Denied,
+}
+
 /// A folder with a state in it, or where one will be.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -84,6 +93,25 @@ impl Store {
     /// What is remembered, or `None` where nothing ever was.
     pub(crate) fn read(&self) -> Result<Option<State>, Stop> {
         Ok(self.load()?)
+    }
+
+    /// The folder, whether it is there or not.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether a commit could write there. Nothing is written to find out.
+    pub(crate) fn writing(&self) -> Writing {
+        #[cfg(unix)]
+        if rustix::fs::access(
+            &self.folder,
+            rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+        )
+        .is_err()
+        {
+            return Writing::Denied;
+        }
+        Writing::Allowed
     }
 
     /// Remembers what a run has learned, and the roots that it has verified. The first commit makes the folder and the file,

@@ -24,7 +24,7 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["sign"],
     &["verify"],
@@ -46,6 +46,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["trust", "update"],
     &["demo"],
     &["stand-in"],
+    &["doctor"],
     &["completions"],
     &["man"],
 ];

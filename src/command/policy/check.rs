@@ -70,15 +70,15 @@ pub(super) async fn check(
 }
 
 /// What is wrong with one rule.
-struct Finding {
+pub(in crate::command) struct Finding {
     /// The line at which the rule begins.
     rule: usize,
-    line: usize,
+    pub(in crate::command) line: usize,
     column: Option<usize>,
-    exit: Exit,
-    code: Code,
-    message: String,
-    remedy: String,
+    pub(in crate::command) exit: Exit,
+    pub(in crate::command) code: Code,
+    pub(in crate::command) message: String,
+    pub(in crate::command) remedy: String,
 }
 
 impl Finding {
@@ -150,7 +150,7 @@ impl Finding {
 }
 
 /// What the policy alone says of its rules.
-fn of_policy(policy: &Policy, now: Timestamp) -> Vec<Finding> {
+pub(in crate::command) fn of_policy(policy: &Policy, now: Timestamp) -> Vec<Finding> {
     let ties = policy
         .ties()
         .map(|tie| Finding::of(tie.rule, Exit::Usage, &tie));
@@ -169,7 +169,7 @@ fn of_policy(policy: &Policy, now: Timestamp) -> Vec<Finding> {
 }
 
 /// Whether a rule can judge anything.
-fn finding(rule: &Rule, court: &Court) -> Option<Finding> {
+pub(in crate::command) fn finding(rule: &Rule, court: &Court) -> Option<Finding> {
     let opened = match court.root(&rule.root.name)? {
         Ok(opened) => opened,
         Err(error) if error.is_undecided() => {

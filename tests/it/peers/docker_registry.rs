@@ -134,3 +134,42 @@ fn both_directions_work_with_cosign_through_docker_registry() {
         5
     );
 }
+
+#[test]
+fn doctor_is_let_through_by_docker_registry_and_writes_nothing_there() {
+    let world = World::ecr();
+    let registry = DockerRegistry::start(&world);
+    let image = world.image("shop/api", "1", "a");
+    let pushed = format!("{}/shop/api:1", registry.host);
+    let mut copy = peer(&world, "crane");
+    copy.args(["copy", "--insecure", &image.pinned(), &pushed]);
+    run(copy).ends(0);
+    let stored = || {
+        let folder = world.path("docker-registry/docker/registry/v2/blobs/sha256");
+        let entries = walk(&folder);
+        assert!(!entries.is_empty());
+        entries
+    };
+    let before = stored();
+    let report = world
+        .countersign(&["doctor", "--for", "sign", &pushed])
+        .ends(0);
+    report
+        .says("ok[registry-upload]")
+        .says("ok[registry-push]")
+        .says("note[registry-referrers]");
+    assert_eq!(stored(), before);
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}

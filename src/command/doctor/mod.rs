@@ -1,0 +1,333 @@
+//! `countersign doctor`: what is missing before signing and verifying work.
+//!
+//! Every check is made, whatever another has found, each within its time and those that do not need each other at once. What
+//! they need of the world is asked so that nothing comes of it.
+
+mod checks;
+mod code;
+mod finding;
+mod place;
+mod report;
+mod statement;
+
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use countersign_common::{Escaped, Timestamp, signer::SigningKey};
+use countersign_kms::KeyUri;
+use countersign_registry::{Client, EcrRepository};
+use countersign_trust_roots::{TimeRules, TrustRoot};
+use futures_util::future;
+
+use self::{
+    checks::{
+        authorities::{self, Asked},
+        aws::{self, Access},
+        ecr, key_file, key_trusted, kms, network as surroundings, policy, registry, state,
+    },
+    finding::Finding,
+    place::Place,
+};
+use crate::{
+    arguments::{
+        Common,
+        doctor::{Doctor, DoctorPurpose},
+    },
+    config::Config,
+    exit::Exit,
+    judge::Court,
+    keys::KeySource,
+    licence, network,
+    output::Stop,
+    stamps,
+};
+
+pub(crate) async fn run(arguments: &Doctor, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
+    let places = place::parse(&arguments.images)?;
+    let mut findings = Vec::new();
+    let config = match Config::read(common.config.as_deref()) {
+        Ok(config) => {
+            findings.push(Finding::ok(code::CONFIGURATION, configured(&config)));
+            config
+        }
+        // The rest can be looked at without it.
+        Err(stop) => {
+            findings.push(Finding::stopped(code::CONFIGURATION, &stop));
+            Config::default()
+        }
+    };
+    findings.extend(surroundings::check());
+    let patient = Patient::of(arguments, &config, places)?;
+    match network::client(&arguments.network, arguments.timeout, &config) {
+        Ok(client) => findings.extend(patient.examine(&client, &config, now).await),
+        Err(stop) => findings.push(Finding::stopped(code::NETWORK, &stop)),
+    }
+    let exit = findings.iter().map(|finding| finding.status.exit()).max();
+    report::report(&findings, common)?;
+    Ok(exit.unwrap_or(Exit::Done))
+}
+
+fn configured(config: &Config) -> String {
+    match config.file() {
+        Some(file) => {
+            let file = file.display().to_string();
+            format!("{} is understood", Escaped(&file))
+        }
+        None => "there is no configuration file, and none is needed".to_owned(),
+    }
+}
+
+/// What is looked at.
+struct Patient<'a> {
+    arguments: &'a Doctor,
+    purpose: DoctorPurpose,
+    places: Vec<Place>,
+    keys: Vec<NamedKey>,
+    timeout: Duration,
+}
+
+/// A key, and what it was called.
+struct NamedKey {
+    name: String,
+    source: KeySource,
+}
+
+impl<'a> Patient<'a> {
+    fn of(arguments: &'a Doctor, config: &Config, places: Vec<Place>) -> Result<Self, Stop> {
+        let is_signing = !arguments.keys.is_empty() || config.sign.key.is_some();
+        let purpose = arguments.purpose.unwrap_or(if is_signing {
+            DoctorPurpose::Sign
+        } else {
+            DoctorPurpose::Verify
+        });
+        let configured: &[String] = match purpose {
+            DoctorPurpose::Sign => config.sign.key.as_slice(),
+            DoctorPurpose::Verify => &config.verify.keys,
+        };
+        let names: Vec<_> = if arguments.keys.is_empty() {
+            configured.iter().map(|key| config.key(key)).collect()
+        } else {
+            arguments.keys.clone()
+        };
+        let keys = names
+            .into_iter()
+            .map(|name| {
+                let source = KeySource::parse(&name)?;
+                Ok(NamedKey { name, source })
+            })
+            .collect::<Result<_, Stop>>()?;
+        Ok(Self {
+            arguments,
+            purpose,
+            places: of_each_repository(places),
+            keys,
+            timeout: Duration::from_secs(arguments.timeout),
+        })
+    }
+
+    async fn examine(&self, client: &Client, config: &Config, now: Timestamp) -> Vec<Finding> {
+        let timeout = self.arguments.timeout;
+        let governed = &self.arguments.governed;
+        let state = state::check(governed.state_dir.as_deref());
+        let uris = self.kms_keys();
+        let repositories = self.ecr_repositories();
+        let (policy, aws) = future::join(
+            policy::check(
+                governed,
+                config,
+                (&self.places, self.purpose),
+                (client, timeout, now),
+            ),
+            aws::check(&uris, &repositories, (self.timeout, now)),
+        )
+        .await;
+        let ((of_policy, court), (of_aws, access)) = (policy, aws);
+        let (keys, images, of_time) = future::join3(
+            self.keys(&access),
+            self.repositories(client, &access),
+            self.time(client, config, (court.as_ref(), now)),
+        )
+        .await;
+        let (of_keys, known): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let trusted = self.trusted(court.as_ref(), &known, now);
+        [state]
+            .into_iter()
+            .chain(of_policy)
+            .chain(of_aws)
+            .chain(of_keys.into_iter().flatten())
+            .chain(trusted)
+            .chain(images)
+            .chain(of_time)
+            .collect()
+    }
+
+    fn kms_keys(&self) -> Vec<&KeyUri> {
+        let uris = self.keys.iter().filter_map(|key| match &key.source {
+            KeySource::Kms(uri) => Some(uri),
+            KeySource::File(_) => None,
+        });
+        uris.collect()
+    }
+
+    fn ecr_repositories(&self) -> Vec<EcrRepository> {
+        let places = self.places.iter();
+        places
+            .filter_map(|place| EcrRepository::of(place.image.repository(), self.timeout))
+            .collect()
+    }
+
+    async fn keys(&self, access: &Access) -> Vec<(Vec<Finding>, Option<SigningKey>)> {
+        if self.keys.is_empty() {
+            let codes = [code::KMS_GET_PUBLIC_KEY, code::KEY_STATE];
+            let skipped = codes.map(|code| Finding::skipped(code, "no key is named"));
+            return vec![(skipped.into(), None)];
+        }
+        let algorithm = self.arguments.algorithm;
+        future::join_all(self.keys.iter().map(async |key| match &key.source {
+            KeySource::Kms(uri) => {
+                let question = kms::Question {
+                    uri,
+                    algorithm,
+                    purpose: self.purpose,
+                    access,
+                    timeout: self.timeout,
+                };
+                question.ask().await
+            }
+            KeySource::File(path) => {
+                let (finding, key) = key_file::check(path, algorithm, self.purpose);
+                (vec![finding], key)
+            }
+        }))
+        .await
+    }
+
+    async fn repositories(&self, client: &Client, access: &Access) -> Vec<Finding> {
+        let (purpose, timeout) = (self.purpose, self.timeout);
+        if self.places.is_empty() {
+            let codes = [code::REGISTRY_MANIFEST, code::REGISTRY_REFERRERS];
+            return codes
+                .map(|code| Finding::skipped(code, "no repository is named"))
+                .into();
+        }
+        let each = future::join_all(self.places.iter().map(async |place| {
+            let question = registry::Question {
+                place,
+                client,
+                purpose,
+                access,
+                timeout,
+            };
+            let (mut findings, seen) = question.ask().await;
+            if let Some(ecr) = EcrRepository::of(place.image.repository(), timeout) {
+                findings.extend(ecr::check(&ecr, seen.api, access).await);
+            }
+            findings
+        }))
+        .await;
+        each.into_iter().flatten().collect()
+    }
+
+    async fn time(
+        &self,
+        client: &Client,
+        config: &Config,
+        (court, now): (Option<&Court>, Timestamp),
+    ) -> Vec<Finding> {
+        if self.purpose == DoctorPurpose::Verify && self.arguments.tsa.is_empty() {
+            let why = "who verifies asks no time-stamp authority";
+            return vec![Finding::skipped(code::AUTHORITY, why)];
+        }
+        match self.asked(config, (court, now)) {
+            Ok(asked) => authorities::check(asked, (client, self.arguments.timeout)).await,
+            Err(stop) => vec![Finding::stopped(code::AUTHORITY, &stop)],
+        }
+    }
+
+    /// Those that `sign` would ask, and by whose word it would judge them.
+    fn asked(
+        &self,
+        config: &Config,
+        (court, now): (Option<&Court>, Timestamp),
+    ) -> Result<Asked, Stop> {
+        let roots: Vec<_> = court.map(|court| self.roots(court)).unwrap_or_default();
+        let root = roots
+            .into_iter()
+            .find(|root| !root.contents().time().authorities.is_empty());
+        let named = &self.arguments.tsa;
+        let Some(root) = root else {
+            let urls = stamps::asked(named, config)?;
+            let chains: &[PathBuf] = &self.arguments.tsa_chains;
+            return Ok(Asked {
+                urls,
+                collect: 0,
+                rules: stamps::rules(chains, NonZeroUsize::MIN, config)?,
+            });
+        };
+        let rules = root.time_rules(None);
+        let urls = if named.is_empty() {
+            licence::asked(root, now)
+        } else {
+            stamps::asked(named, config)?
+        };
+        Ok(Asked {
+            urls,
+            collect: root.contents().time().publication.collect,
+            rules: rules.unwrap_or_else(|_| TimeRules::none()),
+        })
+    }
+
+    /// The roots that decide about the images, or all of them where none is named.
+    fn roots<'c>(&self, court: &'c Court) -> Vec<&'c TrustRoot> {
+        let rules = self.places.iter().filter_map(|place| {
+            let matched = court.policy().rule_for(place.image.repository()).ok()?;
+            Some(&matched.rule.root.name)
+        });
+        let mut names: Vec<_> = rules.collect();
+        if self.places.is_empty() {
+            names = court.policy().roots().map(|root| &root.name).collect();
+        }
+        let opened = names
+            .into_iter()
+            .filter_map(|name| court.root(name)?.as_ref().ok());
+        opened.map(|opened| &opened.root).collect()
+    }
+
+    fn trusted(
+        &self,
+        court: Option<&Court>,
+        known: &[Option<SigningKey>],
+        now: Timestamp,
+    ) -> Vec<Finding> {
+        let skipped = |why| vec![Finding::skipped(code::KEY_TRUSTED, why)];
+        let Some(court) = court else {
+            return skipped("there is no policy whose trust root would say it");
+        };
+        if self.purpose == DoctorPurpose::Verify {
+            return skipped("the policy says whose keys are trusted");
+        }
+        let keys: Vec<_> = self
+            .keys
+            .iter()
+            .zip(known)
+            .filter_map(|(named, key)| Some((named.name.as_str(), key.as_ref()?)))
+            .collect();
+        if keys.is_empty() || self.places.is_empty() {
+            return skipped("a key that can be read and a repository must be named");
+        }
+        keys.iter()
+            .flat_map(|key| {
+                let places = self.places.iter();
+                places.map(|place| key_trusted::check(court, *key, &place.image, now))
+            })
+            .collect()
+    }
+}
+
+/// Of each repository what was named first.
+fn of_each_repository(places: Vec<Place>) -> Vec<Place> {
+    let mut seen = BTreeSet::new();
+    let named = places.into_iter();
+    named
+        .filter(|place| seen.insert(place.image.repository().to_string()))
+        .collect()
+}

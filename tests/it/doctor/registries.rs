@@ -1,0 +1,386 @@
+//! Registries: Amazon ECR, where each action is denied by itself, and others.
+
+use countersign_stand_in::{
+    Fault, Lie, Login, Mutability, Options, RegistryMode, Repositories, Transport,
+};
+
+use super::{Clinic, RELEASE, Report, nothing_was_written};
+use crate::world::World;
+
+const REPOSITORY: &str = "arn:aws:ecr:us-east-1:000000000000:repository/shop/api";
+
+#[test]
+fn each_action_that_is_denied_is_told_by_itself_with_its_statement() {
+    for (call, code, action) in [
+        (
+            "GET /v2/*/manifests/*",
+            "registry-manifest",
+            "ecr:BatchGetImage",
+        ),
+        (
+            "GET /v2/*/blobs/*",
+            "registry-blob",
+            "ecr:GetDownloadUrlForLayer",
+        ),
+        (
+            "GET /v2/*/referrers/*",
+            "registry-referrers",
+            "ecr:BatchGetImage",
+        ),
+        (
+            "POST /v2/*/blobs/uploads/",
+            "registry-upload",
+            "ecr:InitiateLayerUpload",
+        ),
+        (
+            "PUT /v2/*/blobs/uploads/*",
+            "registry-upload",
+            "ecr:CompleteLayerUpload",
+        ),
+        ("PUT /v2/*/manifests/*", "registry-push", "ecr:PutImage"),
+    ] {
+        let clinic = Clinic::new();
+        clinic.deny(call, action);
+        let report = clinic.report().ends(1);
+        // And what comes after it, which was not reached.
+        let actions = match action {
+            "ecr:InitiateLayerUpload" => {
+                r#"["ecr:InitiateLayerUpload","ecr:UploadLayerPart","ecr:CompleteLayerUpload"]"#
+                    .to_owned()
+            }
+            only => format!("\"{only}\""),
+        };
+        let expected =
+            format!(r#"{{"Action":{actions},"Effect":"Allow","Resource":"{REPOSITORY}"}}"#);
+        assert_eq!(report.statement(code), expected, "{call}");
+        let problems = report.all().iter();
+        let problems = problems.filter(|finding| finding["status"] == "problem");
+        assert_eq!(problems.count(), 1, "{:#}", report.document);
+        clinic.nothing_was_done();
+    }
+}
+
+#[test]
+fn a_denial_without_a_word_is_of_all_that_the_request_needs() {
+    let clinic = Clinic::new();
+    clinic.lie("HEAD /v2/*/blobs/*", Lie::status(403));
+    clinic.lie("PUT /v2/*/blobs/uploads/*", Lie::status(403));
+    let report = clinic.report().ends(1);
+    assert!(
+        report
+            .statement("registry-blob-check")
+            .contains("ecr:BatchCheckLayerAvailability")
+    );
+    let finding = report.finding("registry-upload", "problem");
+    assert_eq!(
+        finding["statements"][0]["statement"]["Action"],
+        serde_json::json!(["ecr:UploadLayerPart", "ecr:CompleteLayerUpload"])
+    );
+    // All of it together, each once.
+    assert_eq!(
+        report.document["policies"][0]["policy"]["Statement"],
+        serde_json::json!([{
+            "Effect": "Allow", "Resource": REPOSITORY,
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:UploadLayerPart"],
+        }])
+    );
+}
+
+#[test]
+fn a_login_that_is_denied_is_for_every_repository() {
+    let clinic = Clinic::new();
+    clinic.deny_ecr("GetAuthorizationToken");
+    let report = clinic.report().ends(1);
+    assert_eq!(
+        report.statement("ecr-login"),
+        r#"{"Action":"ecr:GetAuthorizationToken","Effect":"Allow","Resource":"*"}"#
+    );
+    let report = report.has("registry-manifest", "unknown", "no credentials for");
+    assert_eq!(
+        report.finding("registry-manifest", "unknown")["cause"],
+        "credentials-unavailable"
+    );
+    // With a login of Docker's it is not needed yet.
+    let docker = clinic.world.path("docker").display().to_string();
+    clinic
+        .report_with(
+            &["--key", RELEASE, &clinic.image.tagged()],
+            &[("DOCKER_CONFIG", &docker)],
+        )
+        .ends(0)
+        .has("ecr-login", "note", "Docker's configuration has a login")
+        .has("registry-manifest", "ok", "");
+}
+
+#[test]
+fn what_only_doctor_would_need_is_a_note() {
+    let clinic = Clinic::new();
+    clinic.deny_ecr("DescribeRepositories");
+    clinic.deny_ecr("GetLifecyclePolicy");
+    clinic
+        .report()
+        .ends(0)
+        .has("ecr-tags", "note", "nothing of Countersign needs it")
+        .has("ecr-lifecycle", "note", "`ecr:GetLifecyclePolicy`");
+    clinic.world.stand_in.faults().clear();
+    clinic.lie("*.DescribeRepositories", Lie::Silence);
+    clinic
+        .report_with(
+            &["--timeout", "2", "--key", RELEASE, &clinic.image.tagged()],
+            &[],
+        )
+        .ends(3)
+        .has("ecr-tags", "unknown", "did not answer within 2 s");
+}
+
+#[test]
+fn who_verifies_needs_no_right_to_push() {
+    let clinic = Clinic::new();
+    for call in ["POST *", "PUT *", "HEAD /v2/*/blobs/*", "TrentService.Sign"] {
+        clinic.lie(call, Lie::status(403));
+    }
+    clinic.world.stand_in.forget_calls();
+    let report = clinic
+        .report_with(&["--for", "verify", &clinic.image.tagged()], &[])
+        .ends(0);
+    assert_eq!(report.found("registry-push").len(), 0);
+    assert_eq!(clinic.world.writes(), Vec::<String>::new());
+    clinic
+        .report_with(&["--for", "sign", &clinic.image.tagged()], &[])
+        .ends(1);
+}
+
+#[test]
+fn a_repository_that_is_not_there_is_told_with_how_it_is_made() {
+    let clinic = Clinic::new();
+    let host = clinic.world.stand_in.registry_host();
+    let other = format!("{host}/shop/other");
+    clinic
+        .report_with(&["--key", RELEASE, &other], &[])
+        .ends(1)
+        .has(
+            "registry-manifest",
+            "problem",
+            "aws ecr create-repository --region us-east-1 --repository-name shop/other",
+        )
+        .has("registry-push", "skipped", "no such repository")
+        .has("ecr-tags", "skipped", "no such repository");
+    // Named by itself it may be empty; an image must be there.
+    clinic
+        .world
+        .stand_in
+        .set_repository("shop/other", Mutability::Immutable);
+    clinic
+        .report_with(&["--key", RELEASE, &other], &[])
+        .ends(0)
+        .has("registry-manifest", "ok", "may be read");
+    clinic
+        .report_with(&["--key", RELEASE, &format!("{other}:1")], &[])
+        .ends(1)
+        .has("registry-manifest", "problem", "there is no manifest");
+}
+
+#[test]
+fn a_policy_that_would_delete_signatures_is_a_problem() {
+    let clinic = Clinic::new();
+    let rule = |selection: &str| {
+        format!(
+            r#"{{"rules":[{{"rulePriority":7,"selection":{{{selection},"countType":"imageCountMoreThan","countNumber":9}},"action":{{"type":"expire"}}}}]}}"#
+        )
+    };
+    for (selection, code, status) in [
+        (r#""tagStatus":"untagged""#, 1, "problem"),
+        (r#""tagStatus":"any""#, 1, "problem"),
+        (
+            r#""tagStatus":"tagged","tagPatternList":["*"]"#,
+            1,
+            "problem",
+        ),
+        (r#""tagStatus":"tagged","tagPatternList":["pr-*"]"#, 0, "ok"),
+    ] {
+        clinic
+            .world
+            .stand_in
+            .set_lifecycle_policy("shop/api", &rule(selection));
+        clinic.report().ends(code).has("ecr-lifecycle", status, "");
+    }
+    clinic
+        .world
+        .stand_in
+        .set_lifecycle_policy("shop/api", "\u{1b}[2J");
+    let report = clinic.report().ends(3).has("ecr-lifecycle", "unknown", "");
+    assert!(!report.run.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn tags_that_can_be_moved_are_told_of_and_lists_that_cannot_are_a_problem() {
+    let clinic = Clinic::new();
+    let set = |mutability| {
+        clinic.world.stand_in.set_repository("shop/api", mutability);
+    };
+    clinic
+        .report()
+        .ends(0)
+        .has("ecr-tags", "ok", "cannot be moved");
+    set(Mutability::Mutable);
+    clinic
+        .report()
+        .ends(0)
+        .has("ecr-tags", "note", "can be moved");
+    clinic.lie("GET /v2/*/referrers/*", Lie::status(404));
+    set(Mutability::Immutable);
+    clinic
+        .report()
+        .ends(1)
+        .has("ecr-tags", "problem", "exclude `sha256-*`")
+        .has("registry-referrers", "note", "no referrers API");
+    set(Mutability::ImmutableExcept(vec!["sha256-*".to_owned()]));
+    clinic
+        .report()
+        .ends(0)
+        .has("ecr-tags", "ok", "but for sha256-*");
+}
+
+/// A registry that is no ECR, with an image.
+fn registry(mode: RegistryMode) -> (World, String) {
+    let world = World::with(Options {
+        registry: mode,
+        repositories: Repositories::MustExist,
+        ..Options::default()
+    });
+    let image = world.image("shop/api", "1", "a").tagged();
+    (world, image)
+}
+
+fn report(world: &World, arguments: &[&str]) -> Report {
+    let words = [&["doctor", "--output", "json"], arguments].concat();
+    Report::of(world.countersign(&words))
+}
+
+#[test]
+fn other_registries_are_looked_at_too() {
+    for (mode, status) in [
+        (RegistryMode::PlainOci(Login::Anonymous), "ok"),
+        (RegistryMode::PlainOci(Login::Basic), "ok"),
+        (RegistryMode::PlainOci(Login::Bearer), "ok"),
+        (RegistryMode::NoReferrersApi(Login::Bearer), "note"),
+    ] {
+        let (world, image) = registry(mode);
+        let report = report(&world, &["--for", "sign", &image])
+            .ends(0)
+            .has("registry-referrers", status, "")
+            .has("registry-push", "ok", "manifests may be pushed")
+            .has("registry-upload", "ok", "blobs may be uploaded")
+            .has("clock", "ok", "");
+        assert_eq!(report.found("ecr-tags").len(), 0);
+        nothing_was_written(&world);
+    }
+}
+
+#[test]
+fn who_may_only_pull_is_told_what_to_log_in_with() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Bearer));
+    std::fs::create_dir(world.path("no-login")).unwrap();
+    let folder = world.path("no-login").display().to_string();
+    let ask = |purpose: &str| {
+        let words = ["doctor", "--output", "json", "--for", purpose, &image];
+        Report::of(world.countersign_with(&words, &[("DOCKER_CONFIG", &folder)]))
+    };
+    ask("verify").ends(0).has("registry-blob", "ok", "");
+    let report = ask("sign")
+        .ends(1)
+        .has("registry-push", "problem", "docker login")
+        .has("registry-upload", "problem", "docker login")
+        .has("registry-manifest", "ok", "");
+    assert_eq!(
+        report.finding("registry-push", "problem")["cause"],
+        "registry-denied"
+    );
+    assert_eq!(report.document["policies"], serde_json::json!([]));
+}
+
+#[test]
+fn a_registry_that_takes_anything_is_a_problem() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    let taken = Lie::Instead {
+        status: 201,
+        headers: Vec::new(),
+        body: Vec::new().into(),
+    };
+    for (call, code) in [
+        ("PUT /v2/*/manifests/*", "registry-push"),
+        ("PUT /v2/*/blobs/uploads/*", "registry-upload"),
+    ] {
+        world.stand_in.faults().push(Fault::on(call, taken.clone()));
+        report(&world, &["--for", "sign", &image]).ends(1).has(
+            code,
+            "problem",
+            "does not hash to its name",
+        );
+        world.stand_in.faults().clear();
+    }
+}
+
+#[test]
+fn a_registry_that_is_silent_is_asked_once_and_not_known() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET *", Lie::Silence));
+    world.stand_in.forget_calls();
+    report(&world, &["--timeout", "1", "--for", "sign", &image])
+        .ends(3)
+        .has("registry-manifest", "unknown", "within 1 s")
+        .has("registry-push", "skipped", "could not be reached");
+    assert_eq!(world.writes(), Vec::<String>::new());
+    world.stand_in.faults().clear();
+    for (status, code) in [(429, "registry-throttled"), (500, "registry-unavailable")] {
+        let fault = Fault::on("GET /v2/*/manifests/*", Lie::status(status));
+        world.stand_in.faults().push(fault);
+        let report = report(&world, &["--timeout", "2", &image]).ends(3);
+        let found = report.finding("registry-manifest", "unknown");
+        assert_eq!(found["cause"], code);
+        world.stand_in.faults().clear();
+    }
+}
+
+#[test]
+fn a_registry_whose_certificate_is_not_trusted_is_not_reached() {
+    let world = World::with(Options {
+        transport: Transport::Tls,
+        ..Options::default()
+    });
+    let image = world.image("shop/api", "1", "a").tagged();
+    report(&world, &[&image])
+        .ends(0)
+        .has("registry-manifest", "ok", "");
+    let words = ["doctor", "--output", "json", &image];
+    let other = world.chain("one");
+    let run = world.countersign_with(&words, &[("SSL_CERT_FILE", &other)]);
+    Report::of(run)
+        .ends(3)
+        .has("registry-manifest", "unknown", "certificate");
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_held_against_the_registry() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    let date = "Fri, 01 Jan 2021 00:00:00 GMT".to_owned();
+    let lie = Lie::Header("Date".to_owned(), date);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*/referrers/*", lie));
+    report(&world, &[&image])
+        .ends(1)
+        .has("clock", "problem", "set the clock");
+}
+
+#[test]
+fn a_repository_is_looked_at_once() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    let other = image.replace(":1", ":2");
+    let found = report(&world, &[&image, &other]).ends(0);
+    assert_eq!(found.found("registry-blob").len(), 1);
+}
