@@ -57,6 +57,20 @@ pub enum KeyOrigin {
     StandIn,
 }
 
+impl KeyOrigin {
+    /// That of a key in KMS, by its account. AWS gives the stand-in's to nobody.
+    pub fn of_account(account: &str) -> Self {
+        if STAND_IN_ACCOUNTS.contains(&account) {
+            Self::StandIn
+        } else {
+            Self::Kms
+        }
+    }
+}
+
+/// Its own, and the one that plays somebody else's.
+const STAND_IN_ACCOUNTS: [&str; 2] = ["000000000000", "000000000001"];
+
 /// A signature and how its making can be found again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Signed {
@@ -312,7 +326,7 @@ impl Explain for Refusal {
     fn remedy(&self) -> String {
         match self {
             Self::AccessDenied { action, key, .. } => {
-                return format!("allow `{action}` on {key} for the caller, in its IAM policy and in the key policy");
+                return format!("allow `{action}` on {key} for the caller, in its IAM policy and in the key policy: a key of another account needs both");
             }
             Self::AnotherKey { .. } => "find out who moved the alias; then name the key by its ARN",
             Self::Disabled { .. } => "enable the key with `aws kms enable-key`, or sign with another key",

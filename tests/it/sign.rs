@@ -2,6 +2,7 @@
 
 mod failures;
 mod hybrid;
+mod replicas;
 mod said;
 
 use std::collections::BTreeSet;

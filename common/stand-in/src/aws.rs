@@ -31,7 +31,9 @@ impl Aws {
         }
         let target = asked.header("x-amz-target").unwrap_or_default();
         let outcome = match target.split_once('.') {
-            Some(("TrentService", operation)) => self.kms.call(operation, &asked.body),
+            Some(("TrentService", operation)) => {
+                self.kms.call(operation, asked.region(), &asked.body)
+            }
             Some(("AmazonEC2ContainerRegistry_V20150921", operation)) => {
                 self.ecr.call(operation, &asked.body)
             }

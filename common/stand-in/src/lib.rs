@@ -49,11 +49,11 @@ mod wire;
 pub use calls::{Call, Service};
 pub use environment::EnvironmentError;
 pub use faults::{Fault, Faults};
-pub use kms::{CreatedKey, KeyError, KeySpec, KeyState, KeyUsage};
+pub use kms::{CreatedKey, KeyError, KeySpec, KeyState, KeyUsage, Sharing};
 pub use lies::{Lie, Part};
 pub use options::{
-    Certificate, Elsewhere, Login, Options, Ports, ReferrersFilter, Regions, RegistryMode,
-    Repositories, Transport,
+    Certificate, Elsewhere, Login, Options, Ports, ReferrersFilter, RegistryMode, Repositories,
+    Transport,
 };
 pub use registry::Mutability;
 pub use stamps::{Clock, TsaSetting};
@@ -61,6 +61,9 @@ pub use stand_in::{StandIn, StartError};
 
 /// The account of every key and repository; no real AWS account has this number.
 pub const ACCOUNT: &str = "000000000000";
+
+/// The account of the keys that are somebody else's.
+pub const OTHER_ACCOUNT: &str = "000000000001";
 
 /// The alias of the P-256 key that is there from the start, and that `KMS_KEY` names.
 pub const DEFAULT_ALIAS: &str = "alias/stand-in";

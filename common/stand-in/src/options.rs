@@ -21,8 +21,6 @@ pub struct Options {
     pub referrers_filter: ReferrersFilter,
     /// The region of keys, repositories and host names.
     pub region: String,
-    /// Which regions an ARN may name.
-    pub regions: Regions,
     /// Whose registry is played.
     pub registry: RegistryMode,
     /// Whether a push makes a missing repository.
@@ -45,7 +43,6 @@ impl Default for Options {
             ports: Ports::default(),
             referrers_filter: ReferrersFilter::Applied,
             region: "us-east-1".into(),
-            regions: Regions::One,
             registry: RegistryMode::Ecr,
             repositories: Repositories::CreatedOnPush,
             time_authorities: vec![
@@ -111,15 +108,6 @@ pub enum ReferrersFilter {
     Applied,
     /// The whole list, whatever was asked.
     Ignored,
-}
-
-/// Which regions a key's ARN may name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Regions {
-    /// Any: each key answers in the region that the caller named, as replicas of a multi-Region key do.
-    Any,
-    /// The stand-in's own; in another region the key does not exist.
-    One,
 }
 
 /// Whose registry is played.

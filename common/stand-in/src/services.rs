@@ -163,6 +163,12 @@ impl Asked {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The region that an AWS call was signed for, in place of the host name that it would be sent to.
+    pub(crate) fn region(&self) -> Option<&str> {
+        let (_, credential) = self.header("authorization")?.split_once("Credential=")?;
+        credential.split('/').nth(2)
+    }
+
     /// A parameter of the query, decoded.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         url::form_urlencoded::parse(self.query.as_bytes())

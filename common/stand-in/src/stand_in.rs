@@ -13,7 +13,7 @@ use crate::{
     calls::{Call, Calls},
     ecr::Ecr,
     faults::Faults,
-    kms::{CreatedKey, KeyError, KeySpec, KeyState, KeyUsage, Kms, Place},
+    kms::{CreatedKey, KeyError, KeySpec, KeyState, KeyUsage, Kms, Sharing},
     listeners::{Addresses, Listeners},
     options::{Options, Transport},
     proxy::Names,
@@ -152,6 +152,27 @@ impl StandIn {
         self.services.aws.kms.make(spec, usage, alias)
     }
 
+    /// Makes a multi-Region signing key with replicas in other regions, and the alias in all of them. A call is answered
+    /// in the region that it was signed for.
+    pub fn create_multi_region_key(
+        &self,
+        spec: KeySpec,
+        alias: &str,
+        regions: &[&str],
+    ) -> Result<CreatedKey, KeyError> {
+        let kms = &self.services.aws.kms;
+        kms.make_multi_region(spec, alias, regions)
+    }
+
+    /// Makes a signing key in [`OTHER_ACCOUNT`](crate::OTHER_ACCOUNT).
+    pub fn create_key_elsewhere(
+        &self,
+        spec: KeySpec,
+        sharing: Sharing,
+    ) -> Result<CreatedKey, KeyError> {
+        self.services.aws.kms.make_elsewhere(spec, sharing)
+    }
+
     /// Takes a signing key from PKCS#8 bytes, so that a test's key is the same in each run.
     pub fn import_key(
         &self,
@@ -251,10 +272,7 @@ fn make_services(options: &Options, addresses: &Addresses, names: Names) -> Serv
                 region: options.region.clone(),
                 registry: Arc::clone(&registry),
             },
-            kms: Kms::new(Place {
-                region: options.region.clone(),
-                regions: options.regions,
-            }),
+            kms: Kms::new(&options.region),
         },
         calls: Calls::default(),
         delay: options.delay,

@@ -261,7 +261,7 @@ mod tests {
         );
         assert_eq!(
             failure.remedy(),
-            "allow `kms:Sign` on alias/release for the caller, in its IAM policy and in the key policy"
+            "allow `kms:Sign` on alias/release for the caller, in its IAM policy and in the key policy: a key of another account needs both"
         );
     }
 

@@ -17,8 +17,6 @@ use crate::{
     key_spec, message,
 };
 
-/// The account of the stand-in; AWS gives it to nobody.
-const STAND_IN_ACCOUNT: &str = "000000000000";
 /// A signature of ML-DSA-87 has 4,627 bytes.
 const SIGNATURE_LIMIT: usize = 8 << 10;
 
@@ -154,11 +152,7 @@ fn pin(
     if uri.is_key_arn() && uri.name() != arn.name() {
         return Err(request.protocol("it is about another key"));
     }
-    let origin = if arn.account() == Some(STAND_IN_ACCOUNT) {
-        KeyOrigin::StandIn
-    } else {
-        KeyOrigin::Kms
-    };
+    let origin = arn.account().map_or(KeyOrigin::Kms, KeyOrigin::of_account);
     Ok((arn.name().to_owned(), origin))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use countersign_common::{Code, Escaped, Explain, Limits, Timestamp};
+use countersign_common::{Code, Escaped, Explain, Limits, Timestamp, signer::KeyOrigin};
 use countersign_kms::KeyUri;
 use countersign_trust_roots::{
     Role,
@@ -23,9 +23,6 @@ use crate::{
     output::{self, Stop},
     roots::{self, EARLY},
 };
-
-/// The account of the stand-in's keys.
-const STAND_IN: &str = "000000000000";
 
 pub(super) fn run(arguments: &TrustDoctor, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     let path = edit::dir(&arguments.folder)?;
@@ -256,7 +253,9 @@ fn places(root: &Contents, found: &mut Vec<Finding>) {
             "keep a root key elsewhere, in a file or in another account: `countersign trust rotate`",
         ));
     }
-    let stand_in = |id: &&String| account(id).as_deref() == Some(STAND_IN);
+    let stand_in = |id: &&String| {
+        account(id).is_some_and(|account| KeyOrigin::of_account(&account) == KeyOrigin::StandIn)
+    };
     for id in root.keys().keys().filter(stand_in) {
         found.push(Finding::warning(
             "stand-in-key",

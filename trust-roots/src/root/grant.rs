@@ -165,8 +165,12 @@ fn origin(root: &Contents, id: &str) -> KeyOrigin {
         .get(id)
         .and_then(|declared| declared.kms.as_deref());
     match kms {
-        Some(kms) if kms.contains(":000000000000:") => KeyOrigin::StandIn,
+        Some(kms) if kms.split(':').any(is_stand_in) => KeyOrigin::StandIn,
         Some(_) => KeyOrigin::Kms,
         None => KeyOrigin::File,
     }
+}
+
+fn is_stand_in(account: &str) -> bool {
+    KeyOrigin::of_account(account) == KeyOrigin::StandIn
 }

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    Kms,
-    keys::{Alias, alias_arn},
-};
+use super::{Kms, keys::Alias};
 use crate::{
     aws::{AwsError, parse},
     clock::now,
@@ -47,23 +44,23 @@ impl Kms {
         let request: ListAliases = parse(body)?;
         let keys = self.keys();
         let target = match &request.key_id {
-            Some(id) => Some(keys.find(id, &self.place)?.0.id),
+            Some(id) => Some(keys.find(id, &self.caller)?.1),
             None => None,
         };
-        let after = request.marker.unwrap_or_default();
+        let after = self.caller.own(&request.marker.unwrap_or_default());
         let mut listed: Vec<_> = keys
             .aliases
             .iter()
-            .filter(|(name, _)| **name > after)
+            .filter(|(arn, _)| **arn > after && arn.starts_with(&self.caller.own("")))
             .filter(|(_, alias)| target.as_ref().is_none_or(|target| *target == alias.target))
             .collect();
         let limit = request.limit.unwrap_or(50).clamp(1, PAGE);
         let truncated = listed.len() > limit;
         listed.truncate(limit);
-        let marker = listed.last().map(|(name, _)| (*name).clone());
+        let marker = listed.last().map(|(arn, _)| resource(arn).to_owned());
         let aliases: Vec<_> = listed
             .into_iter()
-            .map(|(name, alias)| self.entry(name, alias))
+            .map(|(arn, alias)| entry(arn, alias))
             .collect();
         Ok(match marker {
             Some(marker) if truncated => {
@@ -77,46 +74,51 @@ impl Kms {
     pub(super) fn point(&self, name: &str, target: &str) -> Result<(), AwsError> {
         check_name(name)?;
         let mut keys = self.keys();
-        let (key, _) = keys.find(target, &self.place)?;
-        if keys.aliases.contains_key(name) {
-            let arn = alias_arn(&self.place.region, name);
+        let target = keys.find_mut(target, &self.caller)?.arn();
+        let arn = self.caller.own(name);
+        if keys.aliases.contains_key(&arn) {
             let message = format!("An alias with the name {arn} already exists");
             return Err(AwsError::new("AlreadyExistsException", message));
         }
         let now = now();
         let alias = Alias {
-            target: key.id,
+            target,
             created: now,
             updated: now,
         };
-        keys.aliases.insert(name.into(), alias);
+        keys.aliases.insert(arn, alias);
         Ok(())
     }
 
     /// Points an alias at another key.
     pub(crate) fn move_alias(&self, name: &str, target: &str) -> Result<(), AwsError> {
         let mut keys = self.keys();
-        let (key, _) = keys.find(target, &self.place)?;
-        let Some(alias) = keys.aliases.get_mut(name) else {
-            let arn = alias_arn(&self.place.region, name);
+        let target = keys.find_mut(target, &self.caller)?.arn();
+        let arn = self.caller.own(name);
+        let Some(alias) = keys.aliases.get_mut(&arn) else {
             return Err(AwsError::new(
                 "NotFoundException",
                 format!("Alias {arn} is not found."),
             ));
         };
-        (alias.target, alias.updated) = (key.id, now());
+        (alias.target, alias.updated) = (target, now());
         Ok(())
     }
+}
 
-    fn entry(&self, name: &str, alias: &Alias) -> Value {
-        json!({
-            "AliasName": name,
-            "AliasArn": alias_arn(&self.place.region, name),
-            "TargetKeyId": alias.target,
-            "CreationDate": alias.created.as_secs(),
-            "LastUpdatedDate": alias.updated.as_secs(),
-        })
-    }
+fn entry(arn: &str, alias: &Alias) -> Value {
+    json!({
+        "AliasName": resource(arn),
+        "AliasArn": arn,
+        "TargetKeyId": resource(&alias.target).trim_start_matches("key/"),
+        "CreationDate": alias.created.as_secs(),
+        "LastUpdatedDate": alias.updated.as_secs(),
+    })
+}
+
+/// What an ARN names.
+fn resource(arn: &str) -> &str {
+    arn.splitn(6, ':').last().unwrap_or_default()
 }
 
 fn check_name(name: &str) -> Result<(), AwsError> {

@@ -1,5 +1,5 @@
-//! The keys and aliases of the account, and how an identifier finds one. Used by all key operations. Says only that a
-//! key exists and in which state; what the state forbids is each operation's matter.
+//! The keys and aliases of two accounts, and how an identifier finds one for whoever asks. Used by all key operations.
+//! Says only that a key exists and in which state; what the state forbids is each operation's matter.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use super::{
     material::Material,
     spec::{KeySpec, KeyUsage},
 };
-use crate::{ACCOUNT, aws::AwsError, options::Regions, random};
+use crate::{ACCOUNT, aws::AwsError, random};
 
 /// The state of a key, by AWS's name for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,10 +30,11 @@ pub enum KeyState {
     Updating,
 }
 
-/// A key; its clones share the material.
+/// A key; its clones and its replicas share the material.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) id: String,
+    pub(crate) home: Home,
     pub(crate) spec: KeySpec,
     pub(crate) usage: KeyUsage,
     pub(crate) state: KeyState,
@@ -44,7 +45,26 @@ pub(crate) struct Key {
     pub(crate) material: Arc<OnceLock<Material>>,
 }
 
-/// An alias and the key it points at.
+/// Whose a key is, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub(crate) account: &'static str,
+    pub(crate) region: String,
+    pub(crate) sharing: Sharing,
+    /// The region of its primary, of a multi-Region key.
+    pub(crate) primary: Option<String>,
+}
+
+/// Whether the key policy of another account's key lets the caller's account use it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sharing {
+    /// It does not.
+    Denied,
+    /// It may be described, and sign.
+    Granted,
+}
+
+/// An alias and the ARN of the key it points at.
 #[derive(Clone, Debug)]
 pub(crate) struct Alias {
     pub(crate) target: String,
@@ -52,29 +72,18 @@ pub(crate) struct Alias {
     pub(crate) updated: Duration,
 }
 
-/// All keys and aliases.
+/// All keys and aliases, by their ARNs: a replica is a key of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) keys: BTreeMap<String, Key>,
     pub(crate) aliases: BTreeMap<String, Alias>,
 }
 
-/// Where the keys live.
+/// What is asked, and in which region; always by [`ACCOUNT`].
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Caller {
+    pub(crate) operation: String,
     pub(crate) region: String,
-    pub(crate) regions: Regions,
-}
-
-/// What an identifier names, and the region it was looked for in.
-struct Target<'a> {
-    resource: Resource<'a>,
-    region: &'a str,
-}
-
-enum Resource<'a> {
-    Alias(&'a str),
-    Key(&'a str),
 }
 
 impl KeyState {
@@ -92,9 +101,15 @@ impl KeyState {
 }
 
 impl Key {
-    pub(crate) fn new(spec: KeySpec, usage: KeyUsage, created: Duration) -> Self {
+    pub(crate) fn new(spec: KeySpec, usage: KeyUsage, home: Home, created: Duration) -> Self {
+        let id = if home.primary.is_some() {
+            format!("mrk-{}", hex::encode(random::bytes::<16>()))
+        } else {
+            random::uuid()
+        };
         Self {
-            id: random::uuid(),
+            id,
+            home,
             spec,
             usage,
             state: KeyState::Enabled,
@@ -103,6 +118,14 @@ impl Key {
             deleted: None,
             material: Arc::default(),
         }
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        arn(
+            &self.home.region,
+            self.home.account,
+            &format!("key/{}", self.id),
+        )
     }
 
     /// The key itself, made now if it is not there yet.
@@ -117,91 +140,84 @@ impl Key {
 }
 
 impl Keys {
-    /// The key that an id, an ARN, an alias or an alias's ARN names, and its ARN in the region asked.
-    pub(crate) fn find(&self, id: &str, place: &Place) -> Result<(Key, String), AwsError> {
-        let target = place.target(id)?;
-        let key = match target.resource {
-            Resource::Alias(name) => self.aliases.get(name).and_then(|alias| {
-                let target = &alias.target;
-                self.keys.get(target)
-            }),
-            Resource::Key(id) => self.keys.get(id),
-        };
-        let Some(key) = key else {
-            return Err(target.missing());
-        };
-        Ok((key.clone(), key_arn(target.region, &key.id)))
+    /// The key that an id, an ARN, an alias or an alias's ARN names, and its ARN.
+    pub(crate) fn find(&self, id: &str, caller: &Caller) -> Result<(Key, String), AwsError> {
+        let named = caller.arn(id)?;
+        let target = self.aliases.get(&named).map(|alias| &alias.target);
+        let arn = target.unwrap_or(&named);
+        let usable = self
+            .keys
+            .get(arn)
+            .filter(|key| key.home.sharing == Sharing::Granted);
+        match usable {
+            Some(key) => Ok((key.clone(), arn.clone())),
+            None => Err(caller.missing(&named)),
+        }
     }
 
-    /// The same, to be changed.
-    pub(crate) fn find_mut(&mut self, id: &str, place: &Place) -> Result<&mut Key, AwsError> {
-        let (key, _) = self.find(id, place)?;
-        self.keys.get_mut(&key.id).ok_or_else(internal)
+    /// The same, to be changed: by its own account alone.
+    pub(crate) fn find_mut(&mut self, id: &str, caller: &Caller) -> Result<&mut Key, AwsError> {
+        let (key, arn) = self.find(id, caller)?;
+        if key.home.account != ACCOUNT {
+            return Err(caller.denied(&arn));
+        }
+        self.keys.get_mut(&arn).ok_or_else(internal)
     }
 }
 
-impl Place {
-    fn target<'a>(&'a self, id: &'a str) -> Result<Target<'a>, AwsError> {
-        let Some(arn) = id.strip_prefix("arn:") else {
-            return Ok(Target {
-                resource: Resource::parse(id),
-                region: &self.region,
+impl Caller {
+    /// The ARN that an identifier stands for: a bare id and a bare alias are the caller's own, where the caller asks.
+    pub(crate) fn arn(&self, id: &str) -> Result<String, AwsError> {
+        let Some(parts) = id.strip_prefix("arn:") else {
+            return Ok(match id.strip_prefix("alias/") {
+                Some(_) => self.own(id),
+                None => self.own(&format!("key/{id}")),
             });
         };
         let invalid = || AwsError::new("InvalidArnException", format!("Invalid arn {id}"));
-        let mut parts = arn.splitn(5, ':').skip(1);
-        let (Some("kms"), Some(region), Some(account), Some(resource)) =
+        let mut parts = parts.splitn(5, ':').skip(1);
+        let (Some("kms"), Some(region), Some(_), Some(resource)) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(invalid());
         };
-        let resource = match resource.split_once('/') {
-            Some(("key", id)) => Resource::Key(id),
-            Some(("alias", _)) => Resource::Alias(resource),
-            _ => return Err(invalid()),
-        };
-        if self.regions == Regions::One && region != self.region {
+        if !matches!(resource.split_once('/'), Some(("alias" | "key", _))) {
+            return Err(invalid());
+        }
+        if region != self.region {
             return Err(not_found(format!("Invalid arn {region}")));
         }
-        let target = Target { resource, region };
-        if account == ACCOUNT {
-            Ok(target)
+        Ok(id.to_owned())
+    }
+
+    /// The ARN of what is the caller's own.
+    pub(crate) fn own(&self, resource: &str) -> String {
+        arn(&self.region, ACCOUNT, resource)
+    }
+
+    /// To another account it is not said whether a key exists.
+    fn missing(&self, arn: &str) -> AwsError {
+        if !arn.starts_with(&self.own("")) {
+            return self.denied(arn);
+        }
+        if arn.contains(":alias/") {
+            not_found(format!("Alias {arn} is not found."))
         } else {
-            Err(target.missing())
+            not_found(format!("Key '{arn}' does not exist"))
         }
+    }
+
+    fn denied(&self, arn: &str) -> AwsError {
+        let message = format!(
+            "User: arn:aws:iam::{ACCOUNT}:user/stand-in is not authorized to perform: kms:{} on resource: {arn} because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+            self.operation
+        );
+        AwsError::new("AccessDeniedException", message)
     }
 }
 
-impl Target<'_> {
-    fn missing(&self) -> AwsError {
-        match self.resource {
-            Resource::Alias(name) => not_found(format!(
-                "Alias {} is not found.",
-                alias_arn(self.region, name)
-            )),
-            Resource::Key(id) => {
-                not_found(format!("Key '{}' does not exist", key_arn(self.region, id)))
-            }
-        }
-    }
-}
-
-impl<'a> Resource<'a> {
-    fn parse(id: &'a str) -> Self {
-        if id.starts_with("alias/") {
-            Self::Alias(id)
-        } else {
-            Self::Key(id)
-        }
-    }
-}
-
-pub(crate) fn key_arn(region: &str, id: &str) -> String {
-    format!("arn:aws:kms:{region}:{ACCOUNT}:key/{id}")
-}
-
-pub(crate) fn alias_arn(region: &str, name: &str) -> String {
-    format!("arn:aws:kms:{region}:{ACCOUNT}:{name}")
+fn arn(region: &str, account: &str, resource: &str) -> String {
+    format!("arn:aws:kms:{region}:{account}:{resource}")
 }
 
 fn not_found(message: String) -> AwsError {

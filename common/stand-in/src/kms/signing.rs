@@ -39,7 +39,7 @@ struct Sign {
 impl Kms {
     pub(super) fn get_public_key(&self, body: &[u8]) -> Result<Value, AwsError> {
         let request: GetPublicKey = parse(body)?;
-        let (key, arn) = self.keys().find(&request.key_id, &self.place)?;
+        let (key, arn) = self.keys().find(&request.key_id, &self.caller)?;
         key.check_state(&arn)?;
         let public_key = key.material()?.public_key().ok_or_else(|| {
             let message = format!("{arn} has no public key.");
@@ -77,7 +77,7 @@ impl Kms {
                 &request.signing_algorithm,
             ));
         }
-        let (key, arn) = self.keys().find(&request.key_id, &self.place)?;
+        let (key, arn) = self.keys().find(&request.key_id, &self.caller)?;
         key.check_state(&arn)?;
         let algorithm = key.algorithm(&arn, &request.signing_algorithm)?;
         let prepared = request.prepare(message, algorithm)?;

@@ -1,6 +1,6 @@
 //! Keys and how they are named: ids, ARNs, aliases; and the operations that make, switch and end them.
 
-use countersign_stand_in::{DEFAULT_ALIAS, Options, Regions};
+use countersign_stand_in::{DEFAULT_ALIAS, KeySpec, KeyState, OTHER_ACCOUNT, Sharing};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -34,7 +34,6 @@ async fn what_names_no_key_here_is_not_found() {
         "alias/other",
         "12345678-1234-1234-1234-123456789012",
         &format!("arn:aws:kms:eu-west-1:000000000000:key/{id}"),
-        &format!("arn:aws:kms:us-east-1:111122223333:key/{id}"),
     ] {
         world
             .kms_refuses("DescribeKey", json!({"KeyId": name}), "NotFoundException")
@@ -52,18 +51,128 @@ async fn what_names_no_key_here_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_key_can_answer_in_the_region_asked() {
-    let world = World::new(Options {
-        regions: Regions::Any,
-        ..Options::default()
+async fn a_multi_region_key_is_one_key_with_an_arn_in_each_of_its_regions() {
+    let world = World::ecr();
+    let request =
+        json!({"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "MultiRegion": true});
+    let (_, created) = world.kms_in("us-east-1", "CreateKey", request).await;
+    let id = created["KeyMetadata"]["KeyId"].as_str().unwrap();
+    assert!(id.starts_with("mrk-") && id.len() == 36, "{id}");
+    let key = json!({ "KeyId": id });
+    let (error, _) = world.kms_in("eu-west-1", "GetPublicKey", key.clone()).await;
+    assert_eq!(error, "NotFoundException");
+
+    let replicate = |region: &str| json!({"KeyId": id, "ReplicaRegion": region});
+    let (_, replica) = world
+        .kms_in("us-east-1", "ReplicateKey", replicate("eu-west-1"))
+        .await;
+    let (here, there) = (
+        format!("arn:aws:kms:us-east-1:000000000000:key/{id}"),
+        format!("arn:aws:kms:eu-west-1:000000000000:key/{id}"),
+    );
+    let configuration = json!({
+        "MultiRegionKeyType": "REPLICA",
+        "PrimaryKey": {"Arn": here, "Region": "us-east-1"},
+        "ReplicaKeys": [{"Arn": there, "Region": "eu-west-1"}],
     });
-    let metadata = describe(&world, DEFAULT_ALIAS).await;
-    let there = metadata["Arn"]
-        .as_str()
-        .unwrap()
-        .replace("us-east-1", "eu-west-1");
-    let public = world.kms("GetPublicKey", json!({"KeyId": there})).await;
-    assert_eq!(public["KeyId"], there.as_str());
+    let metadata = &replica["ReplicaKeyMetadata"];
+    assert_eq!(metadata["MultiRegionConfiguration"], configuration);
+    assert_eq!(
+        (&metadata["Arn"], &metadata["MultiRegion"]),
+        (&json!(there), &json!(true))
+    );
+
+    let (_, primary) = world.kms_in("us-east-1", "GetPublicKey", key.clone()).await;
+    let (_, replica) = world.kms_in("eu-west-1", "GetPublicKey", key.clone()).await;
+    assert_eq!(
+        (&primary["KeyId"], &replica["KeyId"]),
+        (&json!(here), &json!(there))
+    );
+    assert_eq!(primary["PublicKey"], replica["PublicKey"]);
+
+    // Each has a state of its own.
+    world
+        .stand_in
+        .set_key_state(&here, KeyState::Disabled)
+        .unwrap();
+    let (error, _) = world.kms_in("us-east-1", "GetPublicKey", key.clone()).await;
+    assert_eq!(error, "DisabledException");
+    let (error, _) = world.kms_in("eu-west-1", "GetPublicKey", key).await;
+    assert_eq!(error, "");
+
+    for (region, target, refused) in [
+        ("us-east-1", "eu-west-1", "AlreadyExistsException"),
+        ("us-east-1", "eu/west", "ValidationException"),
+        ("eu-west-1", "us-west-2", "UnsupportedOperationException"),
+    ] {
+        let (error, _) = world
+            .kms_in(region, "ReplicateKey", replicate(target))
+            .await;
+        assert_eq!(error, refused, "{region} {target}");
+    }
+    let request = json!({"KeyId": DEFAULT_ALIAS, "ReplicaRegion": "eu-west-1"});
+    let (error, _) = world.kms_in("us-east-1", "ReplicateKey", request).await;
+    assert_eq!(error, "UnsupportedOperationException");
+}
+
+#[tokio::test]
+async fn an_alias_is_one_regions() {
+    let world = World::ecr();
+    let create = |alias: &str| {
+        let spec = KeySpec::ECC_NIST_P256;
+        world
+            .stand_in
+            .create_multi_region_key(spec, alias, &["eu-west-1"])
+            .unwrap()
+    };
+    let key = create("alias/release");
+    let there = key.arn.replace("us-east-1", "eu-west-1");
+    for (region, arn) in [("us-east-1", &key.arn), ("eu-west-1", &there)] {
+        let request = json!({"KeyId": "alias/release"});
+        let (_, found) = world.kms_in(region, "DescribeKey", request).await;
+        assert_eq!(found["KeyMetadata"]["Arn"], json!(arn));
+    }
+    let (_, listed) = world.kms_in("eu-west-1", "ListAliases", json!({})).await;
+    assert_eq!(listed["Aliases"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(
+        listed["Aliases"][0]["AliasArn"],
+        "arn:aws:kms:eu-west-1:000000000000:alias/release"
+    );
+    let request = json!({"KeyId": DEFAULT_ALIAS});
+    let (error, _) = world.kms_in("eu-west-1", "DescribeKey", request).await;
+    assert_eq!(error, "NotFoundException");
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_used_by_its_arn_alone_and_if_it_is_shared() {
+    let world = World::ecr();
+    let create = |sharing| {
+        let spec = KeySpec::ECC_NIST_P256;
+        world
+            .stand_in
+            .create_key_elsewhere(spec, sharing)
+            .unwrap()
+            .arn
+    };
+    let (granted, denied) = (create(Sharing::Granted), create(Sharing::Denied));
+    assert!(granted.contains(OTHER_ACCOUNT));
+    assert_eq!(
+        describe(&world, &granted).await["AWSAccountId"],
+        OTHER_ACCOUNT
+    );
+    let (_, id) = granted.rsplit_once('/').unwrap();
+    // To a stranger what is not there and what is not shared look alike.
+    let absent = denied.replace(OTHER_ACCOUNT, "111122223333");
+    for (name, operation, error) in [
+        (id, "DescribeKey", "NotFoundException"),
+        (&denied, "DescribeKey", "AccessDeniedException"),
+        (&denied, "GetPublicKey", "AccessDeniedException"),
+        (&absent, "GetPublicKey", "AccessDeniedException"),
+        (&granted, "DisableKey", "AccessDeniedException"),
+    ] {
+        let request = json!({"KeyId": name});
+        world.kms_refuses(operation, request, error).await;
+    }
 }
 
 #[tokio::test]

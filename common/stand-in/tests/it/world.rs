@@ -138,6 +138,30 @@ impl World {
         answer
     }
 
+    /// Calls an operation of KMS in a region, as whoever signs for it: the error's name, or nothing, and what is answered.
+    pub(crate) async fn kms_in(
+        &self,
+        region: &str,
+        operation: &str,
+        parameters: Value,
+    ) -> (String, Value) {
+        let endpoint = self.stand_in.aws_endpoint().as_str();
+        let target = format!("TrentService.{operation}");
+        let credential = format!(
+            "AWS4-HMAC-SHA256 Credential=AKID/20300101/{region}/kms/aws4_request, Signature=0"
+        );
+        let headers = [
+            ("x-amz-target", target.as_str()),
+            ("authorization", &credential),
+        ];
+        let answer = self
+            .ask("POST", endpoint, &headers, parameters.to_string())
+            .await;
+        let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let error = document["__type"].as_str().unwrap_or_default().to_owned();
+        (error, document)
+    }
+
     /// Calls an operation of KMS that must succeed.
     pub(crate) async fn kms(&self, operation: &str, parameters: Value) -> Value {
         let answer = self
