@@ -4,6 +4,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod images;
+pub(crate) mod key;
 pub(crate) mod trust;
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -14,7 +15,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use self::{doctor::Doctor, images::Images, trust::Trust};
+use self::{doctor::Doctor, images::Images, key::Key, trust::Trust};
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -58,6 +59,14 @@ pub(crate) struct Common {
     /// Configuration file; else `countersign/config.toml` in `$XDG_CONFIG_HOME` (or `~/.config`), else in `/etc`
     #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Read the passwords of encrypted key files here, a line each; else `COUNTERSIGN_KEY_PASSWORD`, else they are asked for
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "COUNTERSIGN_PASSWORD_FD"
+    )]
+    pub(crate) password_fd: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -254,7 +263,7 @@ pub(crate) struct Sign {
 #[derive(Args, Debug)]
 pub(crate) struct SignerKeys {
     /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
-    /// cosign's); repeatable: each key signs each image, such as one of ECDSA and one of ML-DSA
+    /// cosign's, encrypted or not); repeatable: each key signs each image, such as one of ECDSA and one of ML-DSA
     #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
     pub(crate) keys: Vec<String>,
     /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
@@ -419,52 +428,6 @@ pub(crate) enum Require {
     Signed,
     /// And the date of its publication is proven
     Dated,
-}
-
-/// Make key files, and show public keys
-#[derive(Debug, Subcommand)]
-pub(crate) enum Key {
-    Generate(KeyGenerate),
-    Public(KeyPublic),
-}
-
-/// Make a key pair in two files. For production prefer a key in KMS, which nobody can copy
-#[derive(Args, Debug)]
-pub(crate) struct KeyGenerate {
-    /// Where to write: NAME.key, readable by you alone and not encrypted, and NAME.pub
-    #[arg(value_name = "NAME")]
-    pub(crate) name: PathBuf,
-    /// Kind of key
-    #[arg(long, value_enum, default_value = "p256")]
-    pub(crate) spec: KeySpec,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum KeySpec {
-    P256,
-    P384,
-    P521,
-    Ed25519,
-    #[value(name = "ml-dsa-44")]
-    MlDsa44,
-    #[value(name = "ml-dsa-65")]
-    MlDsa65,
-    #[value(name = "ml-dsa-87")]
-    MlDsa87,
-    #[value(name = "rsa-2048")]
-    Rsa2048,
-    #[value(name = "rsa-3072")]
-    Rsa3072,
-    #[value(name = "rsa-4096")]
-    Rsa4096,
-}
-
-/// Print the public half of a key, as PEM
-#[derive(Args, Debug)]
-pub(crate) struct KeyPublic {
-    /// A KMS key or a key file, private or public, as in `sign`
-    #[arg(short, long, value_name = "KEY", env = "COUNTERSIGN_KEY")]
-    pub(crate) key: String,
 }
 
 /// See it work: a key, an image, a signature, and what is refused. No account, nothing leaves this machine

@@ -85,6 +85,14 @@ pub(crate) enum Secrecy {
     Public,
 }
 
+/// Refuses a name that is taken. It may be taken later: whoever writes finds out again.
+pub(crate) fn absent(path: &Path) -> Result<(), Stop> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Err(exists(path)),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Writes a new file; one that is there is never overwritten.
 pub(crate) fn create(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(), Stop> {
     let shown = path.display().to_string();
@@ -96,12 +104,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], secrecy: Secrecy) -> Result<(), 
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     let mut file = options.open(path).map_err(|source| match source.kind() {
-        ErrorKind::AlreadyExists => Stop::new(
-            Exit::Usage,
-            &FileError::Exists {
-                path: shown.clone(),
-            },
-        ),
+        ErrorKind::AlreadyExists => exists(path),
         _ => Stop::new(
             Exit::Undecided,
             &FileError::Write {
@@ -165,12 +168,7 @@ pub(crate) fn create_whole(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
         .and_then(|file| Ok(file.persist_noclobber(path)?))
         .and_then(|_| settle(path))
         .map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => Stop::new(
-                Exit::Usage,
-                &FileError::Exists {
-                    path: path.display().to_string(),
-                },
-            ),
+            ErrorKind::AlreadyExists => exists(path),
             _ => unwritable(path, source),
         })
 }
@@ -216,6 +214,11 @@ pub(crate) fn folder(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+fn exists(path: &Path) -> Stop {
+    let path = path.display().to_string();
+    Stop::new(Exit::Usage, &FileError::Exists { path })
 }
 
 fn unwritable(path: &Path, source: io::Error) -> Stop {

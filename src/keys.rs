@@ -1,9 +1,6 @@
 //! Keys as people name them: a KMS key, or a file.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use countersign_common::{
     Algorithm, Code, Escaped, Explain, PublicKey, Signer,
@@ -20,10 +17,8 @@ use crate::{
     exit::Exit,
     files,
     output::{self, Stop},
+    passwords, secrets,
 };
-
-/// Where the password of an encrypted key file is looked for; cosign's variable last.
-const PASSWORD_VARIABLES: [&str; 2] = ["COUNTERSIGN_KEY_PASSWORD", "COSIGN_PASSWORD"];
 
 /// Where a key is.
 #[derive(Clone, Debug)]
@@ -162,7 +157,7 @@ async fn several_signers(
     let mut signers: Vec<Box<dyn Signer>> = Vec::with_capacity(names.len());
     let mut unused = algorithm;
     for name in names {
-        let mut signer = named_signer(name, None).await?;
+        let (signer, uses) = willing_signer(name, algorithm).await?;
         let public = &signer.key().public_key;
         if signers
             .iter()
@@ -171,13 +166,36 @@ async fn several_signers(
             let key = name.clone();
             return Err(Stop::new(Exit::Usage, &KeyFileError::Twice { key }));
         }
-        if algorithm.is_some_and(|algorithm| public.clone().with_algorithm(algorithm).is_ok()) {
-            unused = None;
-            signer = named_signer(name, algorithm).await?;
-        }
+        unused = unused.filter(|_| uses.is_none());
         signers.push(signer);
     }
     unused.map_or(Ok(signers), |algorithm| Err(algorithm_unused(algorithm)))
+}
+
+/// A key with this algorithm if it can use it, and else with its own; and whether it does.
+async fn willing_signer(
+    name: &str,
+    algorithm: Option<Algorithm>,
+) -> Result<(Box<dyn Signer>, Option<Algorithm>), Stop> {
+    let usable = |key: &SigningKey| {
+        algorithm.filter(|algorithm| key.public_key.clone().with_algorithm(*algorithm).is_ok())
+    };
+    // A file is opened once: it may ask for a password.
+    if let KeySource::File(path) = KeySource::parse(name)? {
+        let signer = read_private(&path, None)?;
+        let Some(algorithm) = usable(signer.key()) else {
+            return Ok((Box::new(signer), None));
+        };
+        let signer = signer
+            .with_algorithm(algorithm)
+            .map_err(|source| private_stop(&path, source))?;
+        return Ok((Box::new(signer), Some(algorithm)));
+    }
+    let signer = named_signer(name, None).await?;
+    match usable(signer.key()) {
+        Some(algorithm) => Ok((named_signer(name, Some(algorithm)).await?, Some(algorithm))),
+        None => Ok((signer, None)),
+    }
 }
 
 /// The same by its name alone.
@@ -233,28 +251,43 @@ pub(crate) async fn public_pem(source: &KeySource) -> Result<String, Stop> {
 
 fn read_private(path: &Path, algorithm: Option<Algorithm>) -> Result<file::Signer, Stop> {
     let shown = path.display().to_string();
-    let pem = read_pem(path)?;
-    file::Signer::read(&pem, &shown, algorithm, || password(&shown)).map_err(|source| {
-        Stop::new(
-            Exit::Usage,
-            &KeyFileError::Private {
-                path: shown.clone(),
-                source,
-            },
-        )
-    })
+    let pem = private_pem(path)?;
+    file::Signer::read(&pem, &shown, algorithm, || passwords::of_existing(&shown))
+        .map_err(|source| private_stop(path, source))
 }
 
-/// From a variable, or from whoever sits at the terminal; never from an argument, which everybody on the machine sees.
-fn password(path: &str) -> io::Result<Zeroizing<String>> {
-    let set = PASSWORD_VARIABLES
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    if let Some(password) = set {
-        return Ok(Zeroizing::new(password));
+/// The text of a private key's file, if nobody else can have the key.
+pub(crate) fn private_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
+    let secrets::Secret {
+        mut text,
+        exposures,
+    } = secrets::read(path)?;
+    let pem = String::from_utf8(std::mem::take(&mut text)).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        let path = path.display().to_string();
+        Stop::new(Exit::Usage, &KeyFileError::NotText { path })
+    })?;
+    let pem = Zeroizing::new(pem);
+    let is_encrypted = pem.contains("-----BEGIN ENCRYPTED ");
+    let is_private = pem.contains("PRIVATE KEY-----");
+    for exposure in exposures.iter().filter(|_| is_private) {
+        if exposure.is_mendable() && !is_encrypted {
+            return Err(Stop::new(Exit::Usage, exposure));
+        }
+        output::say(&output::explanation(
+            "warning",
+            exposure.code(),
+            &exposure.to_string(),
+            &exposure.remedy(),
+        ));
     }
-    output::note(&format!("Password of {}:", Escaped(path)));
-    rpassword::read_password().map(Zeroizing::new)
+    Ok(pem)
+}
+
+/// A private key's file that cannot be used, or not be written so.
+pub(crate) fn private_stop(path: &Path, source: file::KeyFileError) -> Stop {
+    let path = path.display().to_string();
+    Stop::new(Exit::Usage, &KeyFileError::Private { path, source })
 }
 
 /// What a person can mend in the request itself is usage; what KMS says of the key's state is a refusal.

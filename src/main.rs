@@ -16,10 +16,12 @@ mod licence;
 mod log;
 mod network;
 mod output;
+mod passwords;
 mod places;
 mod policy_file;
 mod progress;
 mod roots;
+mod secrets;
 mod stamps;
 mod state;
 mod time;
@@ -52,6 +54,12 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     log::start(&arguments.common);
+    if let Some(number) = arguments.common.password_fd
+        && let Err(stop) = passwords::use_descriptor(number)
+    {
+        stop.report(arguments.common.output);
+        return stop.exit().into();
+    }
     let exit = run(&arguments).unwrap_or_else(|stop| {
         stop.report(arguments.common.output);
         stop.exit()

@@ -1,34 +1,61 @@
-//! `countersign key generate` and `countersign key public`.
+//! `countersign key generate`, `key import` and `key public`.
 
 use std::path::{Path, PathBuf};
 
-use countersign_sign::file::{self, GeneratedKey};
+use countersign_sign::file::{self, Form, KeyFileError, KeyPair};
 
 use crate::{
-    arguments::{Common, Key, KeyGenerate, KeyPublic, KeySpec, Output},
+    arguments::{
+        Common, Output,
+        key::{Key, KeyForm, KeyGenerate, KeyImport, KeyPublic, KeySpec},
+    },
     exit::Exit,
     files::{self, Secrecy},
     keys::{self, KeySource},
     network,
     output::{self, Stop},
+    passwords,
 };
 
 pub(crate) fn run(arguments: &Key, common: &Common) -> Result<Exit, Stop> {
     match arguments {
         Key::Generate(generate) => make(generate, common),
+        Key::Import(import) => take(import, common),
         Key::Public(public) => network::block_on(show(public)),
     }
 }
 
 fn make(arguments: &KeyGenerate, common: &Common) -> Result<Exit, Stop> {
-    let (private, public) = (
-        with_ending(&arguments.name, ".key"),
-        with_ending(&arguments.name, ".pub"),
-    );
-    let key: GeneratedKey =
+    let key =
         file::generate(spec(arguments.spec)).map_err(|error| Stop::new(Exit::Internal, &error))?;
-    files::create(&private, key.private_pem.as_bytes(), Secrecy::Private)?;
-    files::create(&public, key.public_pem.as_bytes(), Secrecy::Public).inspect_err(|_| {
+    write(&key, &arguments.name, arguments.format, common)
+}
+
+fn take(arguments: &KeyImport, common: &Common) -> Result<Exit, Stop> {
+    let source = &arguments.file;
+    let shown = source.display().to_string();
+    let key = KeyPair::read(&keys::private_pem(source)?, || {
+        passwords::of_existing(&shown)
+    })
+    .map_err(|error| keys::private_stop(source, error))?;
+    write(&key, &arguments.name, arguments.format, common)
+}
+
+fn write(key: &KeyPair, name: &Path, form: KeyForm, common: &Common) -> Result<Exit, Stop> {
+    let (private, public) = (with_ending(name, ".key"), with_ending(name, ".pub"));
+    let stop = |error| keys::private_stop(&private, error);
+    // Before anybody is asked for a password that nothing comes of.
+    files::absent(&private)?;
+    files::absent(&public)?;
+    let private_pem = match form {
+        KeyForm::Cosign => key.private_pem(Form::Cosign(&new_password(&private)?)),
+        KeyForm::Encrypted => key.private_pem(Form::Encrypted(&new_password(&private)?)),
+        KeyForm::Plain => key.private_pem(Form::Plain),
+    }
+    .map_err(stop)?;
+    let public_pem = key.public_pem().map_err(stop)?;
+    files::create(&private, private_pem.as_bytes(), Secrecy::Private)?;
+    files::create(&public, public_pem.as_bytes(), Secrecy::Public).inspect_err(|_| {
         // Made just now, and nobody has seen it: without its public half it would only be in the way.
         let _ = std::fs::remove_file(&private);
     })?;
@@ -36,11 +63,20 @@ fn make(arguments: &KeyGenerate, common: &Common) -> Result<Exit, Stop> {
         output::print_json(&serde_json::json!({ "privateKey": private, "publicKey": public }))?;
     } else if !common.quiet {
         let (private, public) = (private.display(), public.display());
+        let how = match form {
+            KeyForm::Cosign | KeyForm::Encrypted => "encrypted",
+            KeyForm::Plain => "not encrypted: keep it off shared disks",
+        };
         output::print(&format!(
-            "private key: {private} (not encrypted: keep it off shared disks)\npublic key:  {public}\n"
+            "private key: {private} ({how})\npublic key:  {public}\n"
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn new_password(path: &Path) -> Result<zeroize::Zeroizing<String>, Stop> {
+    passwords::of_new(&path.display().to_string())
+        .map_err(|source| keys::private_stop(path, KeyFileError::Password { source }))
 }
 
 /// A dot in the name is part of it: `release-1.4` becomes `release-1.4.key`.

@@ -2,6 +2,7 @@
 
 mod demonstration;
 mod hostile;
+mod key_files;
 mod keys;
 
 use std::{
@@ -30,6 +31,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["verify"],
     &["key"],
     &["key", "generate"],
+    &["key", "import"],
     &["key", "public"],
     &["trust"],
     &["trust", "init"],

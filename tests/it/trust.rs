@@ -9,7 +9,7 @@ mod looking;
 mod publishing;
 mod scopes;
 mod sent;
-mod terminal;
+pub(crate) mod terminal;
 mod updating;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -138,6 +139,10 @@ impl World {
     pub(crate) fn write(&self, name: &str, content: &str) -> String {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
+        // A private key that others can read is not used.
+        if path.extension().is_some_and(|ending| ending == "key") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
         path.display().to_string()
     }
 

@@ -16,9 +16,12 @@ pub enum KeyFileError {
     /// The backend failed.
     #[error("the cryptographic library failed")]
     Backend(#[from] Unspecified),
+    /// A kind of key that cosign has not.
+    #[error("cosign cannot sign with an ML-DSA key")]
+    CosignKind,
     /// Work or memory that nobody needs.
     #[error(
-        "the encrypted key file asks for scrypt parameters that are invalid or cost more than 128 MiB and 4 passes"
+        "the encrypted key file asks for parameters that are invalid, or cost more than 128 MiB and 4 passes with scrypt or 10,000,000 iterations of PBKDF2"
     )]
     Cost,
     /// Broken DER.
@@ -52,7 +55,7 @@ pub enum KeyFileError {
     Kind,
     /// Another PEM block.
     #[error(
-        "a PEM block `{}` where `PRIVATE KEY` or cosign's encrypted key is expected",
+        "a PEM block `{}` where a private key is expected: PKCS#8, encrypted PKCS#8, SEC1, PKCS#1 or cosign's",
         Escaped(label)
     )]
     Label {
@@ -77,6 +80,11 @@ pub enum KeyFileError {
         /// The finding.
         source: pkcs8::der::Error,
     },
+    /// Another way to encrypt than PBES2 with what is safe.
+    #[error(
+        "the key file is encrypted in another way than PBES2 with scrypt or PBKDF2, and AES in CBC mode"
+    )]
+    Scheme,
     /// Longer than any key.
     #[error("the key file is longer than {limit} bytes")]
     TooLarge {
@@ -91,8 +99,10 @@ pub enum KeyFileError {
 impl KeyFileError {
     /// The code of a broken file.
     pub const INVALID: Code = Code::new("key-file-invalid");
-    /// The code of a file that does not open.
+    /// The code of a file whose password is not to be had.
     pub const PASSWORD: Code = Code::new("key-file-password");
+    /// The code of a file that is encrypted with another password.
+    pub const PASSWORD_WRONG: Code = Code::new("key-file-password-wrong");
     /// The code of a file of another format.
     pub const UNSUPPORTED: Code = Code::new("key-file-unsupported");
 }
@@ -100,10 +110,14 @@ impl KeyFileError {
 impl Explain for KeyFileError {
     fn code(&self) -> Code {
         match self {
-            Self::Password { .. } | Self::WrongPassword => Self::PASSWORD,
-            Self::Encryption { .. } | Self::Key(_) | Self::Kind | Self::Label { .. } => {
-                Self::UNSUPPORTED
-            }
+            Self::Password { .. } => Self::PASSWORD,
+            Self::WrongPassword => Self::PASSWORD_WRONG,
+            Self::CosignKind
+            | Self::Encryption { .. }
+            | Self::Key(_)
+            | Self::Kind
+            | Self::Label { .. }
+            | Self::Scheme => Self::UNSUPPORTED,
             Self::Backend(_)
             | Self::Base64 { .. }
             | Self::Cost
@@ -118,9 +132,10 @@ impl Explain for KeyFileError {
 
     fn remedy(&self) -> String {
         match self.code() {
-            Self::PASSWORD => "give the file's password in `COSIGN_PASSWORD`, or type it where it is asked for",
+            Self::PASSWORD => "give the file's password with `--password-fd`, in `COUNTERSIGN_KEY_PASSWORD` (or `COSIGN_PASSWORD`), or type it where it is asked for",
+            Self::PASSWORD_WRONG => "give the password that the file was encrypted with; if it is the right one, restore the file",
             Self::UNSUPPORTED => {
-                "give the private key (`.key`), in PKCS#8 (`openssl pkcs8 -topk8 -nocrypt` converts it), and no `--algorithm` of another kind of key"
+                "give the private key (`.key`) of a supported kind (`openssl pkcs8 -topk8 -v2 aes-256-cbc` converts a file), and no `--algorithm` of another kind of key"
             }
             _ => "check that it is the file that `countersign key generate`, `openssl genpkey` or `cosign generate-key-pair` wrote",
         }

@@ -1,7 +1,6 @@
 //! Makes keys for files.
 
 use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
     rsa::{self, KeySize},
     signature::{
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
@@ -10,10 +9,8 @@ use aws_lc_rs::{
         PqdsaSigningAlgorithm,
     },
 };
-use pkcs8::{SecretDocument, der::pem::LineEnding};
-use zeroize::Zeroizing;
 
-use super::{KeyFileError, PrivateKey, pkcs8_key};
+use super::{KeyFileError, KeyPair, PrivateKey, pkcs8_key};
 
 /// The kinds of key that can be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,16 +37,8 @@ pub enum KeySpec {
     Rsa4096,
 }
 
-/// A new key, as the text of its two files.
-pub struct GeneratedKey {
-    /// The private key: PKCS#8, not encrypted.
-    pub private_pem: Zeroizing<String>,
-    /// The public key.
-    pub public_pem: String,
-}
-
 /// Makes a key.
-pub fn generate(spec: KeySpec) -> Result<GeneratedKey, KeyFileError> {
+pub fn generate(spec: KeySpec) -> Result<KeyPair, KeyFileError> {
     let private = match spec {
         KeySpec::P256 => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
         KeySpec::P384 => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
@@ -62,26 +51,10 @@ pub fn generate(spec: KeySpec) -> Result<GeneratedKey, KeyFileError> {
         KeySpec::Rsa3072 => rsa(KeySize::Rsa3072),
         KeySpec::Rsa4096 => rsa(KeySize::Rsa4096),
     }?;
-    let private_pem = document(&private)?
-        .to_pem("PRIVATE KEY", LineEnding::LF)
-        .map_err(|source| KeyFileError::Der { source })?;
-    Ok(GeneratedKey {
-        private_pem,
-        public_pem: pkcs8_key::public_key(&private)?.to_pem()?,
+    Ok(KeyPair {
+        public: pkcs8_key::public_key(&private)?,
+        private,
     })
-}
-
-fn document(private: &PrivateKey) -> Result<SecretDocument, KeyFileError> {
-    match private {
-        PrivateKey::Ecdsa(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
-        // The first version of the format, which every tool reads.
-        PrivateKey::Ed25519(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
-        PrivateKey::MlDsa(pair) => pkcs8_key::document(pair.to_pkcs8v1()?.as_ref()),
-        PrivateKey::Rsa(pair) => {
-            let der: Pkcs8V1Der<'_> = pair.as_der()?;
-            pkcs8_key::document(der.as_ref())
-        }
-    }
 }
 
 type Generated = Result<PrivateKey, aws_lc_rs::error::Unspecified>;

@@ -1,11 +1,14 @@
-//! Keys in files: PKCS#8, and cosign's encrypted key file.
+//! Keys in files: PKCS#8, plain and encrypted, cosign's encrypted key file, and the older forms of OpenSSL.
 //!
 //! The command reads and writes the files; here are only their bytes. Private keys live in aws-lc's memory and in
 //! buffers that are wiped.
 
 mod cosign;
+mod cost;
+mod encrypted;
 mod error;
 mod generate;
+mod pair;
 mod pkcs8_key;
 
 use aws_lc_rs::{
@@ -14,15 +17,15 @@ use aws_lc_rs::{
     signature::{self, EcdsaKeyPair, Ed25519KeyPair, PqdsaKeyPair, RsaEncoding},
 };
 use countersign_common::{
-    Algorithm, Signature, Task,
+    Algorithm, PublicKey, Signature, Task,
     signer::{Failure, KeyOrigin, Refusal, Signed, SigningKey},
 };
-use pkcs8::SecretDocument;
 use zeroize::Zeroizing;
 
 pub use self::{
     error::KeyFileError,
-    generate::{GeneratedKey, KeySpec, generate},
+    generate::{KeySpec, generate},
+    pair::{Form, KeyPair},
 };
 
 /// An expanded key of ML-DSA-87 in PEM has 6.8 KiB.
@@ -42,7 +45,8 @@ pub(crate) enum PrivateKey {
 }
 
 impl Signer {
-    /// Reads a private key: unencrypted PKCS#8 in PEM, or what `cosign generate-key-pair` writes.
+    /// Reads a private key in PEM: PKCS#8, encrypted or not, what `cosign generate-key-pair` writes, and the forms that
+    /// OpenSSL wrote before, SEC1 and PKCS#1.
     ///
     /// The password is asked for only if the file is encrypted. The algorithm follows the key unless one is asked for.
     pub fn read(
@@ -51,7 +55,7 @@ impl Signer {
         algorithm: Option<Algorithm>,
         password: impl FnOnce() -> std::io::Result<Zeroizing<String>>,
     ) -> Result<Self, KeyFileError> {
-        let (private, public_key) = pkcs8_key::parse(&decode(pem, password)?)?;
+        let (private, public_key) = read(pem, password)?;
         let algorithm = algorithm.unwrap_or_else(|| public_key.algorithm());
         Ok(Self {
             key: SigningKey {
@@ -61,6 +65,12 @@ impl Signer {
             },
             private,
         })
+    }
+
+    /// The same key with another of its algorithms.
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Result<Self, KeyFileError> {
+        self.key.public_key = self.key.public_key.with_algorithm(algorithm)?;
+        Ok(self)
     }
 
     fn make(&self, message: &[u8]) -> Result<Signature, aws_lc_rs::error::Unspecified> {
@@ -112,30 +122,59 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// The PKCS#8 structure in the file.
-fn decode(
+/// The key in the file, and its public half.
+fn read(
     pem: &str,
     password: impl FnOnce() -> std::io::Result<Zeroizing<String>>,
-) -> Result<SecretDocument, KeyFileError> {
+) -> Result<(PrivateKey, PublicKey), KeyFileError> {
     if pem.len() > FILE_LIMIT {
         return Err(KeyFileError::TooLarge { limit: FILE_LIMIT });
     }
+    // How OpenSSL encrypted once: MD5 makes the key, and the block has headers.
+    if pem.contains("\nProc-Type:") {
+        return Err(KeyFileError::Scheme);
+    }
+    let block = key_block(pem).trim().as_bytes();
     let (label, bytes) =
-        pkcs8::der::pem::decode_vec(pem.trim().as_bytes()).map_err(|source| KeyFileError::Pem {
+        pkcs8::der::pem::decode_vec(block).map_err(|source| KeyFileError::Pem {
             source: source.into(),
         })?;
     let bytes = Zeroizing::new(bytes);
+    let password = || password().map_err(|source| KeyFileError::Password { source });
     match label {
-        "PRIVATE KEY" => pkcs8_key::document(&bytes),
+        "PRIVATE KEY" => pkcs8_key::parse(&pkcs8_key::document(&bytes)?),
+        "EC PRIVATE KEY" => pkcs8_key::parse_sec1(&bytes),
+        "RSA PRIVATE KEY" => pkcs8_key::parse_pkcs1(&bytes),
+        "ENCRYPTED PRIVATE KEY" => {
+            let file = encrypted::parse(&bytes)?;
+            let opened = file.decrypt(password()?.as_bytes())?;
+            // Of 256 wrong passwords one passes for the right one, and what it opens is no key.
+            let document = pkcs8_key::document(&opened).map_err(|_| KeyFileError::WrongPassword)?;
+            pkcs8_key::parse(&document)
+        }
         "ENCRYPTED SIGSTORE PRIVATE KEY" | "ENCRYPTED COSIGN PRIVATE KEY" => {
             let file = cosign::parse(&bytes)?;
-            let password = password().map_err(|source| KeyFileError::Password { source })?;
-            pkcs8_key::document(&file.decrypt(password.as_bytes())?)
+            pkcs8_key::parse(&pkcs8_key::document(
+                &file.decrypt(password()?.as_bytes())?,
+            )?)
         }
         label => Err(KeyFileError::Label {
             label: label.to_owned(),
         }),
     }
+}
+
+/// Without the curve's name, which OpenSSL writes into a block of its own before the key.
+fn key_block(pem: &str) -> &str {
+    const KEY: &str = "-----BEGIN EC PRIVATE KEY-----";
+    let is_after = |pem: &str| {
+        pem.trim_start()
+            .starts_with("-----BEGIN EC PARAMETERS-----")
+    };
+    pem.find(KEY)
+        .filter(|_| is_after(pem))
+        .and_then(|start| pem.get(start..))
+        .unwrap_or(pem)
 }
 
 fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {

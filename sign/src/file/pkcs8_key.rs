@@ -1,4 +1,5 @@
-//! PKCS#8: which kind of private key it is, and its public half ([RFC 5208](https://www.rfc-editor.org/rfc/rfc5208)).
+//! Which kind of private key it is, and its public half: PKCS#8 ([RFC 5208](https://www.rfc-editor.org/rfc/rfc5208)), and
+//! its predecessors. Called for every file, once it is decrypted.
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -52,6 +53,30 @@ pub(super) fn parse(document: &SecretDocument) -> Result<(PrivateKey, PublicKey)
         (RSA_ENCRYPTION, _) => PrivateKey::Rsa(rsa::KeyPair::from_pkcs8(document.as_bytes())?),
         _ => return Err(KeyFileError::Kind),
     };
+    let public_key = public_key(&private)?;
+    Ok((private, public_key))
+}
+
+/// An ECDSA key as OpenSSL wrote it before ([RFC 5915](https://www.rfc-editor.org/rfc/rfc5915)), on whichever curve.
+pub(super) fn parse_sec1(der: &[u8]) -> Result<(PrivateKey, PublicKey), KeyFileError> {
+    let private = [
+        &ECDSA_P256_SHA256_ASN1_SIGNING,
+        &ECDSA_P384_SHA384_ASN1_SIGNING,
+    ]
+    .into_iter()
+    .find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())
+    .map_or_else(
+        || EcdsaKeyPair::from_private_key_der(&ECDSA_P521_SHA512_ASN1_SIGNING, der),
+        Ok,
+    )
+    .map(PrivateKey::Ecdsa)?;
+    let public_key = public_key(&private)?;
+    Ok((private, public_key))
+}
+
+/// An RSA key as OpenSSL wrote it before ([RFC 8017](https://www.rfc-editor.org/rfc/rfc8017)).
+pub(super) fn parse_pkcs1(der: &[u8]) -> Result<(PrivateKey, PublicKey), KeyFileError> {
+    let private = PrivateKey::Rsa(rsa::KeyPair::from_der(der)?);
     let public_key = public_key(&private)?;
     Ok((private, public_key))
 }

@@ -98,10 +98,11 @@ async fn what_is_generated_is_read_again() {
         (KeySpec::Rsa4096, Algorithm::RsaPkcs1Sha256),
     ] {
         let key = generate(spec).unwrap();
-        assert!(key.private_pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
-        let signer = Signer::read(&key.private_pem, "new.key", None, never_asked).unwrap();
+        let pem = key.private_pem(Form::Plain).unwrap();
+        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        let signer = Signer::read(&pem, "new.key", None, never_asked).unwrap();
         assert_eq!(signer.key().public_key.algorithm(), algorithm);
-        signs(&signer, &key.public_pem).await;
+        signs(&signer, &key.public_pem().unwrap()).await;
     }
 }
 
@@ -109,7 +110,7 @@ async fn what_is_generated_is_read_again() {
 fn two_generated_keys_are_two() {
     let one = generate(KeySpec::P256).unwrap();
     let other = generate(KeySpec::P256).unwrap();
-    assert_ne!(one.public_pem, other.public_pem);
+    assert_ne!(one.public_pem().unwrap(), other.public_pem().unwrap());
 }
 
 #[test]
@@ -168,6 +169,113 @@ fn hostile_key_files_are_refused_before_anything_is_derived() {
     }
 }
 
+/// Every kind of key; what an encrypted file hides is the same for all.
+fn pairs() -> Vec<KeyPair> {
+    [
+        KeySpec::P256,
+        KeySpec::P521,
+        KeySpec::Ed25519,
+        KeySpec::MlDsa87,
+        KeySpec::Rsa2048,
+    ]
+    .map(|spec| generate(spec).unwrap())
+    .into()
+}
+
+#[tokio::test]
+async fn what_is_encrypted_opens_with_its_password_only() {
+    for pair in pairs() {
+        for (form, label) in [
+            (Form::Encrypted(PASSWORD), "ENCRYPTED PRIVATE KEY"),
+            (Form::Cosign(PASSWORD), "ENCRYPTED SIGSTORE PRIVATE KEY"),
+        ] {
+            let pem = match pair.private_pem(form) {
+                Err(KeyFileError::CosignKind) => continue,
+                pem => pem.unwrap(),
+            };
+            assert!(pem.starts_with(&format!("-----BEGIN {label}-----\n")));
+            // Neither salt nor nonce is used twice.
+            assert_ne!(pem, pair.private_pem(form).unwrap());
+            let signer = Signer::read(&pem, "test.key", None, unlocked(PASSWORD)).unwrap();
+            signs(&signer, &pair.public_pem().unwrap()).await;
+            let wrong = Signer::read(&pem, "test.key", None, unlocked("wrong")).unwrap_err();
+            assert!(matches!(wrong, KeyFileError::WrongPassword));
+        }
+    }
+}
+
+#[test]
+fn keys_that_cosign_has_not_are_not_written_for_it() {
+    let pair = generate(KeySpec::MlDsa44).unwrap();
+    let error = pair.private_pem(Form::Cosign(PASSWORD)).unwrap_err();
+    assert_eq!(error.code(), KeyFileError::UNSUPPORTED);
+}
+
+/// The DER of an encrypted key with PBKDF2 at so many iterations, or with scrypt at this cost.
+fn costing(kdf: pkcs8::pkcs5::pbes2::Kdf<'_>) -> String {
+    let parameters = pkcs8::pkcs5::pbes2::Parameters {
+        kdf,
+        encryption: pkcs8::pkcs5::pbes2::EncryptionScheme::Aes256Cbc { iv: &[0; 16] },
+    };
+    let der = pkcs8::der::Encode::to_der(&pkcs8::EncryptedPrivateKeyInfo {
+        encryption_algorithm: parameters.into(),
+        encrypted_data: &[0; 32],
+    })
+    .unwrap();
+    let ending = pkcs8::der::pem::LineEnding::LF;
+    pkcs8::der::pem::encode_string("ENCRYPTED PRIVATE KEY", ending, &der).unwrap()
+}
+
+#[test]
+fn hostile_encrypted_files_cost_nothing() {
+    use pkcs8::pkcs5::pbes2::{Kdf, Pbkdf2Params, Pbkdf2Prf, ScryptParams};
+    let scrypt = |cost_parameter, block_size, parallelization, key_length| {
+        costing(Kdf::Scrypt(ScryptParams {
+            salt: &[0; 8],
+            cost_parameter,
+            block_size,
+            parallelization,
+            key_length,
+        }))
+    };
+    let pbkdf2 = |iteration_count, prf| {
+        costing(Kdf::Pbkdf2(Pbkdf2Params {
+            salt: &[0; 8],
+            iteration_count,
+            key_length: None,
+            prf,
+        }))
+    };
+    for pem in [
+        scrypt(1 << 40, 8, 1, None),
+        scrypt(1 << 17, 8, u16::MAX, None),
+        scrypt(1 << 14, u16::MAX, 1, None),
+        scrypt(0, 8, 1, None),
+        scrypt(1 << 14, 8, 1, Some(16)),
+        pbkdf2(u32::MAX, Pbkdf2Prf::HmacWithSha256),
+        pbkdf2(0, Pbkdf2Prf::HmacWithSha256),
+    ] {
+        let error = Signer::read(&pem, "test.key", None, never_asked).unwrap_err();
+        assert_eq!(error.code(), KeyFileError::INVALID);
+    }
+    for pem in [
+        scrypt(1 << 4, 8, 1, Some(32)),
+        pbkdf2(10, Pbkdf2Prf::HmacWithSha512),
+    ] {
+        assert_eq!(refused(&pem), KeyFileError::PASSWORD_WRONG);
+    }
+    assert_eq!(
+        refused(&pbkdf2(10, Pbkdf2Prf::HmacWithSha224)),
+        KeyFileError::UNSUPPORTED
+    );
+}
+
+#[test]
+fn the_way_that_openssl_encrypted_once_is_not_supported() {
+    let text = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    assert_eq!(refused(text), KeyFileError::UNSUPPORTED);
+}
+
 #[test]
 fn other_files_are_refused() {
     let (pem, public_pem) = key!("p384");
@@ -181,12 +289,12 @@ fn other_files_are_refused() {
         (&long, KeyFileError::INVALID),
         (public_pem, KeyFileError::UNSUPPORTED),
         (
-            &pem.replace("PRIVATE KEY", "EC PRIVATE KEY"),
+            &pem.replace("PRIVATE KEY", "OPENSSH PRIVATE KEY"),
             KeyFileError::UNSUPPORTED,
         ),
         (
             &pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
-            KeyFileError::UNSUPPORTED,
+            KeyFileError::INVALID,
         ),
     ] {
         assert_eq!(refused(text), code, "{text:.60}");

@@ -321,7 +321,10 @@ pub(super) struct TestSigner {
 
 impl TestSigner {
     pub(super) fn new() -> Self {
-        let pem = file::generate(file::KeySpec::P256).unwrap().private_pem;
+        let pem = file::generate(file::KeySpec::P256)
+            .unwrap()
+            .private_pem(file::Form::Plain)
+            .unwrap();
         let inner =
             file::Signer::read(&pem, "release.key", None, || Ok(Zeroizing::default())).unwrap();
         Self {

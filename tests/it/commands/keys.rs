@@ -129,13 +129,13 @@ fn a_file_that_holds_no_key_is_refused_with_what_to_do() {
         ),
         (binary.display().to_string(), "key-file-invalid"),
         (
-            world.write("padded.pem", &format!("{}\n{pem}", "#".repeat(1 << 16))),
+            world.write("padded.key", &format!("{}\n{pem}", "#".repeat(1 << 16))),
             "key-file-invalid",
         ),
         (world.write("empty.pem", ""), "key-file-"),
         (world.write("text.pem", "no key"), "key-file-"),
         (
-            world.write("cut.pem", pem.get(..pem.len() / 2).unwrap()),
+            world.write("cut.key", pem.get(..pem.len() / 2).unwrap()),
             "key-file-",
         ),
         (
@@ -202,7 +202,7 @@ fn cosigns_key_opens_with_its_password_only() {
         world
             .countersign_with(&arguments, &[("COSIGN_PASSWORD", "wrong horse")])
             .ends(2)
-            .says("error[key-file-password]");
+            .says("error[key-file-password-wrong]");
         assert_eq!(world.stand_in.calls().len(), 0);
         let run = world
             .countersign_with(&arguments, &[("COSIGN_PASSWORD", "correct horse")])
@@ -242,7 +242,7 @@ fn an_empty_password_is_one() {
         command.env("COSIGN_PASSWORD", password);
         run(command)
     };
-    sign("x").ends(2).says("error[key-file-password]");
+    sign("x").ends(2).says("error[key-file-password-wrong]");
     sign("").ends(0);
 }
 

@@ -9,7 +9,7 @@ use super::SHOP;
 use crate::world::{Run, World};
 
 /// Runs the command on a terminal, with somebody who types these lines.
-fn on_terminal(world: &World, arguments: &[&str], typed: &[&str]) -> Run {
+pub(crate) fn on_terminal(world: &World, arguments: &[&str], typed: &[&str]) -> Run {
     let quoted: Vec<_> = arguments.iter().map(|word| format!("'{word}'")).collect();
     let line = format!("{} {}", env!("CARGO_BIN_EXE_countersign"), quoted.join(" "));
     let mut command: Command = world.program("/usr/bin/script");
