@@ -238,6 +238,11 @@ pub(crate) async fn public_half(
 /// The public half of any key, as PEM.
 pub(crate) async fn public_pem(source: &KeySource) -> Result<String, Stop> {
     let (key, _) = public_half(source, None).await?;
+    pem(&key)
+}
+
+/// The same of a public key that is there.
+pub(crate) fn pem(key: &PublicKey) -> Result<String, Stop> {
     key.to_pem().map_err(|source| {
         Stop::new(
             Exit::Internal,

@@ -99,7 +99,7 @@ impl Explain for Exposure {
         match self.how {
             How::Folder => format!("keep keys in a folder of your own: `chmod o-w {path}`"),
             How::Mendable { .. } => format!(
-                "`chmod 600 {path}`, and rotate the key if others use this machine; or encrypt it: `countersign key import {path} NAME`"
+                "`chmod 600 {path}`; if others use this machine, rotate the key; `countersign key import {path} NAME` then encrypts it"
             ),
             How::Settled { .. } => {
                 format!("let whoever owns or mounts {path} give it the mode 0400 or 0440")

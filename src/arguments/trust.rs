@@ -29,9 +29,12 @@ pub(crate) enum Trust {
     SetScope(TrustSetScope),
     Sign(TrustSign),
     Show(TrustShow),
+    Diff(TrustDiff),
     Doctor(TrustDoctor),
     Publish(TrustPublish),
     Update(TrustUpdate),
+    Import(TrustImport),
+    Export(TrustExport),
 }
 
 /// Where a trust root lies.
@@ -328,6 +331,66 @@ pub(crate) struct TrustShow {
     /// A version; the newest unless it is given
     #[arg(long, value_name = "N")]
     pub(crate) version: Option<u64>,
+    /// Show the fingerprint, or what is signed of a draft, as words too, to read to each other
+    #[arg(long)]
+    pub(crate) words: bool,
+}
+
+/// Say what one version of a trust root says otherwise than another, and what of it loosens what is believed
+///
+/// Ends with 0 whether anything differs or not.
+#[derive(Args, Debug)]
+#[command(after_help = EXITS)]
+pub(crate) struct TrustDiff {
+    /// The older one: the number of a version, `draft`, a file, or another folder
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: String,
+    /// The newer one, named likewise; the newest version of the folder unless it is given
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) folder: TrustFolder,
+}
+
+/// Take over what others list: the time-stamp authorities of Sigstore's trusted root, and keys of cosign
+///
+/// Into the draft, as by `add-tsa` and by `add-key --role sign`. What a root cannot hold is named.
+#[derive(Args, Debug)]
+#[command(after_help = EXITS)]
+#[command(group = ArgGroup::new("source").required(true).multiple(true).args(["sigstore", "cosign_keys"]))]
+pub(crate) struct TrustImport {
+    #[command(flatten)]
+    pub(crate) change: TrustChange,
+    /// Sigstore's `trusted_root.json`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sigstore: Option<PathBuf>,
+    /// Who operates those of its authorities of which it does not say so
+    #[arg(long, value_name = "NAME", requires = "sigstore")]
+    pub(crate) tsa_operator: Option<String>,
+    /// Public key with which `cosign verify` is run; repeatable
+    #[arg(long = "cosign-key", id = "cosign_keys", value_name = "FILE")]
+    pub(crate) cosign_keys: Vec<String>,
+    /// Who has the keys
+    #[arg(long, value_name = "NAME", requires = "cosign_keys")]
+    pub(crate) owner: Option<String>,
+    /// Scope of the keys, by one of its patterns; the only one unless it is given
+    #[arg(long, value_name = "PATTERN", value_parser = pattern, requires = "cosign_keys")]
+    pub(crate) scope: Option<Pattern>,
+}
+
+/// Write the newest complete version for tools that know no roots, and say what these do not learn
+#[derive(Args, Debug)]
+#[command(after_help = EXITS)]
+#[command(group = ArgGroup::new("target").required(true).multiple(true).args(["cosign_keys", "sigstore"]))]
+pub(crate) struct TrustExport {
+    #[command(flatten)]
+    pub(crate) folder: TrustFolder,
+    /// Folder for the public keys that may sign images now, a file each: `cosign verify --key FILE`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cosign_keys: Option<PathBuf>,
+    /// File for the time-stamp authorities: `cosign verify --use-signed-timestamps --trusted-root FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sigstore: Option<PathBuf>,
 }
 
 /// Say what is wrong with a trust root, or soon will be, and what to do about it

@@ -25,7 +25,7 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["sign"],
     &["verify"],
@@ -35,6 +35,9 @@ const COMMANDS: [&[&str]; 24] = [
     &["key", "public"],
     &["trust"],
     &["trust", "init"],
+    &["trust", "diff"],
+    &["trust", "import"],
+    &["trust", "export"],
     &["trust", "add-key"],
     &["trust", "remove-key"],
     &["trust", "rotate"],

@@ -3,6 +3,7 @@
 mod ceremony;
 mod editing;
 mod ending;
+mod exchange;
 mod hostile;
 mod kms;
 mod looking;

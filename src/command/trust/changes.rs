@@ -12,9 +12,59 @@ use countersign_trust_roots::{
 
 use super::wording;
 
+/// Something that differs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Change {
+    /// The sentence.
+    pub(super) text: String,
+    pub(super) effect: Effect,
+}
+
+/// What a change does to what is believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Effect {
+    /// More is believed, or somebody more, than before.
+    Loosens,
+    /// It is not known to loosen anything.
+    Other,
+}
+
+/// The sentences so far.
+#[derive(Default)]
+struct Said(Vec<Change>);
+
+impl Said {
+    fn says(&mut self, text: String) {
+        self.weighs(text, false);
+    }
+
+    fn loosens(&mut self, text: String) {
+        self.weighs(text, true);
+    }
+
+    fn weighs(&mut self, text: String, loosens: bool) {
+        let effect = if loosens {
+            Effect::Loosens
+        } else {
+            Effect::Other
+        };
+        self.0.push(Change { text, effect });
+    }
+
+    fn all(&mut self, texts: impl Iterator<Item = String>) {
+        texts.for_each(|text| self.says(text));
+    }
+}
+
 /// Everything that differs; of a first version, everything.
 pub(super) fn changes(before: Option<&Contents>, after: &Contents) -> Vec<String> {
-    let mut said = Vec::new();
+    let changes = weighed(before, after).into_iter();
+    changes.map(|change| change.text).collect()
+}
+
+/// The same, and what each does.
+pub(super) fn weighed(before: Option<&Contents>, after: &Contents) -> Vec<Change> {
+    let mut said = Said::default();
     root(before, after, &mut said);
     scopes(before, after, &mut said);
     terms(before, after, &mut said);
@@ -22,33 +72,34 @@ pub(super) fn changes(before: Option<&Contents>, after: &Contents) -> Vec<String
     authorities(before, after, &mut said);
     unlisted(before, after, &mut said);
     counts(before, after, &mut said);
-    said
+    said.0
 }
 
-fn root(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn root(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     let (had, has) = (before.map(Contents::root_role), after.root_role());
     let had_ids = had.map(|role| role.key_ids.as_slice()).unwrap_or_default();
     for id in has.key_ids.iter().filter(|id| !had_ids.contains(id)) {
-        said.push(format!("{} becomes a root key", wording::key(after, id)));
+        said.loosens(format!("{} becomes a root key", wording::key(after, id)));
     }
     for id in had_ids.iter().filter(|id| !has.key_ids.contains(id)) {
         let name = before.map(|before| wording::key(before, id));
-        said.push(format!(
+        said.says(format!(
             "{} is a root key no longer",
             name.unwrap_or_default()
         ));
     }
     if had.map(|role| role.threshold) != Some(has.threshold) {
         let was = had.map(|role| format!(", and not {}", role.threshold));
-        said.push(format!(
+        let text = format!(
             "{} root keys must sign{}",
             has.threshold,
             was.unwrap_or_default()
-        ));
+        );
+        said.weighs(text, had.is_some_and(|had| has.threshold < had.threshold));
     }
     if before.map(Contents::expires) != Some(after.expires()) {
         let was = before.map(|before| format!(", and not at {}", before.expires()));
-        said.push(format!(
+        said.says(format!(
             "it expires at {}{}",
             after.expires(),
             was.unwrap_or_default()
@@ -65,12 +116,12 @@ fn ancestor<'b>(before: Option<&'b Contents>, scope: &Scope) -> Option<&'b Scope
     })
 }
 
-fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     for scope in after.scopes() {
         let old = ancestor(before, scope);
         let name = Escaped(&scope.name()).to_string();
         if old.is_none() {
-            said.push(format!("a scope for {name}"));
+            said.loosens(format!("a scope for {name}"));
         }
         patterns(old, scope, said);
         key_roles((before, old), (after, scope), &name, said);
@@ -81,7 +132,7 @@ fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
         .flat_map(Contents::scopes)
         .filter(|old| ancestor(Some(after), old).is_none());
     for old in gone {
-        said.push(format!("no scope for {} any more", Escaped(&old.name())));
+        said.says(format!("no scope for {} any more", Escaped(&old.name())));
     }
 }
 
@@ -89,7 +140,7 @@ fn key_roles(
     (before, old): (Option<&Contents>, Option<&Scope>),
     (after, scope): (&Contents, &Scope),
     name: &str,
-    said: &mut Vec<String>,
+    said: &mut Said,
 ) {
     let roles = |scope: Option<&Scope>, id: &String| -> BTreeSet<&'static str> {
         let listed = |role: &Role| scope.is_some_and(|scope| scope.key_ids(*role).contains(id));
@@ -105,18 +156,21 @@ fn key_roles(
         };
         let key = named.map(|root| wording::key(root, id)).unwrap_or_default();
         for (verb, gained) in [
-            ("gets", has.difference(&had)),
+            (GETS, has.difference(&had)),
             ("loses", had.difference(&has)),
         ] {
             let gained: Vec<_> = gained.map(ToString::to_string).collect();
             if !gained.is_empty() {
                 let plural = if gained.len() == 1 { "" } else { "s" };
                 let gained = wording::listing(&gained);
-                said.push(format!("{key} {verb} the role{plural} {gained} of {name}"));
+                let text = format!("{key} {verb} the role{plural} {gained} of {name}");
+                said.weighs(text, verb == GETS);
             }
         }
     }
 }
+
+const GETS: &str = "gets";
 
 /// The keys of either, each once, in the order of the file.
 fn key_ids<'s>(old: Option<&'s Scope>, scope: &'s Scope) -> Vec<&'s String> {
@@ -133,63 +187,84 @@ fn key_ids<'s>(old: Option<&'s Scope>, scope: &'s Scope) -> Vec<&'s String> {
     ids
 }
 
-fn patterns(old: Option<&Scope>, scope: &Scope, said: &mut Vec<String>) {
+fn patterns(old: Option<&Scope>, scope: &Scope, said: &mut Said) {
     let Some(old) = old else { return };
     let texts =
         |scope: &Scope| -> BTreeSet<Pattern> { scope.repositories.iter().cloned().collect() };
     let (had, has) = (texts(old), texts(scope));
     for pattern in has.difference(&had) {
-        said.push(format!("the scope for {} is for {pattern} too", old.name()));
+        said.loosens(format!("the scope for {} is for {pattern} too", old.name()));
     }
     for pattern in had.difference(&has) {
-        said.push(format!(
+        said.says(format!(
             "the scope for {} is not for {pattern}",
             scope.name()
         ));
     }
 }
 
-fn settings(old: Option<&Scope>, scope: &Scope, name: &str, said: &mut Vec<String>) {
-    let described = |scope: &Scope| {
-        [
-            format!("epoch {}", scope.epoch),
+fn settings(old: Option<&Scope>, scope: &Scope, name: &str, said: &mut Said) {
+    let had = old.map(described);
+    for (position, (now, laxity)) in described(scope).into_iter().enumerate() {
+        let was = had.as_ref().and_then(|had| had.get(position));
+        match was {
+            Some((was, _)) if *was == now => {}
+            Some((was, before)) => {
+                said.weighs(format!("{name}: {now}; it was: {was}"), laxity > *before);
+            }
+            None => said.says(format!("{name}: {now}")),
+        }
+    }
+    epochs(old, scope, said);
+}
+
+/// Each setting, and how much it lets pass: only compared with another of the same.
+fn described(scope: &Scope) -> [(String, u64); 4] {
+    [
+        (format!("epoch {}", scope.epoch), u64::MAX - scope.epoch),
+        (
             format!(
                 "tables of tags may be {} old",
                 wording::length(scope.tag_table_max_seconds)
             ),
+            scope.tag_table_max_seconds,
+        ),
+        (
             format!(
                 "heartbeats may be {} old",
                 wording::length(scope.heartbeat_max_seconds)
             ),
+            scope.heartbeat_max_seconds,
+        ),
+        (
             format!(
                 "statements lie in {}",
                 wording::statements(scope.statements)
             ),
-        ]
-    };
-    let had = old.map(described);
-    for (position, now) in described(scope).into_iter().enumerate() {
-        let was = had.as_ref().and_then(|had| had.get(position));
-        match was {
-            Some(was) if *was == now => {}
-            Some(was) => said.push(format!("{name}: {now}; it was: {was}")),
-            None => said.push(format!("{name}: {now}")),
-        }
-    }
+            0,
+        ),
+    ]
+}
+
+fn epochs(old: Option<&Scope>, scope: &Scope, said: &mut Said) {
     let old_epochs = old.map(|old| &old.epochs);
     for (repository, epoch) in &scope.epochs {
-        if old_epochs.and_then(|epochs| epochs.get(repository)) != Some(epoch) {
-            said.push(format!("{}: epoch {epoch}", Escaped(repository)));
+        let was = old_epochs.and_then(|epochs| epochs.get(repository));
+        if was != Some(epoch) {
+            let was = was.copied().or(old.map(|old| old.epoch));
+            let text = format!("{}: epoch {epoch}", Escaped(repository));
+            said.weighs(text, was.is_some_and(|was| *epoch < was));
         }
     }
-    for repository in old_epochs.into_iter().flat_map(|epochs| epochs.keys()) {
+    for (repository, epoch) in old_epochs.into_iter().flatten() {
         if !scope.epochs.contains_key(repository) {
-            said.push(format!("{}: the epoch of its scope", Escaped(repository)));
+            let text = format!("{}: the epoch of its scope", Escaped(repository));
+            said.weighs(text, scope.epoch < *epoch);
         }
     }
 }
 
-fn terms(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn terms(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     for id in after.keys().keys() {
         let known = before.filter(|before| before.keys().contains_key(id));
         let had = known.map(|before| before.term(id)).unwrap_or_default();
@@ -197,13 +272,28 @@ fn terms(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
         if had != has {
             let key = wording::key(after, id);
             let was = known.map(|_| format!("; it was: {}", when(&had)));
-            said.push(format!(
-                "{key} counts {}{}",
-                when(&has),
-                was.unwrap_or_default()
-            ));
+            let text = format!("{key} counts {}{}", when(&has), was.unwrap_or_default());
+            said.weighs(text, known.is_some() && admits_more(&had, &has));
         }
     }
+}
+
+/// Whether a moment counts that did not. Of another revocation that is not known, unless nothing counts.
+fn admits_more(had: &Term, has: &Term) -> bool {
+    let nothing = Some(Revocation::Compromised { at: None });
+    let lifted = had.revoked.is_some() && has.revoked != had.revoked && has.revoked != nothing;
+    widens(had.valid, has.valid) || lifted
+}
+
+/// Whether a stretch of time begins earlier or ends later.
+fn widens(had: Window, has: Window) -> bool {
+    let earlier = had
+        .start
+        .is_some_and(|start| has.start.is_none_or(|now| now < start));
+    let later = had
+        .end
+        .is_some_and(|end| has.end.is_none_or(|now| now > end));
+    earlier || later
 }
 
 fn when(term: &Term) -> String {
@@ -219,7 +309,7 @@ fn when(term: &Term) -> String {
 }
 
 /// People recognize keys by them, so nobody should change them unseen.
-fn owners(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn owners(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     for (id, key) in after.keys() {
         let old = before.and_then(|before| before.keys().get(id));
         let Some(old) = old else { continue };
@@ -229,7 +319,7 @@ fn owners(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
                 text.as_ref()
                     .map_or_else(|| "nothing".to_owned(), |text| Escaped(text).to_string())
             };
-            said.push(format!(
+            said.says(format!(
                 "{} is labelled: owner {}, KMS key {}",
                 was.unwrap_or_default(),
                 text(&key.owner),
@@ -239,7 +329,7 @@ fn owners(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
     }
 }
 
-fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     let is_same = |one: &TimeEntry, other: &TimeEntry| {
         (one.anchor.id(), &one.uri, &one.operator)
             == (other.anchor.id(), &other.uri, &other.operator)
@@ -251,27 +341,28 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<Strin
         match old.iter().find(|old| is_same(old, entry)) {
             // Whoever is to sign must not read that it is believed.
             None if entry.standing == Standing::Compromised => {}
-            None => said.push(format!(
+            None => said.loosens(format!(
                 "{name} is believed about time{}",
                 stretch(entry.valid)
             )),
             Some(old) => {
                 if old.valid != entry.valid {
-                    said.push(format!(
+                    let text = format!(
                         "{name} is believed{}; it was:{}",
                         stretch(entry.valid),
                         stretch(old.valid)
-                    ));
+                    );
+                    said.weighs(text, widens(old.valid, entry.valid));
                 }
                 if old.default_accuracy_seconds != entry.default_accuracy_seconds {
                     let seconds = entry.default_accuracy_seconds.unwrap_or_default();
                     let accuracy = wording::length(seconds);
-                    said.push(format!(
+                    said.says(format!(
                         "{name} is exact to {accuracy} where it does not say"
                     ));
                 }
                 if old.anchor != entry.anchor {
-                    said.push(format!(
+                    said.says(format!(
                         "{name} has other certificates, of the same root key"
                     ));
                 }
@@ -281,10 +372,10 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<Strin
         let was = was.map_or(Standing::Good, |old| old.standing);
         match (was, entry.standing) {
             (Standing::Good, Standing::Compromised) => {
-                said.push(format!("{name} is compromised: all its stamps are void"));
+                said.says(format!("{name} is compromised: all its stamps are void"));
             }
             (Standing::Compromised, Standing::Good) => {
-                said.push(format!("{name} is compromised no longer"));
+                said.loosens(format!("{name} is compromised no longer"));
             }
             (Standing::Good, Standing::Good) | (Standing::Compromised, Standing::Compromised) => {}
         }
@@ -296,13 +387,13 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Vec<Strin
             .iter()
             .any(|entry| is_same(gone, entry))
         {
-            said.push(format!("{} is not listed any more", authority(gone)));
+            said.says(format!("{} is not listed any more", authority(gone)));
         }
     }
 }
 
 /// What counts for nobody today would count for whoever is listed tomorrow.
-fn unlisted(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn unlisted(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     let had = before.map(|before| before.time().unlisted.as_slice());
     let (had, has) = (had.unwrap_or_default(), &after.time().unlisted);
     let sentence = |one: &Accuracy, again: &str| {
@@ -314,9 +405,9 @@ fn unlisted(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>)
         )
     };
     let begun = has.iter().filter(|one| !had.contains(one));
-    said.extend(begun.map(|one| sentence(one, "")));
+    said.all(begun.map(|one| sentence(one, "")));
     let gone = had.iter().filter(|one| !has.contains(one));
-    said.extend(gone.map(|one| sentence(one, ": no longer")));
+    said.all(gone.map(|one| sentence(one, ": no longer")));
 }
 
 /// Who it is, and enough of its root key to tell it from another.
@@ -341,7 +432,7 @@ fn stretch(window: Window) -> String {
     }
 }
 
-fn counts(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
+fn counts(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     let all = |contents: &Contents| {
         let time = contents.time();
         [
@@ -356,16 +447,16 @@ fn counts(before: Option<&Contents>, after: &Contents, said: &mut Vec<String>) {
         let Counts { collect, threshold } = now;
         if was != Some(now) {
             let plural = if collect == 1 { "" } else { "s" };
-            said.push(format!(
+            let text = format!(
                 "a {document} is stamped by {collect} operator{plural}, of whom {threshold} must count"
-            ));
+            );
+            said.weighs(text, was.is_some_and(|was| threshold < was.threshold));
         }
     }
     let interval = after.time().max_interval_seconds;
-    if before.map(|before| before.time().max_interval_seconds) != Some(interval) {
-        said.push(format!(
-            "a date is proven to within {}",
-            wording::length(interval)
-        ));
+    let was = before.map(|before| before.time().max_interval_seconds);
+    if was != Some(interval) {
+        let text = format!("a date is proven to within {}", wording::length(interval));
+        said.weighs(text, was.is_some_and(|was| interval > was));
     }
 }

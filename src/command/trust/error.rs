@@ -3,7 +3,7 @@
 use countersign_common::{Code, Escaped, Explain};
 use countersign_trust_roots::{
     RootName,
-    root::{EditRefused, Fault},
+    root::{EditRefused, Fault, SigstoreInvalid},
 };
 
 use super::{change_refused::ChangeRefused, folder_error::FolderError, wording};
@@ -28,6 +28,8 @@ pub(super) enum TrustError {
     KeyAmbiguous { text: String, ids: Vec<String> },
     /// No key of the root.
     KeyNotInRoot { key: String },
+    /// Who operates an authority is not said, and never guessed.
+    OperatorUnknown { uri: String },
     /// The version before is needed.
     PreviousMissing { version: u64 },
     /// A role that is not one of a scope.
@@ -36,12 +38,19 @@ pub(super) enum TrustError {
     RootNotPinned { name: RootName, pinned: Vec<String> },
     /// A root key is replaced, and not revoked.
     RootKeyRevoked { key: String },
+    /// The file is no trusted root of Sigstore's.
+    Sigstore {
+        path: String,
+        source: SigstoreInvalid,
+    },
     /// Which scope is not said.
     ScopeUnclear { scopes: Vec<String> },
     /// The flag is about root keys.
     ThresholdMisplaced,
     /// As many URLs as chains and operators.
     TsaIncomplete,
+    /// An authority that nobody could ask.
+    TsaUrl { uri: String },
     /// The destination is none that is known.
     WhereTo { to: String },
 }
@@ -108,6 +117,11 @@ impl std::fmt::Display for TrustError {
                 Escaped(&ids.join(", "))
             ),
             Self::KeyNotInRoot { key } => write!(f, "{} is no key of the root", Escaped(key)),
+            Self::OperatorUnknown { uri } => write!(
+                f,
+                "the file does not say who operates the time-stamp authority {}",
+                Escaped(uri)
+            ),
             Self::PreviousMissing { version } => {
                 write!(f, "it is version {version}, and `--previous` is not given")
             }
@@ -132,11 +146,17 @@ impl std::fmt::Display for TrustError {
                 "the root has several scopes, and none is named: {}",
                 Escaped(&scopes.join(", "))
             ),
+            Self::Sigstore { path, source } => write!(f, "{}: {source}", Escaped(path)),
             Self::ThresholdMisplaced => {
                 f.write_str("`--threshold` is about root keys, and no root key is changed")
             }
             Self::TsaIncomplete => f.write_str(
                 "there must be as many `--tsa-chain` and `--tsa-operator` as `--tsa`, in one order",
+            ),
+            Self::TsaUrl { uri } => write!(
+                f,
+                "{} is no address at which a time-stamp authority could be asked",
+                Escaped(uri)
             ),
             Self::WhereTo { to } => write!(f, "{} is no folder and no repository", Escaped(to)),
         }
@@ -154,13 +174,16 @@ impl Explain for TrustError {
             Self::FlagMissing { .. } => "flag-missing",
             Self::KeyAmbiguous { .. } => "key-ambiguous",
             Self::KeyNotInRoot { .. } => "key-unknown",
+            Self::OperatorUnknown { .. } => "tsa-operator-missing",
             Self::PreviousMissing { .. } => "previous-missing",
             Self::RoleMixed => "role-mixed",
             Self::RootKeyRevoked { .. } => "root-key-not-revoked",
             Self::RootNotPinned { .. } => "root-not-pinned",
             Self::ScopeUnclear { .. } => "scope-unknown",
+            Self::Sigstore { source, .. } => return source.code(),
             Self::ThresholdMisplaced => "threshold-misplaced",
             Self::TsaIncomplete => "tsa-incomplete",
+            Self::TsaUrl { .. } => "tsa-url-invalid",
             Self::WhereTo { .. } => "destination-unknown",
         })
     }
@@ -185,6 +208,9 @@ impl Explain for TrustError {
             Self::KeyNotInRoot { .. } => {
                 "name a key by its file, its place in KMS, or 8 digits of its id: `countersign trust show` lists all".to_owned()
             }
+            Self::OperatorUnknown { .. } => {
+                "say it with `--tsa-operator NAME`: authorities of one operator are one witness".to_owned()
+            }
             Self::PreviousMissing { version } => {
                 format!("give version {}, so that you see what changes: `--previous FILE`", version.saturating_sub(1))
             }
@@ -199,9 +225,13 @@ impl Explain for TrustError {
                 "make one: `countersign trust set-scope --repository PATTERN`".to_owned()
             }
             Self::ScopeUnclear { .. } => "name one by a pattern of it: `--scope PATTERN`".to_owned(),
+            Self::Sigstore { source, .. } => source.remedy(),
             Self::ThresholdMisplaced => "leave it out, or give `--role root`".to_owned(),
             Self::TsaIncomplete => {
                 "give all three of each authority; or add them later: `countersign trust add-tsa`".to_owned()
+            }
+            Self::TsaUrl { .. } => {
+                "take it out of the file, and add it with its address: `countersign trust add-tsa`".to_owned()
             }
             Self::WhereTo { .. } => "give a folder that exists, or a repository: `--to oci://HOST/PATH`, in lower case and without a tag".to_owned(),
         }

@@ -119,7 +119,7 @@ fn scope_roles(roles: &[TrustRole]) -> impl Iterator<Item = Role> {
     .flatten()
 }
 
-fn only_scope(contents: &Contents) -> Result<Pattern, TrustError> {
+pub(super) fn only_scope(contents: &Contents) -> Result<Pattern, TrustError> {
     let unclear = || TrustError::ScopeUnclear {
         scopes: contents.scopes().iter().map(Scope::name).collect(),
     };

@@ -5,11 +5,14 @@
 mod ask;
 mod change_refused;
 mod changes;
+mod diff;
 mod doctor;
 mod edit;
 mod error;
+mod export;
 mod folder;
 mod folder_error;
+mod import;
 mod init;
 mod keys;
 mod named;
@@ -23,6 +26,7 @@ mod table;
 mod tsa;
 mod update;
 mod wording;
+mod words;
 
 use countersign_common::Timestamp;
 
@@ -43,6 +47,9 @@ pub(crate) async fn run(arguments: &Trust, common: &Common, now: Timestamp) -> R
         Trust::SetScope(arguments) => scope::set(arguments, common, now),
         Trust::Sign(arguments) => sign::run(arguments, common, now).await,
         Trust::Show(arguments) => show::run(arguments, common, now),
+        Trust::Diff(arguments) => diff::run(arguments, common),
+        Trust::Import(arguments) => import::run(arguments, common, now).await,
+        Trust::Export(arguments) => export::run(arguments, common, now),
         Trust::Doctor(arguments) => doctor::run(arguments, common, now),
         Trust::Publish(arguments) => publish::run(arguments, common).await,
         Trust::Update(arguments) => update::run(arguments, common, now).await,

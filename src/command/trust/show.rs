@@ -17,7 +17,7 @@ use super::{
     folder::{self, Folder, Pending},
     progress::Signatures,
     table::{folded, table},
-    wording,
+    wording, words,
 };
 use crate::{
     arguments::{Common, Output, trust::TrustShow},
@@ -30,11 +30,32 @@ pub(super) fn run(arguments: &TrustShow, common: &Common, now: Timestamp) -> Res
         Some(file) => View::of_file(file)?,
         None => View::of_folder(&edit::dir(&arguments.folder)?, arguments.version)?,
     };
+    let compared = view.compared()?.filter(|_| arguments.words);
+    let words = compared.as_ref().map(words::of).unwrap_or_default();
     match common.output {
-        Output::Json => output::print_json(&view.document()?)?,
-        Output::Text => output::print(&view.text(now)?)?,
+        Output::Json => {
+            let mut document = view.document()?;
+            if arguments.words {
+                add(&mut document, "words", json!(words));
+            }
+            output::print_json(&document)?;
+        }
+        Output::Text => output::print(&format!("{}{}", view.text(now)?, spoken(&words)))?,
     }
     Ok(Exit::Done)
+}
+
+/// Eight words a line, for two people on the phone.
+fn spoken(words: &[&str]) -> String {
+    let lines = words
+        .chunks(8)
+        .map(|line| format!("  {}\n", line.join(" ")));
+    let text: String = lines.collect();
+    if text.is_empty() {
+        text
+    } else {
+        format!("in words, to read to each other\n{text}")
+    }
 }
 
 /// What is shown.
@@ -123,6 +144,16 @@ impl View {
             }),
             notes: Vec::new(),
         })
+    }
+
+    /// What people compare: the fingerprint, or of a draft alone what is signed of it.
+    fn compared(&self) -> Result<Option<Digest>, TrustError> {
+        if let Some(version) = &self.version {
+            return Ok(Some(version.sha256.clone()));
+        }
+        let message = self.draft.as_ref().map(|sent| sent.draft.message());
+        let message = message.transpose().map_err(TrustError::from)?;
+        Ok(message.as_deref().map(Digest::sha256))
     }
 
     fn text(&self, now: Timestamp) -> Result<String, TrustError> {

@@ -35,6 +35,23 @@ pub(super) struct Authority {
 }
 
 impl Authority {
+    /// One that another file lists: where it is and who operates it, its certificates, and which of its stamps count.
+    pub(super) fn of(
+        (url, operator): (String, String),
+        (certificates, anchor): (Vec<Vec<u8>>, Anchor),
+        valid: Window,
+    ) -> Self {
+        Self {
+            url,
+            operator,
+            certificates,
+            anchor,
+            accuracy: None,
+            from: valid.start,
+            until: valid.end,
+        }
+    }
+
     /// Reads its chain.
     pub(super) fn read(url: String, chain: &Path, operator: String) -> Result<Self, Stop> {
         let pem = files::read(chain)?;

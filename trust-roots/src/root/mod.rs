@@ -19,6 +19,7 @@ mod grant;
 mod lint;
 mod reach;
 mod refusal;
+mod sigstore;
 mod succession;
 mod time;
 mod understood;
@@ -37,5 +38,6 @@ pub use self::{
     grant::Grant,
     lint::{Lint, lints},
     refusal::{CODES, Refusal},
+    sigstore::{Left, SigstoreAuthority, SigstoreInvalid, SigstoreRoot, sigstore_root},
     time::{Accuracy, Counts, Time, TimeEntry},
 };
