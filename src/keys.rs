@@ -89,19 +89,18 @@ async fn authority(source: &KeySource) -> Result<Authority, Stop> {
             Ok(Authority::unlimited(name, public_key, origin))
         }
         KeySource::File(path) => {
+            let key = public_key(path, &read_pem(path)?)?;
             let shown = path.display().to_string();
-            let key = PublicKey::from_pem(&read_pem(path)?).map_err(|source| {
-                Stop::new(
-                    Exit::Usage,
-                    &KeyFileError::Unusable {
-                        path: shown.clone(),
-                        source,
-                    },
-                )
-            })?;
             Ok(Authority::unlimited(shown, key, KeyOrigin::File))
         }
     }
+}
+
+fn public_key(path: &Path, pem: &str) -> Result<PublicKey, Stop> {
+    PublicKey::from_pem(pem).map_err(|source| {
+        let path = path.display().to_string();
+        Stop::new(Exit::Usage, &KeyFileError::Unusable { path, source })
+    })
 }
 
 /// A KMS key, and what a person should know of where it was found: an endpoint in the environment decides whom a
@@ -220,14 +219,19 @@ pub(crate) async fn public_half(
     algorithm: Option<Algorithm>,
 ) -> Result<(PublicKey, Option<String>), Stop> {
     let (key, kms) = match source {
-        KeySource::File(path) if read_pem(path)?.contains("PRIVATE KEY") => {
-            (read_private(path, None)?.key().public_key.clone(), None)
+        KeySource::File(path) => {
+            // Read once: it may be a pipe.
+            let pem = private_pem(path)?;
+            let key = if pem.contains("PRIVATE KEY-----") {
+                file_signer(path, &pem, None)?.key().public_key.clone()
+            } else {
+                public_key(path, &pem)?
+            };
+            (key, None)
         }
-        _ => {
-            let Authority {
-                name, key, origin, ..
-            } = authority(source).await?;
-            (key, (origin != KeyOrigin::File).then_some(name))
+        KeySource::Kms(_) => {
+            let Authority { name, key, .. } = authority(source).await?;
+            (key, Some(name))
         }
     };
     // Of several keys, an algorithm is for those that can use it.
@@ -255,13 +259,16 @@ pub(crate) fn pem(key: &PublicKey) -> Result<String, Stop> {
 }
 
 fn read_private(path: &Path, algorithm: Option<Algorithm>) -> Result<file::Signer, Stop> {
+    file_signer(path, &private_pem(path)?, algorithm)
+}
+
+fn file_signer(path: &Path, pem: &str, algorithm: Option<Algorithm>) -> Result<file::Signer, Stop> {
     let shown = path.display().to_string();
-    let pem = private_pem(path)?;
-    file::Signer::read(&pem, &shown, algorithm, || passwords::of_existing(&shown))
+    file::Signer::read(pem, &shown, algorithm, || passwords::of_existing(&shown))
         .map_err(|source| private_stop(path, source))
 }
 
-/// The text of a private key's file, if nobody else can have the key.
+/// The text of a file with a key. If it is a private one, nobody else can have it.
 pub(crate) fn private_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
     let secrets::Secret {
         mut text,

@@ -119,8 +119,8 @@ fn exposures(path: &Path, file: &File) -> std::io::Result<Vec<Exposure>> {
     }
     let mode = metadata.mode() & 0o7777;
     let user = rustix::process::geteuid().as_raw();
-    let flags = rustix::fs::fstatvfs(file)?.f_flag;
-    let is_read_only = flags.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    let is_read_only = rustix::fs::fstatvfs(file)
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     let reach = if metadata.uid() == user && !is_read_only {
         Reach::Mine
     } else {
@@ -131,16 +131,22 @@ fn exposures(path: &Path, file: &File) -> std::io::Result<Vec<Exposure>> {
         path: path.to_owned(),
         how,
     });
-    // The folder in which the file itself lies: Kubernetes mounts links.
-    let real = std::fs::canonicalize(path)?;
+    Ok(own.into_iter().chain(open_folder(path)).collect())
+}
+
+/// The folder in which the file itself lies: Kubernetes mounts links. What a shell redirects may lie in none.
+#[cfg(unix)]
+fn open_folder(path: &Path) -> Option<Exposure> {
+    use std::os::unix::fs::MetadataExt;
+
+    let real = std::fs::canonicalize(path).ok()?;
     let folder = files::folder(&real);
-    let mode = std::fs::metadata(folder)?.mode();
+    let mode = std::fs::metadata(folder).ok()?.mode();
     let is_open = mode & 0o002 != 0 && mode & 0o1000 == 0;
-    let folder = is_open.then(|| Exposure {
+    is_open.then(|| Exposure {
         path: folder.to_owned(),
         how: How::Folder,
-    });
-    Ok(own.into_iter().chain(folder).collect())
+    })
 }
 
 /// Whether its user could change a file's mode.

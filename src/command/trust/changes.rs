@@ -370,15 +370,7 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Said) {
         }
         let was = old.iter().find(|old| is_same(old, entry));
         let was = was.map_or(Standing::Good, |old| old.standing);
-        match (was, entry.standing) {
-            (Standing::Good, Standing::Compromised) => {
-                said.says(format!("{name} is compromised: all its stamps are void"));
-            }
-            (Standing::Compromised, Standing::Good) => {
-                said.loosens(format!("{name} is compromised no longer"));
-            }
-            (Standing::Good, Standing::Good) | (Standing::Compromised, Standing::Compromised) => {}
-        }
+        standing(&name, (was, entry.standing), said);
     }
     for gone in old {
         if !after
@@ -389,6 +381,18 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Said) {
         {
             said.says(format!("{} is not listed any more", authority(gone)));
         }
+    }
+}
+
+fn standing(name: &str, (was, is): (Standing, Standing), said: &mut Said) {
+    match (was, is) {
+        (Standing::Good, Standing::Compromised) => {
+            said.says(format!("{name} is compromised: all its stamps are void"));
+        }
+        (Standing::Compromised, Standing::Good) => {
+            said.loosens(format!("{name} is compromised no longer"));
+        }
+        (Standing::Good, Standing::Good) | (Standing::Compromised, Standing::Compromised) => {}
     }
 }
 

@@ -258,6 +258,24 @@ fn passwords_are_lines_of_a_file_descriptor() {
 }
 
 #[test]
+fn a_key_comes_from_a_pipe_too() {
+    let world = World::ecr();
+    let (_, public) = world.key_files("team", "p256");
+    let public = fs::read_to_string(public).unwrap();
+    for how in ["<team.key", "<<END\n$(cat team.key)\nEND\n"] {
+        let shown = shell(&world, &format!("key public --key /dev/stdin {how}"));
+        assert_eq!(shown.ends(0).stdout, public, "{how}");
+    }
+    let mut command = world.program("/bin/sh");
+    let binary = env!("CARGO_BIN_EXE_countersign");
+    command.args([
+        "-c",
+        &format!("cat team.key | {binary} key public --key /dev/stdin"),
+    ]);
+    assert_eq!(run(command).ends(0).stdout, public);
+}
+
+#[test]
 fn without_a_terminal_no_new_password_is_asked_for() {
     let world = World::ecr();
     shell(&world, "key generate team --format encrypted")
