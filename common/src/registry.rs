@@ -3,6 +3,8 @@
 //! Adapters meet them in binaries and tests. Absent is `None`, and only a 404 is absent; whatever else went wrong is
 //! a [`Failure`] of one of two kinds, never "nothing found".
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
@@ -44,7 +46,25 @@ pub trait Registry: Send + Sync {
         &'a self,
         repository: &'a Repository,
         descriptor: &'a Descriptor,
+        onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>>;
+}
+
+/// Sees the bytes of a blob as they come, each once and in order: before anybody knows whether they are the right ones.
+///
+/// What it thinks of them counts for nothing until the blob is found to be whole. It is shared, so that an adapter may show
+/// them on another thread.
+pub trait Onlooker: Send + Sync {
+    /// Sees the next ones.
+    fn see(&self, bytes: &[u8]);
+}
+
+/// Does not look.
+#[derive(Clone, Copy, Debug)]
+pub struct Blind;
+
+impl Onlooker for Blind {
+    fn see(&self, _: &[u8]) {}
 }
 
 /// Writes to registries too. Only signers see it.

@@ -1,24 +1,21 @@
 //! The registry's ports over HTTP: manifests, blobs and referrers, read and written
 //! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
     Repository, Task,
-    digest::Hasher,
     manifest::{self, ManifestError},
-    registry::{Failure, Refusal},
+    registry::{Failure, Onlooker, Refusal},
 };
-use futures_util::StreamExt;
 use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
 use crate::{
-    body::{self, Pace},
     credentials::Credentials,
     options::{ConfigError, Options},
     place::Place,
@@ -74,7 +71,7 @@ impl Client {
     }
 
     /// An answer without success: absence if it is a 404, and nothing else.
-    async fn absent(&self, answer: Answer) -> Result<(), Failure> {
+    pub(crate) async fn absent(&self, answer: Answer) -> Result<(), Failure> {
         match answer.response.status() {
             StatusCode::NOT_FOUND => Ok(()),
             _ => Err(self.transport.status(answer).await),
@@ -143,40 +140,6 @@ impl Client {
             &place,
         )?;
         Ok(Some(bytes))
-    }
-
-    async fn stream_blob(
-        &self,
-        repository: &Repository,
-        descriptor: &Descriptor,
-    ) -> Result<Option<u64>, Failure> {
-        let request = Request {
-            kind: Kind::Streamed,
-            ..Self::get(repository, format!("blobs/{}", descriptor.digest))
-        };
-        let answer = self.transport.send(&request).await?;
-        if answer.response.status() != StatusCode::OK {
-            return self.absent(answer).await.map(|()| None);
-        }
-        let Answer { response, place } = answer;
-        body::check_encoding(&response, &place)?;
-        let mut hasher = Hasher::new(descriptor.digest.algorithm());
-        let mut size = 0_u64;
-        let mut pace = Pace::new(Instant::now(), place.timeout);
-        let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;
-            if !pace.keeps_up(Instant::now(), piece.len()) {
-                return Err(Failure::Error(place.timed_out()));
-            }
-            size += piece.len() as u64;
-            if size > descriptor.size {
-                return Err(wrong_size(descriptor, repository));
-            }
-            hasher.update(&piece);
-        }
-        check_content(repository, descriptor, size, hasher.finish(), &place)?;
-        Ok(Some(size))
     }
 
     async fn upload(&self, repository: &Repository, bytes: Bytes) -> Result<Digest, Failure> {
@@ -334,8 +297,9 @@ impl Registry for Client {
         &'a self,
         repository: &'a Repository,
         descriptor: &'a Descriptor,
+        onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
-        Box::pin(self.stream_blob(repository, descriptor))
+        Box::pin(self.stream_blob(repository, descriptor, onlooker))
     }
 }
 
@@ -436,7 +400,7 @@ fn parse_manifest(
     Ok(manifest)
 }
 
-fn wrong_size(descriptor: &Descriptor, repository: &Repository) -> Failure {
+pub(crate) fn wrong_size(descriptor: &Descriptor, repository: &Repository) -> Failure {
     Failure::Refusal(Refusal::SizeMismatch {
         registry: repository.registry(),
         digest: descriptor.digest.clone(),
@@ -444,7 +408,7 @@ fn wrong_size(descriptor: &Descriptor, repository: &Repository) -> Failure {
     })
 }
 
-fn check_content(
+pub(crate) fn check_content(
     repository: &Repository,
     descriptor: &Descriptor,
     size: u64,

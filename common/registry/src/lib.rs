@@ -31,6 +31,7 @@ mod realm;
 mod referrers;
 mod root_files;
 mod session;
+mod stream;
 mod transport;
 mod tsa;
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use countersign_common::{
     Repository, Signer, Task, Timestamp,
     bundle::MEDIA_TYPE,
     manifest::{Body, EMPTY_CONFIG},
-    registry::{Error, Failure, Refusal},
+    registry::{Error, Failure, Onlooker, Refusal},
     signer::{self, KeyOrigin, Signed, SigningKey},
 };
 use serde_json::json;
@@ -219,6 +219,7 @@ impl Registry for MemoryRegistry {
         &'a self,
         _: &'a Repository,
         _: &'a Descriptor,
+        _: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
         Box::pin(async { panic!("a signer has no use for it") })
     }

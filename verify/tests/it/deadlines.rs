@@ -2,13 +2,14 @@
 
 use std::{
     future::{self, poll_fn},
+    sync::Arc,
     task::Poll,
 };
 
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
-    registry::Failure,
+    registry::{Failure, Onlooker},
 };
 use countersign_verify::{Deadline, Verdict};
 
@@ -74,8 +75,9 @@ impl Registry for Stalling<'_> {
         &'a self,
         repository: &'a Repository,
         descriptor: &'a Descriptor,
+        onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
-        self.world.check_blob(repository, descriptor)
+        self.world.check_blob(repository, descriptor, onlooker)
     }
 }
 

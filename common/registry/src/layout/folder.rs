@@ -13,7 +13,7 @@ use countersign_common::{
     digest::Hasher,
     json,
     manifest::ManifestError,
-    registry::{Error, Failure, Refusal},
+    registry::{Error, Failure, Onlooker, Refusal},
 };
 use serde::Deserialize;
 
@@ -154,6 +154,7 @@ impl Folder {
         &self,
         descriptor: &Descriptor,
         caller: &Caller,
+        onlooker: &dyn Onlooker,
     ) -> Result<Option<u64>, Failure> {
         let path = blob_path(&descriptor.digest);
         let unreadable = |source| self.unreadable(&path, source);
@@ -171,6 +172,7 @@ impl Folder {
             }
             size += piece.len() as u64;
             hasher.update(&piece);
+            onlooker.see(&piece);
         }
         if size != descriptor.size {
             return Err(self.wrong_size(descriptor));

@@ -23,7 +23,8 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Escaped, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
-    Repository, Task, registry::Failure,
+    Repository, Task,
+    registry::{Failure, Onlooker},
 };
 
 pub use self::error::LayoutError;
@@ -124,9 +125,10 @@ impl Registry for Layout {
         &'a self,
         _: &'a Repository,
         descriptor: &'a Descriptor,
+        onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
         let descriptor = descriptor.clone();
-        self.work(move |folder, caller| folder.check_blob(&descriptor, caller))
+        self.work(move |folder, caller| folder.check_blob(&descriptor, caller, onlooker.as_ref()))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What ends a transfer: size, time, attempts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use countersign_common::{Descriptor, Registry};
+use countersign_common::{Descriptor, Registry, registry::Blind};
 use countersign_stand_in::{Fault, Lie, Login, Options as StandInOptions, Part, RegistryMode};
 
 use crate::world::{World, hurried, is_error, is_refusal};
@@ -136,7 +136,7 @@ async fn a_blob_that_drips_is_given_up() {
     world.stand_in.place_blob("app", bytes.into());
     assert_eq!(
         hurried
-            .check_blob(&world.repository(), &blob)
+            .check_blob(&world.repository(), &blob, Arc::new(Blind))
             .await
             .unwrap(),
         Some(4 << 10)
@@ -149,7 +149,9 @@ async fn a_blob_that_drips_is_given_up() {
         },
     );
     is_error(
-        hurried.check_blob(&world.repository(), &blob).await,
+        hurried
+            .check_blob(&world.repository(), &blob, Arc::new(Blind))
+            .await,
         "fetch-timeout",
     );
 }

@@ -18,6 +18,7 @@ mod reading;
 mod redirects;
 mod removing;
 mod root_files;
+mod streaming;
 mod tsa;
 mod world;
 mod writing;

@@ -1,6 +1,8 @@
 //! Reads from an honest and from a lying registry.
 
-use countersign_common::{Descriptor, ImageRef, Limits, Registry};
+use std::sync::Arc;
+
+use countersign_common::{Descriptor, ImageRef, Limits, Registry, registry::Blind};
 use countersign_stand_in::{Lie, Login};
 
 use crate::world::{World, is_error, is_refusal};
@@ -56,7 +58,10 @@ async fn altered_bytes_are_refused() {
         "digest-mismatch",
     );
     is_refusal(
-        world.client.check_blob(&repository, &blob).await,
+        world
+            .client
+            .check_blob(&repository, &blob, Arc::new(Blind))
+            .await,
         "digest-mismatch",
     );
     world.stand_in.faults().clear();
@@ -70,7 +75,10 @@ async fn altered_bytes_are_refused() {
             "digest-mismatch",
         );
         is_refusal(
-            world.client.check_blob(&repository, &lying).await,
+            world
+                .client
+                .check_blob(&repository, &lying, Arc::new(Blind))
+                .await,
             "digest-mismatch",
         );
     }

@@ -1,9 +1,11 @@
 //! Removes what refers to an image, through the referrers API and from the fallback tag.
 
+use std::sync::Arc;
+
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, RegistryWriter,
     manifest::{OCI_INDEX, OCI_MANIFEST},
-    registry::Failure,
+    registry::{Blind, Failure},
 };
 use countersign_stand_in::{
     Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
@@ -234,7 +236,11 @@ async fn only_what_is_named_is_removed() {
     let blob = Descriptor::of("c", b"one");
     let repository = world.repository();
     assert_eq!(
-        world.client.check_blob(&repository, &blob).await.unwrap(),
+        world
+            .client
+            .check_blob(&repository, &blob, Arc::new(Blind))
+            .await
+            .unwrap(),
         Some(3)
     );
     assert!(world.has(&two).await);

@@ -1,10 +1,12 @@
 //! Writes signatures and finds them again, through the referrers API and through the fallback tag.
 
+use std::sync::Arc;
+
 use countersign_common::{
     Descriptor, ImageRef, Manifest, Registry, RegistryWriter,
     bundle::MEDIA_TYPE,
     manifest::{Body, OCI_INDEX, OCI_MANIFEST},
-    registry::Failure,
+    registry::{Blind, Failure},
 };
 use countersign_stand_in::{
     Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
@@ -81,7 +83,11 @@ async fn what_is_pushed_is_found_in_every_kind_of_registry() {
             b"one"
         );
         assert_eq!(
-            world.client.check_blob(&repository, &blob).await.unwrap(),
+            world
+                .client
+                .check_blob(&repository, &blob, Arc::new(Blind))
+                .await
+                .unwrap(),
             Some(3)
         );
     }

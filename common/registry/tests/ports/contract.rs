@@ -1,8 +1,15 @@
 //! What every adapter of the ports keeps: each behaviour, behind each of them.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
-use countersign_common::{Descriptor, Digest, Manifest, manifest::OCI_MANIFEST};
+use countersign_common::{
+    Descriptor, Digest, Manifest,
+    manifest::OCI_MANIFEST,
+    registry::{Blind, Onlooker},
+};
 
 use crate::places::{Place, image, index, is_refusal, referrer};
 
@@ -15,6 +22,16 @@ fn listed(entries: &[Descriptor]) -> BTreeSet<Digest> {
     let listed: BTreeSet<_> = entries.iter().map(|one| one.digest.clone()).collect();
     assert_eq!(listed.len(), entries.len(), "each once");
     listed
+}
+
+/// Keeps what it sees.
+#[derive(Default)]
+struct Witness(Mutex<Vec<u8>>);
+
+impl Onlooker for Witness {
+    fn see(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
 }
 
 #[tokio::test]
@@ -32,8 +49,11 @@ async fn a_blob_that_was_pushed_is_there_whole_and_can_be_pushed_again() {
             let (registry, repository) = (&place.registry, &place.repository);
             let blob = registry.blob(repository, &descriptor, content.len()).await;
             assert_eq!(blob.unwrap().unwrap(), content, "{}", place.name);
-            let size = registry.check_blob(repository, &descriptor).await;
-            assert_eq!(size.unwrap(), Some(content.len() as u64), "{}", place.name);
+            let witness = Arc::new(Witness::default());
+            let size = registry.check_blob(repository, &descriptor, witness.clone());
+            let size = size.await.unwrap();
+            assert_eq!(size, Some(content.len() as u64), "{}", place.name);
+            assert!(*witness.0.lock().unwrap() == content, "{}", place.name);
         }
     }
 }
@@ -46,7 +66,8 @@ async fn what_is_not_there_is_absent_and_no_failure() {
         let descriptor = absent.descriptor();
         let blob = registry.blob(repository, descriptor, 1_000).await;
         assert_eq!(blob.unwrap(), None, "{}", place.name);
-        let size = registry.check_blob(repository, descriptor).await;
+        let size = registry.check_blob(repository, descriptor, Arc::new(Blind));
+        let size = size.await;
         assert_eq!(size.unwrap(), None, "{}", place.name);
         let manifest = registry.manifest(repository, descriptor).await;
         assert_eq!(manifest.unwrap(), None, "{}", place.name);
@@ -75,7 +96,9 @@ async fn a_descriptor_that_lies_about_the_size_is_refused() {
                 "digest-mismatch",
             );
             is_refusal(
-                registry.check_blob(repository, &blob).await,
+                registry
+                    .check_blob(repository, &blob, Arc::new(Blind))
+                    .await,
                 "digest-mismatch",
             );
             let manifest = lying(pinned.manifest.descriptor());

@@ -1,10 +1,11 @@
 //! Folders that lie, or lead elsewhere.
 
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{fs, os::unix::fs::symlink, process::Command, sync::Arc};
 
 use countersign_common::{
     Descriptor, Explain, Limits, Manifest, Registry,
     manifest::{OCI_INDEX, OCI_MANIFEST},
+    registry::Blind,
 };
 use countersign_registry::{Layout, LayoutError};
 use serde_json::{Value, json};
@@ -225,7 +226,10 @@ async fn bytes_that_are_not_what_they_are_named_are_refused() {
         let blob = Descriptor::of("x", b"content");
         fs::write(folder.blob_path(&blob.digest), change).unwrap();
         is_refusal(layout.blob(&shop(), &blob, 1_000).await, "digest-mismatch");
-        is_refusal(layout.check_blob(&shop(), &blob).await, "digest-mismatch");
+        is_refusal(
+            layout.check_blob(&shop(), &blob, Arc::new(Blind)).await,
+            "digest-mismatch",
+        );
         let bytes = [manifest.bytes(), &b" "[..]].concat();
         fs::write(folder.blob_path(manifest.digest()), &bytes).unwrap();
         is_refusal(layout.resolve(&in_layout(":1")).await, "digest-mismatch");
@@ -297,7 +301,10 @@ async fn what_lies_in_the_place_of_a_blob_and_is_no_file_is_neither_read_nor_abs
             layout.blob(&shop(), &blob, 1_000).await,
             "layout-unreadable",
         );
-        is_error(layout.check_blob(&shop(), &blob).await, "layout-unreadable");
+        is_error(
+            layout.check_blob(&shop(), &blob, Arc::new(Blind)).await,
+            "layout-unreadable",
+        );
         link(&folder, &other.digest);
         let error = layout.blob(&shop(), &other, 1_000).await.unwrap_err();
         assert!(!error.to_string().contains(blob.digest.hex()), "{error}");

@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use hyper::Method;
 
 use super::{Registry, denial::Denial, digests};
@@ -26,10 +26,7 @@ impl Registry {
             tickets.insert(ticket, bytes);
             return Ok(Answer::new(307).with("Location", location));
         }
-        Ok(Answer::new(200)
-            .with("Content-Type", "application/octet-stream")
-            .with("Docker-Content-Digest", digest)
-            .body(bytes))
+        Ok(content(asked, &bytes).with("Docker-Content-Digest", digest))
     }
 
     /// A request on the host of the blobs.
@@ -48,9 +45,7 @@ impl Registry {
             .and_then(|ticket| tickets.remove(&ticket));
         match blob {
             None => s3_error(403, "AccessDenied", "Request has expired"),
-            Some(bytes) => Answer::new(200)
-                .with("Content-Type", "application/octet-stream")
-                .body(bytes),
+            Some(bytes) => content(asked, &bytes),
         }
     }
 
@@ -165,6 +160,28 @@ impl Registry {
             Denial::DigestInvalid(digest.into())
         }
     }
+}
+
+/// All of a blob, or what of it is left from some byte on, for whoever lost a connection.
+fn content(asked: &Asked, bytes: &Bytes) -> Answer {
+    let first: Option<usize> = asked.header("range").and_then(|range| {
+        range
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse()
+            .ok()
+    });
+    let answer = match first {
+        None => Answer::new(200).body(bytes.clone()),
+        Some(first) if first < bytes.len() => {
+            let range = format!("bytes {first}-{}/{}", bytes.len() - 1, bytes.len());
+            Answer::new(206)
+                .with("Content-Range", range)
+                .body(bytes.slice(first..))
+        }
+        Some(_) => Answer::new(416),
+    };
+    answer.with("Content-Type", "application/octet-stream")
 }
 
 fn s3_error(status: u16, code: &str, message: &str) -> Answer {

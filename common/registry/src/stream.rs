@@ -1,0 +1,203 @@
+//! Blobs that are too long to be kept: streamed, hashed, shown to an onlooker, and taken up again where a connection broke.
+//!
+//! Called for the layers of images. Hashing and looking run beside the runtime, so that several blobs keep several cores
+//! busy. Nothing is said of a blob before its last byte came.
+
+use std::{panic::resume_unwind, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use countersign_common::{
+    Descriptor, Repository,
+    digest::Hasher,
+    registry::{Error, Failure, Onlooker},
+};
+use futures_util::{StreamExt, future};
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_RANGE, HeaderValue, RANGE},
+};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    body::{self, Pace},
+    client::{Client, check_content, wrong_size},
+    place::Place,
+    transport::{Answer, Kind, Request},
+};
+
+/// How often a connection may break in the middle of one blob: of ten gigabytes, some do.
+const BREAKS: u32 = 3;
+/// Pieces that are there already are hashed together.
+const TOGETHER: usize = 16;
+
+impl Client {
+    pub(crate) async fn stream_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        onlooker: Arc<dyn Onlooker>,
+    ) -> Result<Option<u64>, Failure> {
+        let mut stream = Stream::new(repository, descriptor, onlooker);
+        let mut breaks = 0;
+        loop {
+            let answer = self.transport.send(&stream.request()).await?;
+            let Some(known) = stream.known(&answer.response) else {
+                return self.absent(answer).await.map(|()| None);
+            };
+            let place = answer.place.clone();
+            let (read, end) = stream.read(answer, known).await;
+            match end {
+                Ok(()) => return read.finish(&place).map(Some),
+                Err(Failure::Error(Error::Unreachable { .. })) if breaks < BREAKS => {
+                    (stream, breaks) = (read, breaks + 1);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+/// As much of a blob as came so far.
+struct Stream<'a> {
+    repository: &'a Repository,
+    descriptor: &'a Descriptor,
+    bytes: u64,
+    sight: Sight,
+}
+
+impl<'a> Stream<'a> {
+    fn new(
+        repository: &'a Repository,
+        descriptor: &'a Descriptor,
+        onlooker: Arc<dyn Onlooker>,
+    ) -> Self {
+        let hasher = Hasher::new(descriptor.digest.algorithm());
+        Self {
+            repository,
+            descriptor,
+            bytes: 0,
+            sight: Sight { hasher, onlooker },
+        }
+    }
+
+    /// For all of it, or for what is missing.
+    fn request(&self) -> Request<'a> {
+        let path = format!("blobs/{}", self.descriptor.digest);
+        let mut request = Request {
+            kind: Kind::Streamed,
+            ..Client::get(self.repository, path)
+        };
+        let range = HeaderValue::from_str(&format!("bytes={}-", self.bytes));
+        if let (1.., Ok(range)) = (self.bytes, range) {
+            request.headers.insert(RANGE, range);
+        }
+        request
+    }
+
+    /// How many bytes of an answer were seen before: none if the registry goes on where it stopped, and all of them if it
+    /// begins again. `None` if it does neither.
+    fn known(&self, response: &Response) -> Option<u64> {
+        let goes_on = || {
+            let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+            range
+                .strip_prefix("bytes ")?
+                .strip_prefix(&self.bytes.to_string())?
+                .starts_with('-')
+                .then_some(0)
+        };
+        match response.status() {
+            StatusCode::OK => Some(self.bytes),
+            StatusCode::PARTIAL_CONTENT if self.bytes > 0 => goes_on(),
+            _ => None,
+        }
+    }
+
+    /// Takes in what an answer brings, as far as it comes.
+    async fn read(
+        mut self,
+        Answer { response, place }: Answer,
+        mut known: u64,
+    ) -> (Self, Result<(), Failure>) {
+        if let Err(failure) = body::check_encoding(&response, &place) {
+            return (self, Err(failure));
+        }
+        let mut pace = Pace::new(Instant::now(), place.timeout);
+        let mut pieces = response.bytes_stream().ready_chunks(TOGETHER);
+        while let Some(together) = pieces.next().await {
+            let mut fresh = Vec::with_capacity(together.len());
+            let mut end = Ok(());
+            for piece in together {
+                end = piece
+                    .map_err(|error| Failure::Error(place.broken(error)))
+                    .and_then(|piece| self.admit(piece, &mut known, (&mut pace, &place)))
+                    .map(|piece| fresh.push(piece));
+                if end.is_err() {
+                    break;
+                }
+            }
+            self.sight = self.sight.see(fresh).await;
+            if end.is_err() {
+                return (self, end);
+            }
+        }
+        (self, Ok(()))
+    }
+
+    /// What is new of a piece, if there may be so much and it came fast enough.
+    fn admit(
+        &mut self,
+        mut bytes: Bytes,
+        known: &mut u64,
+        (pace, of): (&mut Pace, &Place),
+    ) -> Result<Bytes, Failure> {
+        if !pace.keeps_up(Instant::now(), bytes.len()) {
+            return Err(Failure::Error(of.timed_out()));
+        }
+        let again = usize::try_from(*known).map_or(bytes.len(), |known| known.min(bytes.len()));
+        *known -= again as u64;
+        let fresh = bytes.split_off(again);
+        self.bytes += fresh.len() as u64;
+        if self.bytes > self.descriptor.size {
+            return Err(wrong_size(self.descriptor, self.repository));
+        }
+        Ok(fresh)
+    }
+
+    fn finish(self, place: &Place) -> Result<u64, Failure> {
+        check_content(
+            self.repository,
+            self.descriptor,
+            self.bytes,
+            self.sight.hasher.finish(),
+            place,
+        )?;
+        Ok(self.bytes)
+    }
+}
+
+/// What looks at the bytes.
+struct Sight {
+    hasher: Hasher,
+    onlooker: Arc<dyn Onlooker>,
+}
+
+impl Sight {
+    async fn see(mut self, pieces: Vec<Bytes>) -> Self {
+        let looking = spawn_blocking(move || {
+            for piece in pieces {
+                self.hasher.update(&piece);
+                self.onlooker.see(&piece);
+            }
+            self
+        });
+        match looking
+            .await
+            .map_err(tokio::task::JoinError::try_into_panic)
+        {
+            Ok(seen) => seen,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(Err(_)) => future::pending().await,
+        }
+    }
+}
