@@ -33,6 +33,25 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>>;
 
+    /// The same by the registry's own list alone; `None` if it has none, and the fallback tag is all that there is.
+    fn own_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
+        Box::pin(async move { self.referrers(repository, subject).await.map(Some) })
+    }
+
+    /// What refers to this digest and was put away: known to the registry, and not to be had before somebody brings it back.
+    /// Most registries put nothing away.
+    fn archived_referrers<'a>(
+        &'a self,
+        _repository: &'a Repository,
+        _subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// A blob of at most `limit` bytes.
     fn blob<'a>(
         &'a self,

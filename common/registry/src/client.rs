@@ -17,8 +17,10 @@ use reqwest::{
 
 use crate::{
     credentials::Credentials,
+    ecr::Ecr,
     options::{ConfigError, Options},
     place::Place,
+    referrers::Listed,
     session::Access,
     transport::{Answer, Fetched, Kind, Request, Transport, Whole},
 };
@@ -282,6 +284,27 @@ impl Registry for Client {
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
         Box::pin(self.all_referrers(repository, subject))
+    }
+
+    fn own_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
+        Box::pin(async move { self.listed(repository, subject).await.map(Listed::own) })
+    }
+
+    fn archived_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(async move {
+            match Ecr::of(repository) {
+                Some(ecr) => ecr.archived(repository, subject, self.limits()).await,
+                None => Ok(Vec::new()),
+            }
+        })
     }
 
     fn blob<'a>(

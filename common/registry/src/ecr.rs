@@ -76,16 +76,7 @@ impl Ecr {
     }
 
     async fn exchange(&self) -> Result<Credential, NoCredential> {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .use_fips(self.fips)
-            .use_dual_stack(self.dual_stack)
-            .load()
-            .await;
-        let answer = aws_sdk_ecr::Client::new(&config)
-            .get_authorization_token()
-            .send()
-            .await;
+        let answer = self.api().await.get_authorization_token().send().await;
         let answer = answer.map_err(|error| NoCredential::aws(&sentence(&error)))?;
         let token = answer
             .authorization_data()
@@ -110,6 +101,23 @@ impl Ecr {
     }
 }
 
+/// Its API, beside that of the registry.
+impl Ecr {
+    pub(crate) async fn api(&self) -> aws_sdk_ecr::Client {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .use_fips(self.fips)
+            .use_dual_stack(self.dual_stack)
+            .load()
+            .await;
+        aws_sdk_ecr::Client::new(&config)
+    }
+
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+}
+
 /// Half an hour before its end; of a shorter life, after four fifths of it.
 fn renewed_at(end: SystemTime) -> SystemTime {
     let life = end.duration_since(SystemTime::now()).unwrap_or_default();
@@ -117,9 +125,9 @@ fn renewed_at(end: SystemTime) -> SystemTime {
     end.checked_sub(margin).unwrap_or(end)
 }
 
-/// How long the exchange may take, with all that AWS credentials may need before it. Shorter than the time for one image,
-/// so that it is named and not the registry.
-const EXCHANGE_TIME: Duration = Duration::from_secs(8);
+/// How long an answer of the API may take, with all that AWS credentials may need before it. Shorter than the time for one
+/// image, so that it is named and not the registry.
+pub(crate) const EXCHANGE_TIME: Duration = Duration::from_secs(8);
 
 /// How long before its end a login is renewed.
 const RENEWED_BEFORE: Duration = Duration::from_mins(30);

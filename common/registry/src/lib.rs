@@ -12,6 +12,7 @@
 )]
 
 mod account;
+mod archive;
 mod aws_body;
 mod body;
 mod challenge;

@@ -52,7 +52,7 @@ impl Place {
 /// An error with its causes in one sentence: the outermost alone says only "error sending request".
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Told(String);
+pub(crate) struct Told(pub(crate) String);
 
 /// An error and its causes, on one line.
 pub(crate) fn sentence(error: &dyn std::error::Error) -> String {

@@ -20,9 +20,19 @@ use crate::{
 };
 
 /// Whether a registry answers its referrers API.
-enum Listed {
+pub(crate) enum Listed {
     Here(Vec<Descriptor>),
     NoApi,
+}
+
+impl Listed {
+    /// What the registry itself lists, if it lists anything.
+    pub(crate) fn own(self) -> Option<Vec<Descriptor>> {
+        match self {
+            Self::Here(referrers) => Some(referrers),
+            Self::NoApi => None,
+        }
+    }
 }
 
 impl Client {
@@ -38,7 +48,11 @@ impl Client {
     }
 
     /// The whole list, without the registry's filter: listings may name another type than the artifact itself does.
-    async fn listed(&self, repository: &Repository, subject: &Digest) -> Result<Listed, Failure> {
+    pub(crate) async fn listed(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Listed, Failure> {
         let limits = self.limits();
         let too_many = || {
             Failure::Refusal(Refusal::ReferrersTooMany {

@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use crate::{
     ACCOUNT,
     aws::{AwsError, parse, unknown_operation},
-    registry::{Access, Mutability, Registry, RepositorySummary},
+    registry::{Access, Mutability, Registry, RepositorySummary, StorageClass},
 };
+
+/// The most entries in one page of referrers.
+const PAGE: usize = 50;
 
 /// ECR's API over the registry's repositories.
 #[derive(Debug)]
@@ -48,6 +51,42 @@ struct LifecyclePolicy {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct ListImageReferrers {
+    repository_name: String,
+    subject_id: ImageId,
+    #[serde(default)]
+    filter: ReferrersFilter,
+    #[serde(default)]
+    max_results: Option<usize>,
+    #[serde(default)]
+    next_token: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReferrersFilter {
+    #[serde(default)]
+    artifact_types: Vec<String>,
+    #[serde(default)]
+    artifact_status: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageId {
+    image_digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateImageStorageClass {
+    repository_name: String,
+    image_id: ImageId,
+    target_storage_class: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ExclusionFilter {
     filter: String,
     filter_type: String,
@@ -68,6 +107,8 @@ impl Ecr {
                 self.lifecycle_policy(&request.repository_name, |kept| kept.clone())
             }
             "PutLifecyclePolicy" => self.put_lifecycle_policy(parse(body)?),
+            "ListImageReferrers" => self.list_image_referrers(parse(body)?),
+            "UpdateImageStorageClass" => self.update_image_storage_class(&parse(body)?),
             _ => Err(unknown_operation(operation)),
         }
     }
@@ -147,6 +188,61 @@ impl Ecr {
             "registryId": ACCOUNT,
             "repositoryName": name,
             "lifecyclePolicyText": text,
+        }))
+    }
+
+    fn list_image_referrers(&self, request: ListImageReferrers) -> Result<Value, AwsError> {
+        let name = &request.repository_name;
+        let mut entries = self
+            .registry
+            .referrers_of_any_status(name, &request.subject_id.image_digest)
+            .ok_or_else(|| missing(name))?;
+        let member = |entry: &Value, name: &str| entry.get(name).cloned().unwrap_or_default();
+        let ReferrersFilter {
+            artifact_types,
+            artifact_status,
+        } = request.filter;
+        let status = artifact_status.unwrap_or_else(|| "ACTIVE".into());
+        entries.retain(|entry| {
+            let kind = member(entry, "artifactType");
+            let is_wanted = |wanted: &String| kind == wanted.as_str();
+            (status == "ANY" || member(entry, "artifactStatus") == status.as_str())
+                && (artifact_types.is_empty() || artifact_types.iter().any(is_wanted))
+        });
+        let first = request.next_token.and_then(|token| token.parse().ok());
+        let first: usize = first.unwrap_or(0).min(entries.len());
+        let size = request.max_results.unwrap_or(PAGE).clamp(1, PAGE);
+        let mut page = entries.split_off(first);
+        let rest = page.split_off(page.len().min(size));
+        let mut answer = json!({ "referrers": page });
+        if let (Value::Object(members), false) = (&mut answer, rest.is_empty()) {
+            members.insert("nextToken".into(), (first + size).to_string().into());
+        }
+        Ok(answer)
+    }
+
+    fn update_image_storage_class(
+        &self,
+        request: &UpdateImageStorageClass,
+    ) -> Result<Value, AwsError> {
+        let (name, digest) = (&request.repository_name, &request.image_id.image_digest);
+        let (storage, status) = match request.target_storage_class.as_str() {
+            "ARCHIVE" => (StorageClass::Archive, "ARCHIVED"),
+            "STANDARD" => (StorageClass::Standard, "ACTIVE"),
+            other => {
+                let message = format!("'{other}' is no storage class");
+                return Err(AwsError::new("InvalidParameterException", message));
+            }
+        };
+        if !self.registry.archive(name, digest, storage) {
+            let message = format!("There is no image '{digest}' in the repository '{name}'");
+            return Err(AwsError::new("ImageNotFoundException", message));
+        }
+        Ok(json!({
+            "registryId": ACCOUNT,
+            "repositoryName": name,
+            "imageId": {"imageDigest": digest},
+            "imageStatus": status,
         }))
     }
 

@@ -55,7 +55,7 @@ pub use options::{
     Certificate, Elsewhere, Login, Options, Ports, ReferrersFilter, RegistryMode, Repositories,
     Transport,
 };
-pub use registry::Mutability;
+pub use registry::{Mutability, StorageClass};
 pub use stamps::{Clock, TsaSetting};
 pub use stand_in::{StandIn, StartError};
 

@@ -17,7 +17,7 @@ use crate::{
     listeners::{Addresses, Listeners},
     options::{Options, Transport},
     proxy::Names,
-    registry::{Mutability, Registry},
+    registry::{Mutability, Registry, StorageClass},
     services::Services,
     stamps::Stamps,
     tls::Authority,
@@ -222,6 +222,11 @@ impl StandIn {
     /// Stores a blob. Its digest.
     pub fn place_blob(&self, repository: &str, bytes: Bytes) -> String {
         self.services.registry.place_blob(repository, bytes)
+    }
+
+    /// Moves an image or an artifact of ECR to another storage class; false if it is not there.
+    pub fn set_storage(&self, repository: &str, digest: &str, storage: StorageClass) -> bool {
+        self.services.registry.archive(repository, digest, storage)
     }
 
     /// Ends every registry token given out so far.

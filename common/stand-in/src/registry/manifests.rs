@@ -45,6 +45,9 @@ impl Registry {
     pub(super) fn manifest(&self, name: &str, reference: &Reference) -> Result<Answer, Denial> {
         self.with_repository(name, |repository| {
             let digest = repository.digest(reference)?;
+            if repository.archived.contains(&digest) {
+                return Err(Denial::ManifestUnknown(digest));
+            }
             let manifest = repository
                 .manifests
                 .get(&digest)

@@ -2,8 +2,9 @@
 //! on the registry's listener, and by ECR's API for repositories and logins. Honest: lies are told outside of it.
 //!
 //! Modelled from ECR's documents and public reports, and not seen at ECR itself: the status of `TAG_INVALID`, the answers
-//! to an expired token and to a strange one, `OCI-Subject`, pages with `Link`, relative upload locations. Not modelled:
-//! policies, replication, expiry (a lifecycle policy is kept and shown), archived images, conversion of a manifest that `Accept` does not list.
+//! to an expired token and to a strange one, `OCI-Subject`, pages with `Link`, relative upload locations, that an archived
+//! manifest is answered as if it were not there. Not modelled: policies, replication, expiry (a lifecycle policy is kept and
+//! shown), conversion of a manifest that `Accept` does not list.
 
 mod blobs;
 mod denial;
@@ -51,6 +52,15 @@ pub(crate) struct Registry {
     store: Mutex<Store>,
     /// What a presigned query is good for: one download of a blob.
     tickets: Mutex<BTreeMap<String, Bytes>>,
+}
+
+/// Where ECR keeps an image: what is in the archive is neither listed nor pulled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StorageClass {
+    /// Put away.
+    Archive,
+    /// At hand.
+    Standard,
 }
 
 /// What ECR's API says of a repository.
@@ -167,6 +177,22 @@ impl Registry {
         let mut store = self.store();
         store.repository(name).blobs.insert(digest.clone(), bytes);
         digest
+    }
+
+    /// Puts a manifest away, or brings it back; false if it is not there.
+    pub(crate) fn archive(&self, name: &str, digest: &str, storage: StorageClass) -> bool {
+        let mut store = self.store();
+        let Some(repository) = store.repositories.get_mut(name) else {
+            return false;
+        };
+        if !repository.manifests.contains_key(digest) {
+            return false;
+        }
+        match storage {
+            StorageClass::Archive => repository.archived.insert(digest.into()),
+            StorageClass::Standard => repository.archived.remove(digest),
+        };
+        true
     }
 
     pub(crate) fn logins(&self) -> &Logins {

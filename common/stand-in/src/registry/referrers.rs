@@ -27,8 +27,13 @@ impl Registry {
             return Err(Denial::NoSuchPage);
         }
         let mut entries = self.with_repository(name, |repository| {
-            let entries = repository.referrers.get(digest).cloned();
-            Ok(entries.unwrap_or_default())
+            let mut entries = repository
+                .referrers
+                .get(digest)
+                .cloned()
+                .unwrap_or_default();
+            entries.retain(|entry| !repository.archived.contains(member(entry, "digest")));
+            Ok(entries)
         })?;
         let filter = asked
             .parameter("artifactType")
@@ -48,6 +53,25 @@ impl Registry {
             answer.set_header("OCI-Filters-Applied", "artifactType");
         }
         Ok(answer)
+    }
+
+    /// All of them with their status, as ECR's API lists them; `None` if there is no such repository.
+    pub(crate) fn referrers_of_any_status(&self, name: &str, digest: &str) -> Option<Vec<Value>> {
+        let mut store = self.store();
+        let repository = store.repositories.get_mut(name)?;
+        let mut entries = repository
+            .referrers
+            .get(digest)
+            .cloned()
+            .unwrap_or_default();
+        for entry in &mut entries {
+            let is_archived = repository.archived.contains(member(entry, "digest"));
+            let status = if is_archived { "ARCHIVED" } else { "ACTIVE" };
+            if let Value::Object(members) = entry {
+                members.insert("artifactStatus".into(), status.into());
+            }
+        }
+        Some(entries)
     }
 
     /// The page after the entry that the client had last, and the address of the next.

@@ -1,6 +1,9 @@
 //! What the registry holds, in memory: repositories with their manifests, tags, blobs, referrers and open uploads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
@@ -29,6 +32,8 @@ pub(crate) struct Store {
 /// One repository.
 #[derive(Debug)]
 pub(crate) struct Repository {
+    /// Digests of manifests that were put away.
+    pub(crate) archived: BTreeSet<String>,
     pub(crate) blobs: BTreeMap<String, Bytes>,
     pub(crate) created: Duration,
     /// The text of the rules by which images would expire. Kept and shown; nothing expires here.
@@ -101,6 +106,7 @@ impl Store {
 impl Repository {
     pub(crate) fn new(mutability: Mutability, created: Duration) -> Self {
         Self {
+            archived: BTreeSet::new(),
             blobs: BTreeMap::new(),
             created,
             lifecycle: None,

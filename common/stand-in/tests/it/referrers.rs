@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::world::{Answer, CONFIG, MANIFEST, World, sha256};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const LIST: &str = "AmazonEC2ContainerRegistry_V20150921.ListImageReferrers";
+const MOVE: &str = "AmazonEC2ContainerRegistry_V20150921.UpdateImageStorageClass";
 const NOTE: &str = "application/vnd.example.note";
 
 fn paged(page_size: usize) -> World {
@@ -185,4 +187,61 @@ async fn an_old_registry_has_no_such_list() {
         (answer.status, answer.text().as_str()),
         (404, "404 page not found\n")
     );
+}
+
+#[tokio::test]
+async fn what_is_archived_is_listed_by_ecrs_api_alone_and_comes_back() {
+    let world = World::ecr();
+    let active = refer(&world, "a", json!({"artifactType": NOTE})).await;
+    let put_away = refer(&world, "b", json!({"artifactType": "application/other"})).await;
+    let digest = put_away.header("docker-content-digest").to_owned();
+    let store = async |class: &str, digest: &str| {
+        let image = json!({"repositoryName": "app", "imageId": {"imageDigest": digest}, "targetStorageClass": class});
+        world.aws(MOVE, image).await
+    };
+    let moved = store("ARCHIVE", &digest).await;
+    assert_eq!(
+        (moved.status, &moved.json()["imageStatus"]),
+        (200, &json!("ARCHIVED"))
+    );
+    assert_eq!(
+        digests(&list(&world, "").await),
+        [active.header("docker-content-digest")]
+    );
+    let path = format!("/v2/app/manifests/{digest}");
+    world
+        .registry("GET", &path, "")
+        .await
+        .is_denied(404, "MANIFEST_UNKNOWN");
+
+    let ask = async |more: Value| {
+        let mut asked = json!({"repositoryName": "app", "subjectId": {"imageDigest": subject()}});
+        let members = asked.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        world.aws(LIST, asked).await.json()
+    };
+    let any = json!({"artifactStatus": "ANY"});
+    let by_default = ask(json!({})).await;
+    assert_eq!(by_default["referrers"].as_array().unwrap().len(), 1);
+    assert_eq!(by_default["referrers"][0]["artifactStatus"], "ACTIVE");
+    let first = ask(json!({"filter": any, "maxResults": 1})).await;
+    assert_eq!(first["referrers"].as_array().unwrap().len(), 1);
+    let next = first["nextToken"].as_str().unwrap();
+    let second = ask(json!({"filter": any, "maxResults": 1, "nextToken": next})).await;
+    assert_eq!(second["referrers"][0]["digest"], digest);
+    assert_eq!(second["referrers"][0]["artifactStatus"], "ARCHIVED");
+    assert_eq!(second.get("nextToken"), None);
+    let typed = json!({"filter": {"artifactStatus": "ANY", "artifactTypes": [NOTE]}});
+    assert_eq!(
+        ask(typed).await["referrers"][0]["digest"],
+        active.header("docker-content-digest")
+    );
+
+    store("STANDARD", &digest).await;
+    assert_eq!(digests(&list(&world, "").await).len(), 2);
+    assert_eq!(world.registry("GET", &path, "").await.status, 200);
+    let unknown = store("ARCHIVE", &subject()).await;
+    assert_eq!(unknown.json()["__type"], "ImageNotFoundException");
+    let unknown = store("FREEZER", &digest).await;
+    assert_eq!(unknown.json()["__type"], "InvalidParameterException");
 }
