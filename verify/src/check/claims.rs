@@ -93,10 +93,7 @@ impl<'id, 'e> Claims<'id, 'e> {
             .iter()
             .filter(|claim| kind.is_of(&claim.statement))
         {
-            let checked = authenticity::check(self.case, claim, &mut budget)
-                .and_then(|authentic| binding::check(authentic, kind))
-                .and_then(|bound| validity::check(bound, time, limits));
-            match checked {
+            match counts((self.case, claim), kind, &mut budget, (time, limits)) {
                 Ok(claim) => valid.push(claim),
                 Err(source) => {
                     // What was not tried, or not dated for a flood of stamps, may be the earliest publication.
@@ -117,4 +114,16 @@ impl<'id, 'e> Claims<'id, 'e> {
         }
         (valid, judged)
     }
+}
+
+/// The steps of every document, one after the other: authentic, about what is asked, and of a time when its key counts.
+pub(super) fn counts<'id, 'e>(
+    (case, claim): (Case<'id, 'e>, &'e Claim),
+    kind: &'e Kind,
+    budget: &mut Budget,
+    (time, limits): (&TimeRules, &Limits),
+) -> Result<validity::Valid<'id, 'e>, document::Refusal> {
+    authenticity::check(case, claim, budget)
+        .and_then(|authentic| binding::check(authentic, kind))
+        .and_then(|bound| validity::check(bound, time, limits))
 }

@@ -83,7 +83,7 @@ enum LevelName {
 
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PolicyDocument {
+pub(crate) struct PolicyDocument {
     /// SHA-256 of the policy's file.
     sha256: String,
     /// The pattern of the rule.
@@ -232,7 +232,7 @@ struct PublishedDocument {
 
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct FindingDocument {
+pub(crate) struct FindingDocument {
     /// A stable name, in kebab-case.
     code: String,
     message: String,
@@ -269,10 +269,7 @@ impl From<&Verdict> for VerdictDocument {
             as_of: verdict.occasion() == Occasion::AsOf,
             verdict: name,
             level,
-            policy: match verdict.basis() {
-                Basis::Keys => None,
-                Basis::Policy(policy) => Some(policy.as_ref().into()),
-            },
+            policy: PolicyDocument::of(verdict.basis()),
             integrity: verdict.integrity().into(),
             authenticity: verdict.authenticity().into(),
             freshness: FreshnessDocument::of(verdict),
@@ -300,6 +297,16 @@ impl VerdictDocument {
             listed_as: Some(child.listed().to_string()),
             pinned: document.pinned.filter(|_| may_run),
             ..document
+        }
+    }
+}
+
+impl PolicyDocument {
+    /// Of a policy, if one decided.
+    pub(crate) fn of(basis: &Basis) -> Option<Self> {
+        match basis {
+            Basis::Keys => None,
+            Basis::Policy(policy) => Some(policy.as_ref().into()),
         }
     }
 }
