@@ -4,6 +4,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod images;
+pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod trust;
 
@@ -15,7 +16,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use self::{doctor::Doctor, images::Images, key::Key, trust::Trust};
+use self::{doctor::Doctor, images::Images, inspect::Inspect, key::Key, trust::Trust};
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Sign(Sign),
     Attest(Attest),
     Verify(Verify),
+    Inspect(Inspect),
     #[command(subcommand)]
     Policy(Policy),
     #[command(subcommand)]

@@ -84,6 +84,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
         Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
         Command::Attest(attest) => network::block_on(command::attest::run(attest, common, now)),
         Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
+        Command::Inspect(inspect) => network::block_on(command::inspect::run(inspect, common, now)),
         Command::Policy(policy) => network::block_on(command::policy::run(policy, common, now)),
         Command::Key(key) => command::key::run(key, common),
         Command::Trust(trust) => network::block_on(command::trust::run(trust, common, now)),

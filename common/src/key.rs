@@ -36,6 +36,12 @@ impl KeyId {
             .map_err(|_| ParseKeyIdError)
     }
 
+    /// The id of the key that a bundle's hint names, if that is the hash of a key.
+    pub fn from_hint(hint: &str) -> Option<Self> {
+        let hash = BASE64_STANDARD.decode(hint).ok()?;
+        (hash.len() == 32).then(|| Self(hex::encode(hash)))
+    }
+
     /// Sixty-four lower-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -19,6 +19,8 @@ pub struct Limits {
     pub attestation: usize,
     /// A bundle with a publication: strangers must not be able to crowd it out with few that are large.
     pub publication: usize,
+    /// A signature envelope of the Notary Project, in JSON or CBOR.
+    pub envelope: usize,
     /// The body of an error or of a token answer.
     pub error_body: usize,
     /// All headers of one answer.
@@ -27,6 +29,8 @@ pub struct Limits {
     pub referrer_pages: usize,
     /// Descriptors in a listing of referrers.
     pub referrers: usize,
+    /// Nesting of referrers of referrers, where all of them are shown.
+    pub referrer_depth: usize,
     /// Signatures tried for one image, of each kind of claim that is asked for.
     pub signatures: usize,
     /// Redirects followed for one request.
@@ -35,6 +39,8 @@ pub struct Limits {
     pub json_depth: usize,
     /// Members of one JSON object.
     pub json_members: usize,
+    /// Nesting of CBOR.
+    pub cbor_depth: usize,
     /// Subjects in a statement.
     pub subjects: usize,
     /// Digests of one subject.
@@ -78,14 +84,17 @@ impl Limits {
         bundle: 4 * MIB,
         attestation: 16 * MIB,
         publication: 256 * KIB,
+        envelope: 256 * KIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,
         referrer_pages: 16,
         referrers: 1_000,
+        referrer_depth: 3,
         signatures: 100,
         redirects: 3,
         json_depth: 64,
         json_members: 10_000,
+        cbor_depth: 16,
         subjects: 1_024,
         subject_digests: 16,
         log_entries: 8,

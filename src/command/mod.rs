@@ -4,6 +4,7 @@ pub(crate) mod attest;
 mod children;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod policy;
 pub(crate) mod shell;

@@ -4,7 +4,7 @@ mod told;
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use countersign_common::{Code, Explain, ImageRef, Limits, Timestamp};
+use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{
     Authorities,
@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     exit::Exit,
     judge::{Begin, Court, Judge, Needed, Summons, When},
-    keys, network,
+    network,
     output::{self, Stop},
     places::{self, Located},
     policy_file,
@@ -215,7 +215,7 @@ async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<V
     if (wants_proof || time_threshold.is_some()) && time.authorities().is_empty() {
         return Err(stamps::nobody_believed());
     }
-    let authorities = trusted(arguments, config).await?;
+    let authorities = trusted(&arguments.keys, arguments.algorithm, config).await?;
     if demand.threshold.get() > authorities.count() {
         let error = ThresholdTooHigh {
             threshold: demand.threshold.get(),
@@ -233,15 +233,24 @@ async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<V
     })
 }
 
+/// Whether any key is named, anywhere.
+pub(super) fn is_anybody_named(keys: &[String], config: &Config) -> bool {
+    !keys.is_empty() || key_of_environment().is_some() || !config.verify.keys.is_empty()
+}
+
 /// The keys that are named, or else those of the configuration.
-async fn trusted(arguments: &Verify, config: &Config) -> Result<Authorities, Stop> {
+pub(super) async fn trusted(
+    keys: &[String],
+    algorithm: Option<Algorithm>,
+    config: &Config,
+) -> Result<Authorities, Stop> {
     let environment = key_of_environment();
     let named = match &environment {
-        Some(key) if arguments.keys.is_empty() => std::slice::from_ref(key),
-        _ => &arguments.keys,
+        Some(key) if keys.is_empty() => std::slice::from_ref(key),
+        _ => keys,
     };
     if !named.is_empty() {
-        return keys::trusted(named, arguments.algorithm).await;
+        return crate::keys::trusted(named, algorithm).await;
     }
     let configured: Vec<_> = config
         .verify
@@ -249,7 +258,7 @@ async fn trusted(arguments: &Verify, config: &Config) -> Result<Authorities, Sto
         .iter()
         .map(|key| config.key(key))
         .collect();
-    keys::trusted(&configured, arguments.algorithm).await
+    crate::keys::trusted(&configured, algorithm).await
 }
 
 fn level(arguments: &Verify, config: &Config) -> Level {
@@ -354,7 +363,7 @@ fn text(verdict: &Verdict) -> String {
 
 /// Flags that cannot be used together.
 #[derive(Debug)]
-enum Contradiction {
+pub(super) enum Contradiction {
     KeyAndPolicy,
     NothingToRemember,
 }

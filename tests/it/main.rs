@@ -17,6 +17,7 @@ mod dates;
 mod doctor;
 mod ecr;
 mod governed;
+mod inspect;
 mod layouts;
 mod licence;
 mod network;

@@ -390,7 +390,7 @@ fn transfer_failed(artifact: &Digest, failure: Failure) -> Content {
 }
 
 /// Bounded, and in the order that was asked for.
-async fn in_parallel<F: Future>(requests: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn in_parallel<F: Future>(requests: impl Iterator<Item = F>) -> Vec<F::Output> {
     stream::iter(requests).buffered(PARALLEL).collect().await
 }
 

@@ -88,7 +88,7 @@ struct LabelsDocument {
 }
 
 /// What an image says of its making: the annotation of its manifest, or else the label or the date of its configuration.
-fn created(content: &ImageContent) -> Option<String> {
+pub(crate) fn created(content: &ImageContent) -> Option<String> {
     #[derive(Deserialize)]
     struct ManifestDocument {
         #[serde(default)]

@@ -9,6 +9,7 @@ mod deadline;
 mod evidence;
 mod exception;
 mod governed;
+pub mod inspect;
 mod recursive;
 mod refusal;
 pub mod verdict;

@@ -6,6 +6,7 @@
 mod clients;
 mod cosign;
 pub(crate) mod docker_registry;
+mod inspect;
 mod key_specs;
 mod layouts;
 mod libraries;

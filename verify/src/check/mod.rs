@@ -12,6 +12,7 @@ pub mod freshness;
 pub mod integrity;
 pub mod quorum;
 mod shortfall;
+pub(crate) mod single;
 
 use countersign_common::{Descriptor, Limits, Repository, Timestamp, registry};
 use countersign_trust_roots::document::{self, Case, Kind, dating, judge, validity::Valid};

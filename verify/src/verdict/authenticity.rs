@@ -162,7 +162,7 @@ impl Authenticity {
 }
 
 impl CountedSignature {
-    fn of(valid: &Valid<'_, '_>, time: &TimeRules) -> Self {
+    pub(crate) fn of(valid: &Valid<'_, '_>, time: &TimeRules) -> Self {
         let (not_after, refused_stamps) = latest(valid, time);
         let bound = valid.bound();
         let key = &bound.authority().key;
@@ -187,7 +187,7 @@ impl CountedSignature {
         }
     }
 
-    fn remarks(&self, repository: &Repository) -> Vec<Finding> {
+    pub(crate) fn remarks(&self, repository: &Repository) -> Vec<Finding> {
         use countersign_trust_roots::document::Refusal as Document;
         let mut remarks = Vec::new();
         if self.repository.is_none() {

@@ -1,0 +1,56 @@
+//! What can be typed after `countersign inspect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_common::{Algorithm, manifest::Platform};
+
+use super::{Governed, Network, images::Images, platform};
+
+/// Show everything that is attached to images, of whatever format: by whom, when, and whether it is trusted
+///
+/// Looks at the list of referrers, the fallback tag, cosign's older tags and, on Amazon ECR, the archive. Each document is
+/// judged alone, by the policy or by `--key`, as `verify` judges it; without either nothing is. What `verify` does not read
+/// is shown as not verified here. The image is not judged: that is for `verify`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 everything was looked at · 1 there is no such image · 2 usage or configuration · 3 \
+something could not be looked at · 70 internal"
+)]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    pub(crate) images: Images,
+    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
+    /// policy nor this, `COUNTERSIGN_KEY`
+    #[arg(short, long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
+    pub(crate) algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    pub(crate) governed: Governed,
+    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator
+    #[arg(
+        long = "tsa-chain",
+        value_name = "FILE",
+        env = "COUNTERSIGN_TSA_CHAIN",
+        value_delimiter = ':'
+    )]
+    pub(crate) tsa_chains: Vec<PathBuf>,
+    /// Of an index, show the child for this platform too
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform, env = "COUNTERSIGN_PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// Of an index, show every child too
+    #[arg(short, long, conflicts_with = "platform")]
+    pub(crate) recursive: bool,
+    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
+    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
+    pub(crate) accept_stand_in: bool,
+    /// The most time to spend on one image, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
+          value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) network: Network,
+}

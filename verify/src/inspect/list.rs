@@ -1,0 +1,225 @@
+//! Where what is attached to something is listed: in the registry's own list, at the fallback tag, at cosign's older tags, in
+//! the archive. Each place that cannot be asked is said, and hides no other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Limits, Manifest, Registry, Repository,
+    manifest::{Body, ManifestError},
+    registry::{Error, Failure, Refusal},
+};
+use futures_util::future;
+
+use super::{
+    Fault,
+    model::{Noticed, Place},
+};
+use crate::{Deadline, collect::in_parallel, verdict::Finding};
+
+/// Where everything about one image comes from, and how much of it may still come.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a, 'd> {
+    pub(super) registry: &'a dyn Registry,
+    pub(super) repository: &'a Repository,
+    pub(super) limits: &'a Limits,
+    pub(super) deadline: &'a Deadline<'d>,
+    /// Bytes that may still be fetched.
+    pub(super) allowance: &'a AtomicU64,
+    /// Whether the archive answers.
+    pub(super) archive: &'a AtomicBool,
+}
+
+/// Something that is listed.
+pub(super) struct Listed {
+    pub(super) descriptor: Descriptor,
+    pub(super) places: BTreeSet<Place>,
+    /// What a tag named, which was fetched with it.
+    pub(super) manifest: Option<Manifest>,
+}
+
+impl Listed {
+    fn at(place: Place, descriptor: Descriptor) -> Self {
+        Self {
+            descriptor,
+            places: BTreeSet::from([place]),
+            manifest: None,
+        }
+    }
+}
+
+/// What one place lists.
+type List = (Vec<Listed>, Noticed);
+
+impl Source<'_, '_> {
+    /// What the work gives in time.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = self.deadline.within(work).await;
+        done.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
+    }
+
+    /// Takes bytes from what may still be fetched; false if it is too much.
+    pub(super) fn afford(&self, size: u64) -> bool {
+        let less = |left: u64| left.checked_sub(size);
+        let order = Ordering::Relaxed;
+        self.allowance.fetch_update(order, order, less).is_ok()
+    }
+
+    /// Everything that is listed for a subject, wherever, except in the archive.
+    pub(super) async fn everywhere(self, subject: &Digest) -> List {
+        let tags = Place::LEGACY_TAGS.map(|(suffix, place)| self.legacy(subject, suffix, place));
+        let (referrers, tagged) = future::join(
+            async {
+                let (own, mut noticed) = self.own(subject).await;
+                let is_whole = own
+                    .iter()
+                    .all(|one| one.places.contains(&Place::FallbackTag));
+                let is_asked = is_whole && !own.is_empty();
+                let (fallback, more) = if is_asked {
+                    (Vec::new(), Noticed::default())
+                } else {
+                    self.fallback(subject).await
+                };
+                noticed.add(more);
+                (own.into_iter().chain(fallback).collect(), noticed)
+            },
+            in_parallel(tags.into_iter()),
+        )
+        .await;
+        merged(std::iter::once(referrers).chain(tagged))
+    }
+
+    /// What the registry lists, or else the fallback tag where it lists nothing.
+    pub(super) async fn own(self, subject: &Digest) -> List {
+        let own = self.registry.own_referrers(self.repository, subject);
+        let (listed, place) = match self.within(own).await {
+            Ok(Some(listed)) => (Ok(listed), Place::Referrers),
+            Ok(None) => {
+                let fallback = self.registry.referrers(self.repository, subject);
+                (self.within(fallback).await, Place::FallbackTag)
+            }
+            Err(failure) => (Err(failure), Place::Referrers),
+        };
+        listed.map_or_else(
+            |failure| unlisted(&failure),
+            |listed| {
+                let listed = listed.into_iter().map(|one| Listed::at(place, one));
+                (listed.collect(), Noticed::default())
+            },
+        )
+    }
+
+    /// What the fallback tag lists beside a registry that has a list of its own: an older client, or a mirror, left it there.
+    async fn fallback(self, subject: &Digest) -> List {
+        let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
+        let manifest = match self.tagged(&tag).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return (Vec::new(), Noticed::default()),
+            Err(failure) => return unlisted(&failure),
+        };
+        let Body::Index(index) = manifest.body() else {
+            return unlisted(&Failure::Refusal(Refusal::Malformed {
+                registry: self.repository.registry(),
+                path: format!("{}/manifests/{tag}", self.repository.path()),
+                source: ManifestError::Missing {
+                    member: "manifests",
+                },
+            }));
+        };
+        let listed = index.manifests.iter().cloned();
+        let listed = listed.map(|one| Listed::at(Place::FallbackTag, one));
+        (listed.collect(), Noticed::default())
+    }
+
+    async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
+        let tag = format!("{}-{}.{suffix}", subject.algorithm().name(), subject.hex());
+        match self.tagged(&tag).await {
+            Ok(Some(manifest)) => {
+                let descriptor = manifest.descriptor().clone();
+                let listed = Listed {
+                    manifest: Some(manifest),
+                    ..Listed::at(place, descriptor)
+                };
+                (vec![listed], Noticed::default())
+            }
+            Ok(None) => (Vec::new(), Noticed::default()),
+            Err(failure) => unlisted(&failure),
+        }
+    }
+
+    /// What a tag names. What is too long for a tag names nothing.
+    async fn tagged(self, tag: &str) -> Result<Option<Manifest>, Failure> {
+        let Ok(image) = ImageRef::parse(&format!("{}:{tag}", self.repository)) else {
+            return Ok(None);
+        };
+        match self.within(self.registry.resolve(&image)).await {
+            Ok(pinned) => Ok(Some(pinned.manifest)),
+            Err(Failure::Refusal(Refusal::ImageNotFound { .. })) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What was put away. An archive that does not answer is asked no second time: what AWS credentials need takes long.
+    pub(super) async fn archived(self, subject: &Digest) -> List {
+        if !self.archive.load(Ordering::Relaxed) {
+            return (Vec::new(), Noticed::default());
+        }
+        let archived = self.registry.archived_referrers(self.repository, subject);
+        match self.within(archived).await {
+            Ok(archived) => {
+                let archived = archived.into_iter();
+                let archived = archived.map(|one| Listed::at(Place::Archive, one));
+                (archived.collect(), Noticed::default())
+            }
+            Err(source) => {
+                self.archive.store(false, Ordering::Relaxed);
+                let unseen = Finding::of(&Fault::ArchiveUnseen { source });
+                let noticed = Noticed {
+                    notes: vec![unseen],
+                    ..Noticed::default()
+                };
+                (Vec::new(), noticed)
+            }
+        }
+    }
+
+    /// What another manifest names must be there.
+    pub(super) fn absent(&self, digest: &Digest) -> Error {
+        Error::BlobAbsent {
+            repository: self.repository.clone(),
+            digest: digest.clone(),
+        }
+    }
+}
+
+/// What is not listed may be anything, whatever the reason.
+fn unlisted(failure: &Failure) -> List {
+    let noticed = Noticed {
+        faults: vec![Finding::of(failure)],
+        ..Noticed::default()
+    };
+    (Vec::new(), noticed)
+}
+
+/// Each once, with all its places.
+fn merged(lists: impl Iterator<Item = List>) -> List {
+    let mut all: BTreeMap<Digest, Listed> = BTreeMap::new();
+    let mut noticed = Noticed::default();
+    for (listed, more) in lists {
+        noticed.add(more);
+        for one in listed {
+            match all.get_mut(&one.descriptor.digest) {
+                Some(known) => known.places.extend(one.places),
+                None => {
+                    all.insert(one.descriptor.digest.clone(), one);
+                }
+            }
+        }
+    }
+    (all.into_values().collect(), noticed)
+}
