@@ -113,9 +113,9 @@ fn cut(level: &mut Vec<Wanted>, known: usize, source: Source<'_, '_>) -> Option<
     );
     let first = left_out.first()?;
     Some(Finding::of(&Fault::Unseen {
-        count: left_out.len(),
         subject: first.subject.digest.clone(),
-        limit: "there are too many",
+        count: left_out.len(),
+        limit: source.limits.referrers,
     }))
 }
 
@@ -160,7 +160,7 @@ async fn fetch(
     noticed: &mut Noticed,
 ) -> Result<Manifest, Finding> {
     if descriptor.size <= source.limits.manifest as u64 && !source.afford(descriptor.size) {
-        return Err(unaffordable(&descriptor.digest, noticed));
+        return Err(unaffordable(source, noticed));
     }
     let manifest = source.registry.manifest(source.repository, descriptor);
     match source.within(manifest).await {
@@ -185,11 +185,9 @@ fn failed(artifact: &Digest, failure: Failure, noticed: &mut Noticed) -> Finding
     }
 }
 
-fn unaffordable(artifact: &Digest, noticed: &mut Noticed) -> Finding {
-    let finding = Finding::of(&Fault::Unseen {
-        count: 1,
-        subject: artifact.clone(),
-        limit: "all of it together has too many bytes",
+fn unaffordable(source: Source<'_, '_>, noticed: &mut Noticed) -> Finding {
+    let finding = Finding::of(&Fault::TooMuch {
+        limit: source.limits.image_bytes,
     });
     noticed.faults.push(finding.clone());
     finding
@@ -256,10 +254,10 @@ async fn items(
     let mut blobs = (format.blobs)(body);
     let left_out = blobs.split_off(blobs.len().min(source.limits.signatures));
     if !left_out.is_empty() {
-        noticed.faults.push(Finding::of(&Fault::Unseen {
-            count: left_out.len(),
-            subject: manifest.digest().clone(),
-            limit: "it has too many layers",
+        noticed.faults.push(Finding::of(&Fault::TooManyLayers {
+            artifact: manifest.digest().clone(),
+            count: source.limits.signatures + left_out.len(),
+            limit: source.limits.signatures,
         }));
     }
     let limit = (format.limit)(source.limits);
@@ -296,7 +294,7 @@ async fn blob(
         }));
     }
     if !source.afford(layer.size) {
-        return Err(unaffordable(artifact, noticed));
+        return Err(unaffordable(source, noticed));
     }
     let blob = source.registry.blob(source.repository, layer, limit);
     match source.within(blob).await {

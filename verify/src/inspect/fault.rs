@@ -1,8 +1,7 @@
 //! What is wrong with an artifact, or with what was asked for it, where no other package has a word for it.
 
-use countersign_common::{
-    Code, Digest, Escaped, Explain, json::JsonError, registry::Failure, statement::StatementError,
-};
+use countersign_common::{Code, Digest, Explain, json::JsonError, registry::Failure};
+use countersign_trust_roots::format::ReadError;
 
 /// Why something is shown as less than whole.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +31,9 @@ pub enum Fault {
     /// Not JSON, ambiguous, or members missing.
     #[error("it is not strict JSON of its format: {0}")]
     Json(#[from] JsonError),
-    /// About something else.
-    #[error("it is about {}, not about what it is attached to", Escaped(named))]
-    OtherSubject {
-        /// What it names.
-        named: String,
-    },
-    /// No statement in the envelope.
+    /// An envelope without a statement that can be read.
     #[error(transparent)]
-    Statement {
-        /// What is wrong with it.
-        source: StatementError,
-    },
+    Read(#[from] ReadError),
     /// More than is read.
     #[error("it has more than {limit} {what}")]
     TooMany {
@@ -60,15 +50,33 @@ pub enum Fault {
         /// How many are read.
         limit: u64,
     },
-    /// More artifacts, or bytes of them, than are looked at for one image.
-    #[error("{count} more are attached to {subject}, which were not looked at: {limit}")]
+    /// An artifact with more that must be read than is.
+    #[error("the artifact {} holds {count} documents; {limit} are read", artifact.short())]
+    TooManyLayers {
+        /// The artifact's manifest.
+        artifact: Digest,
+        /// How many it holds.
+        count: usize,
+        /// How many are read.
+        limit: usize,
+    },
+    /// Not fetched, for what was fetched already.
+    #[error("it was not fetched: with all the others it would be more than {limit} bytes")]
+    TooMuch {
+        /// How many are fetched for one image.
+        limit: u64,
+    },
+    /// More artifacts than are looked at for one image.
+    #[error(
+        "{count} artifacts that are attached to {subject} or others beside it were not looked at: {limit} are at the most"
+    )]
     Unseen {
+        /// To what one of them is attached.
+        subject: Digest,
         /// How many.
         count: usize,
-        /// To what.
-        subject: Digest,
-        /// What was used up.
-        limit: &'static str,
+        /// How many are looked at.
+        limit: usize,
     },
     /// Nobody was named who could be trusted.
     #[error("neither a policy nor a key was given")]
@@ -78,13 +86,12 @@ pub enum Fault {
     NotRequired,
 }
 
-/// Every code of this module, besides those of registries.
+/// Every code of this module, besides those of registries and of what verifiers read.
 pub const CODES: &[Code] = &[
     Code::new("artifact-archived"),
     Code::new("malformed"),
     Code::new("not-judged"),
     Code::new("signer-not-required"),
-    Code::new("subject-mismatch"),
     Code::new("too-large"),
 ];
 
@@ -92,16 +99,16 @@ impl Explain for Fault {
     fn code(&self) -> Code {
         match self {
             Self::ArchiveUnseen { source } => source.code(),
+            Self::Read(source) => source.code(),
             Self::Archived => Code::new("artifact-archived"),
-            Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) | Self::Statement { .. } => {
-                Code::new("malformed")
-            }
+            Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) => Code::new("malformed"),
             Self::NobodyNamed => Code::new("not-judged"),
             Self::NotRequired => Code::new("signer-not-required"),
-            Self::OtherSubject { .. } => Code::new("subject-mismatch"),
-            Self::TooLarge { .. } | Self::TooMany { .. } | Self::Unseen { .. } => {
-                Code::new("too-large")
-            }
+            Self::TooLarge { .. }
+            | Self::TooMany { .. }
+            | Self::TooManyLayers { .. }
+            | Self::TooMuch { .. }
+            | Self::Unseen { .. } => Code::new("too-large"),
         }
     }
 
@@ -113,21 +120,15 @@ impl Explain for Fault {
             Self::Archived => {
                 "bring it back: `aws ecr update-image-storage-class --target-storage-class STANDARD …`"
             }
-            Self::Base64 { .. }
-            | Self::Cose { .. }
-            | Self::Json(_)
-            | Self::Statement { .. } => {
+            Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) | Self::Read(_) => {
                 "find out who wrote this artifact, and write it again"
             }
             Self::NobodyNamed => "name a policy with `--policy`, or a trusted key with `--key`",
             Self::NotRequired => "let those sign whose signatures the policy requires",
-            Self::OtherSubject { .. } => {
-                "find out who attached it: it says nothing of this content"
-            }
             Self::TooLarge { .. } | Self::TooMany { .. } => {
                 "use something smaller: the limit protects whoever looks at it"
             }
-            Self::Unseen { .. } => "remove what should not be attached there",
+            Self::TooManyLayers { .. } | Self::TooMuch { .. } | Self::Unseen { .. } => "remove what should not be attached there",
         }
         .to_owned()
     }

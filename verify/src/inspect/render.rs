@@ -16,6 +16,9 @@ use crate::{
 /// Layers of an unknown artifact that are told one by one.
 const LAYERS: usize = 5;
 
+/// Signed attributes that say how an envelope is to be read, and nothing of who signed.
+const PLUMBING: [&str; 2] = ["crit", "cty"];
+
 /// The tree; nothing if there is no image.
 pub fn tree(inspection: &Inspection) -> String {
     let Ok(subject) = &inspection.subject else {
@@ -283,15 +286,16 @@ fn of_item(repository: &str, item: &Item) -> Vec<String> {
     lines.extend(signer(entry));
     lines.extend(place(repository, entry));
     lines.extend(times(entry));
-    for (kind, members) in [
-        ("annotation", &entry.annotations),
-        ("signed", &entry.attributes),
-    ] {
-        let told = members
-            .iter()
-            .map(|(name, value)| format!("{kind} {}={}", Escaped(name), Escaped(value)));
-        lines.extend(told);
-    }
+    let annotations = entry
+        .annotations
+        .iter()
+        .map(|member| ("annotation", member));
+    let attributes = entry.attributes.iter();
+    let attributes = attributes.filter(|(name, _)| !PLUMBING.contains(&name.as_str()));
+    let signed = annotations.chain(attributes.map(|member| ("signed", member)));
+    lines.extend(
+        signed.map(|(kind, (name, value))| format!("{kind} {}={}", Escaped(name), Escaped(value))),
+    );
     if let Standing::Trusted(vouched) = &entry.standing {
         lines.extend(
             vouched
@@ -386,7 +390,9 @@ fn place(repository: &str, entry: &Entry) -> Option<String> {
 
 fn times(entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(claimed) = &entry.claimed_at {
+    let is_proven =
+        matches!(&entry.standing, Standing::Trusted(vouched) if vouched.interval.is_some());
+    if let Some(claimed) = entry.claimed_at.as_ref().filter(|_| !is_proven) {
         lines.push(format!("claims to be of {}", Escaped(claimed)));
     }
     if let Some(until) = &entry.until {

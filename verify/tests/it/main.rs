@@ -22,6 +22,7 @@ mod date_properties;
 mod deadlines;
 mod exceptions;
 mod fixtures;
+mod inspecting;
 mod properties;
 mod recursion;
 mod schema;

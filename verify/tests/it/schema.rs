@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use countersign_verify::verdict::document::VerdictDocument;
+use countersign_verify::{
+    inspect::document::InspectionDocument, verdict::document::VerdictDocument,
+};
 use serde_json::{Value, json};
 
 use crate::{
     fixtures::{all, document, expect},
+    inspecting,
     signing::pretty,
 };
 
@@ -18,6 +21,25 @@ fn schema() -> Value {
 fn the_schema_is_the_published_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/verdict-v1.json");
     expect(&path, pretty(&schema()).as_bytes());
+}
+
+fn schema_of_inspections() -> Value {
+    json!(schemars::schema_for!(InspectionDocument))
+}
+
+#[test]
+fn the_schema_of_inspections_is_the_published_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/inspection-v1.json");
+    expect(&path, pretty(&schema_of_inspections()).as_bytes());
+}
+
+#[test]
+fn every_inspection_fits_its_schema() {
+    let schema = schema_of_inspections();
+    for story in all() {
+        let inspection = inspecting::document(&inspecting::inspected(&story));
+        check(&inspection, &schema, &schema, &story.name);
+    }
 }
 
 #[test]
@@ -46,7 +68,7 @@ fn what_does_not_fit_the_schema_is_noticed() {
     }
 }
 
-/// The part of JSON Schema that ours needs: references, types, members, items, and constants.
+/// The part of JSON Schema that ours needs: references, types, members, named or any, items, and constants.
 fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = root.pointer(reference.trim_start_matches('#')).unwrap();
@@ -88,7 +110,10 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
             );
         }
         for (name, member) in members {
-            let described = &schema["properties"][name];
+            let described = match &schema["properties"][name] {
+                Value::Null => &schema["additionalProperties"],
+                described => described,
+            };
             assert!(described.is_object(), "{at}: {name}");
             check(member, described, root, &format!("{at}.{name}"));
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{Descriptor, Limits, Signature, Statement, dsse, json};
+use countersign_trust_roots::format::ReadError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -68,7 +69,7 @@ fn attestation(fetched: &Fetched<'_>, limits: &Limits) -> Result<Entry, Fault> {
         ..besides(fetched.layer, EntryKind::Attestation, limits)?
     };
     let statement = Statement::parse(&payload, limits);
-    let statement = statement.map_err(|source| Fault::Statement { source })?;
+    let statement = statement.map_err(ReadError::from)?;
     Ok(stated(&statement, &fetched.subject.digest, entry))
 }
 

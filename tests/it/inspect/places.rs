@@ -1,0 +1,188 @@
+//! Where something is attached: the list of referrers, the fallback tag, cosign's older tags, Amazon ECR's archive.
+
+use std::fs;
+
+use countersign_stand_in::{Fault, Lie, Options, StorageClass, Transport};
+use serde_json::{Value, json};
+
+use super::{attach, entries, judged, shown, signed};
+use crate::world::{Image, OCI_INDEX, OCI_MANIFEST, Run, World};
+
+fn places(document: &Value) -> Vec<String> {
+    let attached = document["subject"]["attached"].as_array().unwrap();
+    attached
+        .iter()
+        .map(|one| one["foundIn"].to_string())
+        .collect()
+}
+
+#[test]
+fn without_a_list_of_referrers_the_fallback_tag_is_read() {
+    let world = World::no_referrers();
+    let image = signed(&world);
+    let document = shown(&world, &image.tagged(), 0);
+    assert_eq!(places(&document), [r#"["fallback-tag"]"#; 2]);
+    assert!(
+        entries(&document)
+            .iter()
+            .all(|entry| entry["standing"] == "trusted")
+    );
+}
+
+#[test]
+fn beside_a_list_of_referrers_the_fallback_tag_is_read_too() {
+    let world = World::oci();
+    let image = signed(&world);
+    // A mirror of an older client: listed at the tag alone.
+    let note = world.blob(&image.path, "text/plain", b"a note");
+    let digest = attach(&world, &image, "application/vnd.example.note", &[note]);
+    let listed = shown(&world, &image.tagged(), 0);
+    assert_eq!(places(&listed).len(), 3);
+    let entry = listed["subject"]["attached"].as_array().unwrap();
+    let entry = entry.iter().find(|one| one["digest"] == digest).unwrap();
+    let other = world.image("shop/api", "2", "b");
+    let elsewhere = attach(&world, &other, "application/vnd.example.other", &[]);
+    let index = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+            { "mediaType": OCI_MANIFEST, "digest": digest, "size": entry["size"] },
+            { "mediaType": OCI_MANIFEST, "digest": elsewhere, "size": 1 },
+        ],
+    });
+    let tag = image.digest.replace(':', "-");
+    world.place(
+        &image.path,
+        &tag,
+        OCI_INDEX,
+        serde_json::to_vec(&index).unwrap(),
+    );
+    let document = shown(&world, &image.tagged(), 0);
+    assert_eq!(
+        places(&document),
+        [
+            r#"["referrers"]"#,
+            r#"["referrers"]"#,
+            r#"["referrers","fallback-tag"]"#,
+            r#"["fallback-tag"]"#,
+        ]
+    );
+    let last = &document["subject"]["attached"][3];
+    assert_eq!(last["problem"]["code"], "digest-mismatch");
+}
+
+#[test]
+fn a_fallback_tag_that_names_no_list_is_said() {
+    let world = World::oci();
+    let image = signed(&world);
+    let tag = image.digest.replace(':', "-");
+    world.place(&image.path, &tag, OCI_MANIFEST, image.manifest.clone());
+    let document = shown(&world, &image.tagged(), 3);
+    assert_eq!(document["errors"][0]["code"], "malformed");
+    assert_eq!(places(&document).len(), 2);
+}
+
+/// A world in which Amazon ECR has its true name, and an image of which something was archived.
+fn archive() -> (World, Image, String) {
+    let world = World::with(Options {
+        transport: Transport::AwsNames,
+        ..Options::default()
+    });
+    fs::create_dir(world.path("no-login")).unwrap();
+    let image = world.image("shop/api", "1", "a");
+    let note = world.blob(&image.path, "text/plain", b"a note");
+    let digest = attach(&world, &image, "application/vnd.example.note", &[note]);
+    assert!(
+        world
+            .stand_in
+            .set_storage(&image.path, &digest, StorageClass::Archive)
+    );
+    (world, image, digest)
+}
+
+fn inspect(world: &World, image: &Image, more: &[&str]) -> Run {
+    let folder = world.path("no-login").display().to_string();
+    let image = image.tagged();
+    let arguments = [&["inspect", &image], more].concat();
+    world.countersign_with(&arguments, &[("DOCKER_CONFIG", &folder)])
+}
+
+#[test]
+fn what_amazon_ecr_put_away_is_shown_as_archived() {
+    let (world, image, digest) = archive();
+    inspect(&world, &image, &[])
+        .ends(0)
+        .says(&digest)
+        .says("in the archive")
+        .says("[artifact-archived]");
+    let document = inspect(&world, &image, &["--output", "json"])
+        .ends(0)
+        .json();
+    assert_eq!(places(&document), [r#"["archive"]"#]);
+    let archived = &document["subject"]["attached"][0];
+    assert_eq!(archived["artifactType"], "application/vnd.example.note");
+    assert_eq!(archived["problem"]["code"], "artifact-archived");
+    // Brought back, it is like any other.
+    world
+        .stand_in
+        .set_storage(&image.path, &digest, StorageClass::Standard);
+    let document = inspect(&world, &image, &["--output", "json"])
+        .ends(0)
+        .json();
+    assert_eq!(places(&document), [r#"["referrers"]"#]);
+}
+
+#[test]
+fn an_archive_that_may_not_be_asked_is_said_and_is_no_error() {
+    let (world, image, digest) = archive();
+    let denied = Lie::aws_error(
+        400,
+        "AccessDeniedException",
+        "not authorized: ecr:BatchGetImage",
+    );
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("*ListImageReferrers", denied));
+    let run = inspect(&world, &image, &[]).ends(0);
+    let run = run
+        .says("remark[registry-denied]: archived artifacts are not shown")
+        .says("ecr:BatchGetImage");
+    assert!(!run.stdout.contains(&digest), "{}", run.stdout);
+    let document = inspect(&world, &image, &["--output", "json"])
+        .ends(0)
+        .json();
+    assert_eq!(document["complete"], true);
+    assert_eq!(document["remarks"][0]["code"], "registry-denied");
+}
+
+#[test]
+fn many_that_are_archived_are_shown_page_by_page() {
+    let (world, image, _) = archive();
+    for number in 0..60 {
+        let digest = attach(
+            &world,
+            &image,
+            &format!("application/vnd.example.{number}"),
+            &[],
+        );
+        world
+            .stand_in
+            .set_storage(&image.path, &digest, StorageClass::Archive);
+    }
+    let document = inspect(&world, &image, &["--output", "json"])
+        .ends(0)
+        .json();
+    assert_eq!(places(&document).len(), 61);
+}
+
+#[test]
+fn another_registry_has_no_archive_to_ask() {
+    let world = World::ecr();
+    let image = signed(&world);
+    world.stand_in.forget_calls();
+    judged(&world, &image.tagged(), &[]).ends(0);
+    assert!(
+        world
+            .calls(|call| call.line.contains("ListImageReferrers"))
+            .is_empty()
+    );
+}
