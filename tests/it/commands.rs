@@ -25,10 +25,11 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["sign"],
     &["verify"],
+    &["inspect"],
     &["key"],
     &["key", "generate"],
     &["key", "import"],
@@ -229,6 +230,8 @@ fn printing(world: &World) -> Vec<Vec<String>> {
         &["verify", "--key", &key, &image],
         &["verify", "--key", &key, &image, "--output", "json"],
         &["verify", "--key", &key, &image, "--pin"],
+        &["inspect", "--key", &key, &image],
+        &["inspect", "--key", &key, &image, "--output", "json"],
         &["key", "public", "--key", &key],
         &["completions", "bash"],
         &["stand-in"],

@@ -1,5 +1,6 @@
 //! Policies, trust roots and what is remembered of them, through the command.
 
+mod inspect;
 mod layouts;
 mod policy;
 mod refused;

@@ -186,3 +186,73 @@ fn another_registry_has_no_archive_to_ask() {
             .is_empty()
     );
 }
+
+#[test]
+fn older_signatures_of_cosign_are_read_among_the_referrers_too() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    let payload = json!({
+        "critical": {
+            "identity": { "docker-reference": image.repository },
+            "image": { "docker-manifest-digest": image.digest },
+            "type": "cosign container image signature",
+        },
+        "optional": null,
+    });
+    let simple = "application/vnd.dev.cosign.simplesigning.v1+json";
+    let mut layer = world.blob(&image.path, simple, payload.to_string().as_bytes());
+    layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": "MAA=" });
+    let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    attach(&world, &image, kind, &vec![layer.clone(); 100]);
+    let document = shown(&world, &image.tagged(), 0);
+    assert_eq!(
+        document["subject"]["attached"][0]["format"],
+        "cosign-signature"
+    );
+    let read = entries(&document);
+    assert_eq!(read.len(), 100);
+    assert_eq!(read[0]["repository"], image.repository);
+    assert_eq!(read[0].get("otherSubject"), None);
+
+    let other = world.image("shop/api", "2", "b");
+    attach(&world, &other, kind, &vec![layer; 101]);
+    let document = shown(&world, &other.tagged(), 3);
+    assert_eq!(document["errors"][0]["code"], "too-large");
+    assert_eq!(entries(&document)[0]["otherSubject"], image.digest);
+}
+
+#[test]
+fn a_trust_root_that_is_attached_is_shown_and_is_nobodys() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    let root = json!({ "signed": { "version": 7, "expires": "2027-01-01T00:00:00Z" } });
+    let kind = "application/vnd.countersign.root.v1+json";
+    let layer = world.blob(&image.path, kind, root.to_string().as_bytes());
+    attach(&world, &image, kind, &[layer]);
+    let entry = &entries(&shown(&world, &image.tagged(), 0))[0];
+    assert_eq!(entry["kind"], "trust-root");
+    assert_eq!(entry["standing"], "not-verified-here");
+    assert_eq!(entry["attributes"]["version"], "7");
+    assert_eq!(entry["until"], "2027-01-01T00:00:00Z");
+}
+
+#[test]
+fn what_does_not_come_in_time_is_an_error_and_the_rest_is_shown() {
+    let world = World::oci();
+    let image = signed(&world);
+    let note = world.blob(&image.path, "text/plain", b"a note");
+    let digest = attach(&world, &image, "application/vnd.example.note", &[note]);
+    let silent = format!("GET /v2/*/manifests/{digest}");
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on(&silent, Lie::Silence));
+    let run = judged(
+        &world,
+        &image.tagged(),
+        &["--timeout", "2", "--output", "json"],
+    );
+    let document = run.ends(3).json();
+    assert_eq!(document["errors"][0]["code"], "fetch-timeout");
+    assert_eq!(entries(&document).len(), 2);
+}

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use countersign_stand_in::{Login, Options, RegistryMode};
+use serde_json::Value;
 
-use super::{OFFLINE, cosign_sign, peer};
+use super::{OFFLINE, cosign_sign, docker_registry::DockerRegistry, peer};
 use crate::{
     inspect::{judged, redacted},
     world::{Image, Run, World, run},
@@ -128,18 +128,70 @@ fn others(world: &World, image: &Image) {
     cosign_sign(world, &World::kms_key(), &[], &reference).ends(0);
 }
 
+/// Signatures of ECDSA are of one length or another.
+fn forget_sizes(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(forget_sizes),
+        Value::Object(members) => {
+            members.remove("size");
+            members.values_mut().for_each(forget_sizes);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn what_lies_at_the_fallback_tag_of_docker_registry_is_shown() {
+    let world = World::oci();
+    let registry = DockerRegistry::start(&world);
+    let image = world.image("shop/api", "1", "a");
+    let pushed = format!("{}/shop/api:1", registry.host);
+    let mut copy = peer(&world, "crane");
+    copy.args(["copy", "--insecure", &image.pinned(), &pushed]);
+    run(copy).ends(0);
+    ours(&world, &pushed);
+    notarys(
+        &world,
+        &format!("{}/shop/api@{}", registry.host, image.digest),
+    );
+    let document = judged(&world, &pushed, &["--output", "json"])
+        .ends(0)
+        .json();
+    let attached = document["subject"]["attached"].as_array().unwrap();
+    let formats: Vec<_> = attached
+        .iter()
+        .map(|one| one["format"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        formats,
+        [
+            "sigstore-bundle",
+            "sigstore-bundle",
+            "sigstore-bundle",
+            "notary-jws",
+            "notary-cose"
+        ]
+    );
+    let at_tag = serde_json::json!(["fallback-tag"]);
+    assert!(
+        attached.iter().all(|one| one["foundIn"] == at_tag),
+        "{document}"
+    );
+}
+
 #[test]
 fn an_image_with_one_artifact_of_every_kind_is_shown_whole() {
-    let world = World::with(Options {
-        registry: RegistryMode::PlainOci(Login::Anonymous),
-        ..Options::default()
-    });
+    let world = World::oci();
     let image = world.image("shop/api", "1", "a");
     ours(&world, &image.tagged());
     cosigns(&world, &image.pinned());
     notarys(&world, &image.pinned());
     others(&world, &image);
     let shown = judged(&world, &image.tagged(), &[]).ends(0);
-    eprintln!("{}", shown.stdout);
-    insta::assert_snapshot!(redacted(&world, &shown.stdout));
+    insta::assert_snapshot!("tree", redacted(&world, &shown.stdout));
+    let shown = judged(&world, &image.tagged(), &["--output", "json"]).ends(0);
+    let mut document = shown.json();
+    forget_sizes(&mut document);
+    let document = serde_json::to_string_pretty(&document).unwrap();
+    insta::assert_snapshot!("json", redacted(&world, &document));
 }

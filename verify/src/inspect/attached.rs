@@ -10,7 +10,7 @@ use countersign_common::{
     manifest::{Body, ImageBody},
     registry::Failure,
 };
-use futures_util::future;
+use futures_util::{StreamExt, future, stream};
 
 use super::{
     Fault, Question,
@@ -23,6 +23,9 @@ use crate::{Refusal, collect::in_parallel, verdict::Finding};
 
 /// What names an artifact in a layer.
 const TITLE: &str = "org.opencontainers.image.title";
+
+/// Lists asked for at the same time: each may be as long as all that is fetched for an image.
+pub(super) const LISTS: usize = 4;
 
 /// An artifact, and what it is attached to.
 struct Node {
@@ -77,10 +80,13 @@ async fn gather(source: Source<'_, '_>, subject: &Descriptor) -> (Vec<Node>, Not
         };
         let fetched = nodes.iter().enumerate().skip(first);
         let fetched = fetched.filter(|(_, node)| node.artifact.content.is_ok());
+        let mut lists = stream::iter(fetched.map(next)).buffered(LISTS);
         level = Vec::new();
-        for (position, subject, (listed, more)) in in_parallel(fetched.map(next)).await {
+        while let Some((position, subject, (listed, more))) = lists.next().await {
             noticed.add(more);
             level.extend(wanted(Some(position), &subject, listed));
+            // What would be cut in the end is not kept until then.
+            noticed.faults.extend(cut(&mut level, nodes.len(), source));
         }
     }
     (nodes, noticed)

@@ -8,6 +8,7 @@ use countersign_common::{
     manifest::{Body, ImageBody, Platform},
     registry::Failure,
 };
+use futures_util::{StreamExt, future, stream};
 
 use super::{
     Question, attached,
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::{
     Deadline, Refusal,
-    collect::in_parallel,
     evidence::{ImageContent, created},
     verdict::Finding,
 };
@@ -45,7 +45,8 @@ pub(super) async fn subject(
     };
     let (mut subject, mut noticed) = one(source, question, &pinned.manifest).await;
     let look = |(child, look)| of_child(source, question, child, look);
-    for (child, more) in in_parallel(children.into_iter().map(look)).await {
+    let mut looked = stream::iter(children.into_iter().map(look)).buffered(attached::LISTS);
+    while let Some((child, more)) = looked.next().await {
         noticed.add(more);
         subject.children.push(child);
     }
@@ -139,7 +140,7 @@ async fn one(
 ) -> (Subject, Noticed) {
     let attached = attached::all(source, question, manifest.descriptor());
     let config = config(source, manifest);
-    let (attached, config) = futures_util::future::join(attached, config).await;
+    let (attached, config) = future::join(attached, config).await;
     let (attached, mut noticed) = attached;
     let config = config.unwrap_or_else(|failure| {
         noticed.faults.push(Finding::of(&failure));

@@ -73,25 +73,21 @@ impl Source<'_, '_> {
     /// Everything that is listed for a subject, wherever, except in the archive.
     pub(super) async fn everywhere(self, subject: &Digest) -> List {
         let tags = Place::LEGACY_TAGS.map(|(suffix, place)| self.legacy(subject, suffix, place));
-        let (referrers, tagged) = future::join(
-            async {
-                let (own, mut noticed) = self.own(subject).await;
-                let is_whole = own
-                    .iter()
-                    .all(|one| one.places.contains(&Place::FallbackTag));
-                let is_asked = is_whole && !own.is_empty();
-                let (fallback, more) = if is_asked {
-                    (Vec::new(), Noticed::default())
-                } else {
-                    self.fallback(subject).await
-                };
-                noticed.add(more);
-                (own.into_iter().chain(fallback).collect(), noticed)
-            },
-            in_parallel(tags.into_iter()),
-        )
-        .await;
+        let tagged = in_parallel(tags.into_iter());
+        let (referrers, tagged) = future::join(self.referrers(subject), tagged).await;
         merged(std::iter::once(referrers).chain(tagged))
+    }
+
+    /// By the registry's list, and by the tag that stands in for one: each asked once.
+    async fn referrers(self, subject: &Digest) -> List {
+        let (mut listed, mut noticed) = self.own(subject).await;
+        let is_of_tag = |one: &Listed| one.places.contains(&Place::FallbackTag);
+        if !listed.iter().any(is_of_tag) {
+            let (fallback, more) = self.fallback(subject).await;
+            listed.extend(fallback);
+            noticed.add(more);
+        }
+        (listed, noticed)
     }
 
     /// What the registry lists, or else the fallback tag where it lists nothing.

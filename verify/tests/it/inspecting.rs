@@ -15,6 +15,7 @@ use countersign_verify::{
     },
     verdict::{Authenticity, Finding},
 };
+use proptest::{prelude::ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 use crate::{
@@ -355,6 +356,41 @@ fn of_an_index_children_are_counted_or_looked_into() {
     assert!(
         matches!(&missing.subject, Err(Missing::Refused(why)) if why.code.as_str() == "platform-missing")
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a blob holds, of whatever format it is said to be, and whether it begins well.
+    #[test]
+    fn any_blob_is_shown_without_a_panic(
+        bytes: Vec<u8>,
+        begun in proptest::sample::select(vec!["", "{", "\u{fffd}", "{\"payload\":\"e30\",\"protected\":\""]),
+        media_type in proptest::sample::select(vec![
+            "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "application/jose+json",
+            "application/cose",
+            "application/vnd.dev.cosign.simplesigning.v1+json",
+            "application/vnd.dsse.envelope.v1+json",
+            "application/vnd.countersign.root.v1+json",
+        ]),
+    ) {
+        let blob = [begun.as_bytes(), &bytes].concat();
+        let story = Story::new("", "");
+        let mut world = story.world();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": media_type,
+            "config": Descriptor::of("c", b""), "layers": [Descriptor::of(media_type, &blob)],
+            "subject": story.descriptor("image.manifest.json"),
+        });
+        let manifest = serde_json::to_vec(&manifest).unwrap();
+        world.manifests.insert(Digest::sha256(&manifest), manifest.into());
+        world.blobs.insert(Digest::sha256(&blob), blob.into());
+        let inspection = ask(&story, &world, &question(&story));
+        prop_assert!(inspection.is_complete());
+        prop_assert_eq!(artifacts(&inspection).len(), 1);
+        prop_assert_eq!(trusted(&inspection), 0);
+    }
 }
 
 #[test]
