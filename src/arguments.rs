@@ -362,6 +362,15 @@ pub(crate) struct Verify {
     /// child is exempt, also not attestations and those of unknown platform
     #[arg(short, long, conflicts_with = "platform")]
     pub(crate) recursive: bool,
+    /// Hash everything that the digest reaches, each layer too, and of an index all of each child; `unpacked`: also what each
+    /// layer of an image unpacks to
+    ///
+    /// Nothing is left out: what the registry does not have is an error (exit 3), wherever else it may lie. Layers are fetched
+    /// if all else is verified, as long as they come with 8 KiB a second or more. What unpacks to more than 256 MiB and 200
+    /// times its length is refused
+    #[arg(long, value_enum, value_name = "DEPTH", num_args = 0..=1, require_equals = true,
+          default_missing_value = "layers", env = "COUNTERSIGN_DEEP")]
+    pub(crate) deep: Option<Deep>,
     /// Refuse signatures that name no repository, such as cosign's
     #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
@@ -376,7 +385,8 @@ pub(crate) struct Verify {
     /// Write the verdicts to this file too, in JSON, whatever they are
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_VERDICT_FILE")]
     pub(crate) verdict_file: Option<PathBuf>,
-    /// The most time to spend on one image, in seconds; each child that is judged too has as long again
+    /// The most time to spend on one image, in seconds, layers of `--deep` aside; each child that is judged too has as long
+    /// again
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,
@@ -430,6 +440,16 @@ pub(crate) enum Require {
     Signed,
     /// And the date of its publication is proven
     Dated,
+}
+
+/// How far down an image is looked at.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Deep {
+    /// Every layer, as it is in the registry
+    Layers,
+    /// And what it unpacks to, by the word of the image's configuration
+    Unpacked,
 }
 
 /// See it work: a key, an image, a signature, and what is refused. No account, nothing leaves this machine

@@ -16,7 +16,13 @@ use countersign_common::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{arguments::Require, exit::Exit, files, output::Stop, time};
+use crate::{
+    arguments::{Deep, Require},
+    exit::Exit,
+    files,
+    output::Stop,
+    time,
+};
 
 /// The policy, beside it.
 const POLICY: &str = "policy.toml";
@@ -58,6 +64,7 @@ pub(crate) struct VerifyConfig {
     pub(crate) require_repository: bool,
     #[serde(deserialize_with = "all_parsed")]
     pub(crate) attestations: Vec<PredicateType>,
+    pub(crate) deep: Option<Deep>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -20,7 +20,7 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, Class, Deadline, Demand, Level, Outcome, PolicyBasis, Reach,
+    Asked, Basis, Besides, Class, Deadline, Demand, Depth, Level, Outcome, PolicyBasis, Reach,
     RootVersion, Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
@@ -96,6 +96,7 @@ pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
             dates: Vec::new(),
             exceptions: Vec::new(),
             besides: Besides::default(),
+            depth: Depth::Manifest,
             reach: Reach::Resolved,
             unbound: Unbound::Refused,
             stand_in,

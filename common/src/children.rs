@@ -61,10 +61,15 @@ impl Descriptor {
         if [OCI_MANIFEST, DOCKER_MANIFEST].contains(&self.media_type.as_str()) {
             return Ok(());
         }
-        Err(ChildRefusal::NotImage {
+        Err(self.not_image())
+    }
+
+    /// That it is no image, and therefore no child that can be used.
+    pub fn not_image(&self) -> ChildRefusal {
+        ChildRefusal::NotImage {
             child: self.digest.clone(),
             media_type: self.media_type.clone(),
-        })
+        }
     }
 
     /// The manifest that was fetched for a child, if it is there and is what its index says.

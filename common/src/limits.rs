@@ -63,6 +63,14 @@ pub struct Limits {
     pub children: usize,
     /// Manifests that an image-layout folder lists, with those that its indexes list.
     pub layout_entries: usize,
+    /// Layers of one image, where they are looked at.
+    pub layers: usize,
+    /// What any layer may unpack to, however short it is.
+    pub unpacked: u64,
+    /// How many times its own length it may unpack to beyond that.
+    pub unpacked_ratio: u64,
+    /// How much of what was unpacked before zstd may refer to, which takes as much memory.
+    pub zstd_window: u64,
     /// A trust root's file.
     pub root: usize,
     /// Versions of a trust root that are followed at once.
@@ -107,6 +115,14 @@ impl Limits {
         children: 256,
         // A folder may hold many images, and what refers to each. All are opened to find what refers to one.
         layout_entries: 10_000,
+        // A runtime mounts 128 at the most; artifacts may have more.
+        layers: 1_000,
+        // Programs and texts unpack to some ten times their length. Files that are set aside and empty unpack to a thousand
+        // times theirs with gzip, and to more with zstd: so much of them is let pass, and costs a second.
+        unpacked: 256 * MIB as u64,
+        unpacked_ratio: 200,
+        // What zstd itself takes unless it is told to take more.
+        zstd_window: 128 * MIB as u64,
         // As much as other TUF clients read: a longer one would be a root for ours alone.
         root: 512_000,
         root_steps: 256,

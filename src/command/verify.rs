@@ -11,14 +11,14 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, DateDemand, Deadline, Demand, Level, Mode, Naming, Outcome, Reach,
-    Signers, Timer, Verdict, Verifier,
+    Asked, Basis, Besides, DateDemand, Deadline, Demand, Depth, Level, Mode, Naming, Outcome,
+    Reach, Signers, Timer, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    arguments::{Common, Output, Require, Verify},
+    arguments::{Common, Deep, Output, Require, Verify},
     config::Config,
     exit::Exit,
     judge::{Begin, Court, Judge, Needed, Summons, When},
@@ -176,6 +176,7 @@ fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
         dates: dates(arguments, config),
         exceptions: Vec::new(),
         besides: Besides::default(),
+        depth: depth(arguments, config),
         reach: match &arguments.platform {
             _ if arguments.recursive => Reach::Children,
             Some(platform) => Reach::Platform(platform.clone()),
@@ -265,6 +266,14 @@ fn level(arguments: &Verify, config: &Config) -> Level {
     match arguments.dates.require.or(config.verify.require) {
         None | Some(Require::Signed) => Level::Signed,
         Some(Require::Dated) => Level::Dated,
+    }
+}
+
+fn depth(arguments: &Verify, config: &Config) -> Depth {
+    match arguments.deep.or(config.verify.deep) {
+        None => Depth::Manifest,
+        Some(Deep::Layers) => Depth::Layers,
+        Some(Deep::Unpacked) => Depth::Unpacked,
     }
 }
 

@@ -14,6 +14,7 @@ mod attest;
 mod commands;
 mod config;
 mod dates;
+mod deep;
 mod doctor;
 mod ecr;
 mod governed;

@@ -62,6 +62,7 @@ pub(crate) async fn collect(
     Evidence {
         platform: platform.cloned(),
         content,
+        layers: None,
         artifacts,
         listings,
         left_out,
@@ -125,11 +126,11 @@ pub(crate) async fn child(
 
 /// Where evidence about one image comes from.
 #[derive(Clone, Copy)]
-struct Source<'a, 'd> {
-    registry: &'a dyn Registry,
-    repository: &'a Repository,
-    limits: &'a Limits,
-    deadline: &'a Deadline<'d>,
+pub(crate) struct Source<'a, 'd> {
+    pub(crate) registry: &'a dyn Registry,
+    pub(crate) repository: &'a Repository,
+    pub(crate) limits: &'a Limits,
+    pub(crate) deadline: &'a Deadline<'d>,
 }
 
 /// Artifacts, failed listings, and how many artifacts were left out.
@@ -155,7 +156,11 @@ impl Source<'_, '_> {
         Ok(ImageContent { manifest, config })
     }
 
-    async fn blob(self, descriptor: &Descriptor, limit: usize) -> Result<Bytes, Failure> {
+    pub(crate) async fn blob(
+        self,
+        descriptor: &Descriptor,
+        limit: usize,
+    ) -> Result<Bytes, Failure> {
         let blob = self
             .registry
             .blob(self.repository, descriptor, limit)
@@ -164,7 +169,7 @@ impl Source<'_, '_> {
     }
 
     /// What another manifest names must be there: its absence is a fault, not an answer.
-    fn absent(self, digest: &Digest) -> Error {
+    pub(crate) fn absent(self, digest: &Digest) -> Error {
         Error::BlobAbsent {
             repository: self.repository.clone(),
             digest: digest.clone(),

@@ -11,7 +11,7 @@ use countersign_common::{
 use countersign_trust_roots::format::Claim;
 use serde::Deserialize;
 
-use crate::Refusal;
+use crate::{Hashed, LayersRefusal, Refusal};
 
 /// What collecting found. All bytes hash to their names; nobody has vouched for any yet.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Evidence {
     pub platform: Option<Platform>,
     /// The image itself: its manifest and configuration.
     pub content: Result<ImageContent, ContentFault>,
+    /// What else its digest reaches; `None` before that was fetched.
+    pub layers: Option<Result<Hashed, ContentFault>>,
     /// What refers to the image, or to the index that it was reached through, in the order of its digests.
     pub artifacts: Vec<Artifact>,
     /// Listings of referrers that failed.
@@ -134,6 +136,18 @@ impl From<Failure> for ContentFault {
             Failure::Error(error) => Self::Error(error),
             Failure::Refusal(refusal) => Self::Refusal(refusal.into()),
         }
+    }
+}
+
+impl From<Refusal> for ContentFault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<LayersRefusal> for ContentFault {
+    fn from(refusal: LayersRefusal) -> Self {
+        Self::Refusal(refusal.into())
     }
 }
 

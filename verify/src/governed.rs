@@ -201,6 +201,7 @@ impl Verifier {
                     attestations: asked.demand.attestations.clone(),
                     dates: asked.demand.dates.clone(),
                 },
+                depth: asked.demand.depth,
                 reach: asked.demand.reach.clone(),
                 // Of several teams below one root, a signature without a name could be any one's.
                 unbound: Unbound::Refused,

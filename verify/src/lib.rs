@@ -10,6 +10,7 @@ mod evidence;
 mod exception;
 mod governed;
 pub mod inspect;
+mod layers;
 mod recursive;
 mod refusal;
 pub mod verdict;
@@ -21,6 +22,7 @@ pub use self::{
     evidence::{Artifact, Content, Evidence},
     exception::{Exceptable, Excepted},
     governed::{Asked, Class, Ungoverned},
+    layers::{Depth, Hashed, LayersRefusal},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
     verifier::{Besides, Demand, Naming, Reach, Signers, Verifier},

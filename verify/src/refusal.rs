@@ -11,6 +11,8 @@ use countersign_trust_roots::{
     format::ReadError,
 };
 
+use crate::LayersRefusal;
+
 /// Found out, and the answer is no.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -126,6 +128,9 @@ pub enum Refusal {
         /// The content.
         subject: Digest,
     },
+    /// What lies below the image's manifest is refused.
+    #[error(transparent)]
+    Layers(#[from] LayersRefusal),
     /// A publication longer than any.
     #[error("the publication {} has more than {limit} bytes", artifact.short())]
     PublicationTooLarge {
@@ -267,6 +272,7 @@ pub const CODES: &[Code] = &[
     Code::new("date-too-imprecise"),
     Code::new("date-unproven"),
     Code::new("descriptor-mismatch"),
+    Code::new("diff-id-mismatch"),
     Code::new("digest-mismatch"),
     Code::new("format-not-allowed"),
     Code::new("image-ambiguous"),
@@ -277,6 +283,7 @@ pub const CODES: &[Code] = &[
     Code::new("key-compromised"),
     Code::new("key-outside-validity"),
     Code::new("key-unknown"),
+    Code::new("layer-ratio"),
     Code::new("malformed"),
     Code::new("platform-ambiguous"),
     Code::new("platform-missing"),
@@ -316,6 +323,7 @@ impl Explain for Refusal {
             Self::ImageEndOfLife { .. } => Code::new("image-end-of-life"),
             Self::ImageTooNew { .. } => Code::new("image-too-new"),
             Self::ImageTooOld { .. } => Code::new("image-too-old"),
+            Self::Layers(source) => source.code(),
             Self::Misplaced { .. } => Code::new("subject-mismatch"),
             Self::PlatformAmbiguous { .. } => Code::new("platform-ambiguous"),
             Self::PlatformMissing { .. } => Code::new("platform-missing"),
@@ -344,6 +352,7 @@ impl Explain for Refusal {
             Self::ImageEndOfLife { .. } => "move to a release that is supported".to_owned(),
             Self::ImageTooNew { .. } => "wait, or use a release that is older".to_owned(),
             Self::ImageTooOld { .. } => "build and publish the image anew".to_owned(),
+            Self::Layers(source) => source.remedy(),
             Self::Misplaced { .. } => {
                 "suspect the registry, or remove the artifact from its fallback tag".to_owned()
             }

@@ -15,9 +15,10 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Artifact, Deadline, Evidence, Excepted, Level, Verdict,
+    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Level, Verdict,
     check::{self, freshness::DateDemand},
-    collect::collect,
+    collect::{Source, collect},
+    evidence::ContentFault,
     recursive,
     verdict::Basis,
 };
@@ -69,6 +70,8 @@ pub struct Demand {
     pub exceptions: Vec<Excepted>,
     /// What no exception is for.
     pub besides: Besides,
+    /// How much of it must hash to its name.
+    pub depth: Depth,
     /// Which of an index and its children are judged.
     pub reach: Reach,
     /// What becomes of signatures that name no repository.
@@ -207,7 +210,7 @@ impl Verifier {
             ..self.limits
         };
         let bounds = (&limits, deadline);
-        let evidence = collect(
+        let mut evidence = collect(
             pinned,
             self.demand.reach.platform(),
             registry,
@@ -215,7 +218,30 @@ impl Verifier {
             &enough,
         )
         .await;
+        let verdict = self.check(&evidence, now);
+        if !verdict.awaits_layers() {
+            return verdict;
+        }
+        evidence.layers = self.hash(&evidence, registry, deadline).await;
         self.check(&evidence, now)
+    }
+
+    /// What is refused anyway need not be fetched: this comes last. The deadline is not for it, since nobody knows how long a
+    /// layer is: the registry's client gives up on what stops to come.
+    async fn hash(
+        &self,
+        evidence: &Evidence,
+        registry: &dyn Registry,
+        deadline: &Deadline<'_>,
+    ) -> Option<Result<Hashed, ContentFault>> {
+        let source = Source {
+            registry,
+            repository: evidence.image.repository(),
+            limits: &self.limits,
+            deadline,
+        };
+        let content = evidence.content.as_ref().ok()?;
+        Some(source.hash(content, self.demand.depth).await)
     }
 
     /// Judges what was collected. Total, deterministic, without I/O.

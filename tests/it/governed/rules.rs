@@ -455,3 +455,23 @@ fn a_verifier_never_asks_kms() {
     assert_eq!(asked(), signing);
     assert_ne!(team.world.countersign_with(&sign, &without).code, 0);
 }
+
+#[test]
+fn layers_are_demanded_besides_a_rule() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let image = team.signed("shop/api", "1", "release");
+    let depth = |run: Run| run.ends(0).json()["integrity"]["depth"].clone();
+    let json = ["--output", "json"];
+    assert_eq!(depth(team.verify(&image, &json)), serde_json::Value::Null);
+    let deep = [&json[..], &["--deep"]].concat();
+    assert_eq!(depth(team.verify(&image, &deep)), "layers");
+    // The image of these tests has a layer that its configuration does not name.
+    let run = team.verify(&image, &[&json[..], &["--deep=unpacked"]].concat());
+    assert_eq!(
+        run.ends(1).json()["refusals"][0]["code"],
+        "diff-id-mismatch"
+    );
+    // What `policy test` says is by the policy alone.
+    team.command("policy test", &image, &json).ends(0);
+}

@@ -1,6 +1,6 @@
 //! oras and crane: they list and copy what we attach.
 
-use super::{cosign_verify, peer};
+use super::{cosign_verify, docker_registry::DockerRegistry, peer};
 use crate::world::{Run, World, run};
 
 fn crane(world: &World, arguments: &[&str]) -> Run {
@@ -159,4 +159,53 @@ fn an_image_that_crane_pushes_and_moves_is_judged_by_its_digest() {
         ])
         .ends(1)
         .says("refused[signature-missing]");
+}
+
+/// A folder packed by tar and pushed by others, to a registry that is not ours.
+#[test]
+fn images_that_others_build_are_verified_to_the_ground() {
+    let world = World::oci();
+    let registry = DockerRegistry::start(&world);
+    std::fs::create_dir(world.path("content")).unwrap();
+    for number in 0..50 {
+        world.write(&format!("content/{number}"), &"a line\n".repeat(number));
+    }
+    let mut tar = world.program("/bin/tar");
+    tar.args(["-cf", "layer.tar", "content"]);
+    run(tar).ends(0);
+    let mut gzip = world.program("/bin/gzip");
+    gzip.args(["-k", "layer.tar"]);
+    run(gzip).ends(0);
+    let reference = |name: &str| format!("{}/{name}:1", registry.host);
+    for (name, layer) in [("plain", "layer.tar"), ("packed", "layer.tar.gz")] {
+        let image = reference(name);
+        let append = ["append", "--insecure", "-f", layer, "-t", &image];
+        crane(&world, &append);
+    }
+    let mut push = peer(&world, "oras");
+    let artifact = "layer.tar.gz:application/vnd.example.content.v1.tar+gzip";
+    push.args(["push", "--plain-http", &reference("artifact"), artifact]);
+    run(push).ends(0);
+    for (name, unpacked) in [("plain", 1), ("packed", 1), ("artifact", 0)] {
+        let (key, image) = (World::kms_key(), reference(name));
+        let sign = ["sign", "--key", &key, "--no-tsa", &image];
+        world
+            .countersign_with(&sign, &[("COUNTERSIGN_TSA", "")])
+            .ends(0);
+        let deep = [
+            "verify",
+            "--key",
+            &key,
+            "--deep=unpacked",
+            &image,
+            "--output",
+            "json",
+        ];
+        let verdict = world.countersign(&deep).ends(0).json();
+        assert_eq!(verdict["integrity"]["depth"], "unpacked");
+        assert_eq!(
+            verdict["integrity"]["layers"]["unpacked"], unpacked,
+            "{verdict}"
+        );
+    }
 }

@@ -47,7 +47,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
         let attempt = judge(&expected, &verifier.authorities, |case| {
             let mut found = Found::of((verifier, &verifier.limits), case, all, &demanded);
             found.signed.collecting(evidence, &verifier.limits);
-            let integrity = integrity::check(case, evidence);
+            let integrity = integrity::check(case, evidence, verifier.demand.depth);
             let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
             let quorum = quorum::check(case, verifier.demand.signatures(), vouchers);
             let attested = attested::check(case, &demanded, &found.attestations, demand);
@@ -77,7 +77,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                     ))
                 }
                 (integrity, quorum, attested, fresh) => Err(Shortfall::of(
-                    integrity.err(),
+                    integrity.map(|whole| whole.layers()),
                     (quorum, attested, fresh),
                     (found.signed, found.published),
                     &subject.digest,

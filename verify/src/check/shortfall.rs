@@ -13,17 +13,27 @@ use crate::{
     Refusal, Verdict,
     evidence::Evidence,
     verdict::{
-        Authenticity, Fault, Finding, Findings, Freshness, Integrity, Outcome, Published, Reason,
-        distinct,
+        Authenticity, Fault, Finding, Findings, Freshness, Integrity, Layers, Outcome, Published,
+        Reason, distinct,
     },
 };
 
 /// One judgement that did not end in trust.
 pub(super) struct Shortfall {
-    integrity: Option<Broken>,
+    integrity: Result<Layers, Broken>,
     authenticity: Authenticity,
     freshness: Freshness,
     noticed: Vec<Finding>,
+    lacks: Lacks,
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lacks {
+    /// A look at the layers, and nothing else.
+    Layers,
+    /// Something else too.
+    More,
 }
 
 /// What the steps found, each the token or what is missing for it.
@@ -35,12 +45,16 @@ type Steps<'b, 'id, 'e> = (
 
 impl Shortfall {
     pub(super) fn of(
-        integrity: Option<Broken>,
+        integrity: Result<Layers, Broken>,
         (quorum, attested, fresh): Steps<'_, '_, '_>,
         (signed, published): (Findings, Findings),
         subject: &Digest,
         when: (&TimeRules, Timestamp),
     ) -> Self {
+        let lacks = match (&integrity, &quorum, &attested, &fresh) {
+            (Err(Broken::Unhashed), Ok(_), Ok(_), Ok(_)) => Lacks::Layers,
+            _ => Lacks::More,
+        };
         let mut excepted = Vec::new();
         let mut except = |refusals: &[Refusal]| {
             excepted.extend(refusals.iter().map(|refusal| Finding::of(refusal)));
@@ -79,6 +93,7 @@ impl Shortfall {
             authenticity,
             freshness,
             noticed: [excepted, remarks(&[], signed, published)].concat(),
+            lacks,
         }
     }
 }
@@ -175,20 +190,30 @@ fn undated((signed, published): (&Findings, &Findings), subject: &Digest) -> Fre
 }
 
 /// Joins the judgements of an image and of the index it was reached through.
-pub(super) fn verdict(shortfalls: Vec<Shortfall>, evidence: &Evidence, now: Timestamp) -> Verdict {
-    let mut broken = None;
+pub(super) fn verdict(
+    mut shortfalls: Vec<Shortfall>,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Verdict {
+    // One that lacks the layers alone may yet end in trust, whatever the other lacks.
+    let nearest = |shortfall: &Shortfall| shortfall.lacks == Lacks::Layers;
+    if let Some(position) = shortfalls.iter().position(nearest) {
+        shortfalls = vec![shortfalls.swap_remove(position)];
+    }
+    let mut layers = Ok(Layers::NotDemanded);
     let mut noticed = Vec::new();
     let mut judged = (Authenticity::NotJudged, Freshness::NotJudged);
     for shortfall in shortfalls {
-        broken = broken.or(shortfall.integrity);
+        layers = layers.and(shortfall.integrity);
         noticed.extend(shortfall.noticed);
         judged = join(judged, (shortfall.authenticity, shortfall.freshness));
     }
     let (authenticity, freshness) = judged;
-    let integrity = match broken {
-        None => Integrity::of(evidence),
-        Some(Broken::Fault(fault)) => Integrity::Undecided(fault),
-        Some(Broken::Reason(reason)) => Integrity::Broken(reason),
+    let integrity = match layers {
+        Ok(layers) => Integrity::of(evidence, layers),
+        Err(Broken::Fault(fault)) => Integrity::Undecided(fault),
+        Err(Broken::Reason(reason)) => Integrity::Broken(reason),
+        Err(Broken::Unhashed) => Integrity::of(evidence, Layers::Awaited),
     };
     let parts = Parts {
         integrity,
@@ -245,6 +270,9 @@ impl Parts {
             | Freshness::NotProven
             | Freshness::NotJudged => {}
         }
+        if reasons.is_empty() && faults.is_empty() {
+            faults.extend(self.integrity.awaited());
+        }
         if reasons.is_empty() {
             Outcome::Undecided(distinct(faults))
         } else {
@@ -267,5 +295,31 @@ impl Parts {
         let faults = fault.iter().chain(&faults).map(AsRef::as_ref);
         let all = reasons.chain(faults).cloned().chain(noticed);
         distinct(all.filter(|finding| !decisive.contains(&finding)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_common::{Code, Descriptor, manifest::OCI_MANIFEST};
+
+    use super::*;
+
+    #[test]
+    fn layers_that_nobody_looked_at_are_an_open_question_and_no_trust() {
+        let parts = |layers| Parts {
+            integrity: Integrity::Whole {
+                manifest: Box::new(Descriptor::of(OCI_MANIFEST, b"{}")),
+                config: None,
+                through: None,
+                layers,
+            },
+            authenticity: Authenticity::NotJudged,
+            freshness: Freshness::NotJudged,
+        };
+        let Outcome::Undecided(faults) = parts(Layers::Awaited).outcome() else {
+            panic!("decided");
+        };
+        let codes: Vec<_> = faults.iter().map(|fault| fault.as_ref().code).collect();
+        assert_eq!(codes, [Code::new("layers-unchecked")]);
     }
 }

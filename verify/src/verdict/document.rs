@@ -10,7 +10,7 @@ use super::{
     Authenticity, Basis, Child, CountedAttestation, CountedSignature, Finding, Freshness,
     Integrity, Mode, Occasion, Outcome, PolicyBasis, Published, SignatureOrigin, Verdict,
 };
-use crate::Level;
+use crate::{Depth, Hashed, Level};
 
 /// The judgement on one image.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -136,6 +136,31 @@ struct IntegrityDocument {
     /// The index through which the image was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     through: Option<String>,
+    /// How far down it was looked at, if further than to its configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depth: Option<DepthName>,
+    /// Its layers. Present only if they were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<LayersDocument>,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum DepthName {
+    Layers,
+    Unpacked,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LayersDocument {
+    /// How many, of an index those of all its children; one that several share is one.
+    count: usize,
+    /// Their bytes, as they are in the registry.
+    bytes: u64,
+    /// How many of them unpack to what a configuration names. Present only if that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpacked: Option<usize>,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -357,22 +382,47 @@ impl From<&Integrity> for IntegrityDocument {
             size: None,
             config: None,
             through: None,
+            depth: None,
+            layers: None,
         };
         match integrity {
             Integrity::Whole {
                 manifest,
                 config,
                 through,
+                layers,
             } => Self {
                 status: Status::Passed,
                 media_type: Some(manifest.media_type.clone()),
                 size: Some(manifest.size),
                 config: config.as_ref().map(ToString::to_string),
                 through: through.as_ref().map(ToString::to_string),
+                depth: layers.hashed().and_then(DepthName::of),
+                layers: layers.hashed().map(LayersDocument::from),
             },
             Integrity::Broken(_) => without(Status::Failed),
             Integrity::Undecided(_) => without(Status::Undecided),
             Integrity::NotJudged => without(Status::NotJudged),
+        }
+    }
+}
+
+impl DepthName {
+    fn of(hashed: &Hashed) -> Option<Self> {
+        match hashed.depth() {
+            Depth::Manifest => None,
+            Depth::Layers => Some(Self::Layers),
+            Depth::Unpacked => Some(Self::Unpacked),
+        }
+    }
+}
+
+impl From<&Hashed> for LayersDocument {
+    fn from(hashed: &Hashed) -> Self {
+        Self {
+            count: hashed.layers(),
+            bytes: hashed.bytes(),
+            unpacked: (hashed.depth() == Depth::Unpacked).then_some(hashed.unpacked()),
         }
     }
 }

@@ -12,7 +12,7 @@ mod freshness;
 pub mod render;
 
 use countersign_common::{
-    Descriptor, Digest, Explain, ImageRef, Timestamp, manifest::Body, registry,
+    Code, Descriptor, Digest, Explain, ImageRef, Timestamp, manifest::Body, registry,
 };
 use countersign_trust_roots::{TimeRules, document::Kind, time::Interval};
 
@@ -25,7 +25,7 @@ pub use self::{
     freshness::{Freshness, Published},
 };
 use crate::{
-    Refusal,
+    Hashed, Refusal,
     check::{Parts, demand::Trusted, freshness::Date},
     evidence::Evidence,
 };
@@ -109,6 +109,8 @@ pub enum Integrity {
         config: Option<Digest>,
         /// The index that it was reached through.
         through: Option<Digest>,
+        /// What is known of all else that it names.
+        layers: Layers,
     },
     /// They are not.
     Broken(Reason),
@@ -116,6 +118,47 @@ pub enum Integrity {
     Undecided(Fault),
     /// There was nothing to judge.
     NotJudged,
+}
+
+/// What is known of an image beyond its manifest and its configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layers {
+    /// They are demanded, and were not looked at.
+    Awaited,
+    /// They are what their names say.
+    Hashed(Hashed),
+    /// Nobody demanded that they be looked at.
+    NotDemanded,
+}
+
+impl Layers {
+    /// What they are, if they were looked at.
+    pub fn hashed(&self) -> Option<&Hashed> {
+        match self {
+            Self::Hashed(hashed) => Some(hashed),
+            Self::Awaited | Self::NotDemanded => None,
+        }
+    }
+}
+
+/// An image is all that is demanded but for its layers, at which nobody looked.
+#[derive(Debug)]
+struct Unhashed<'a>(&'a Digest);
+
+impl std::fmt::Display for Unhashed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the layers of {} were not looked at", self.0)
+    }
+}
+
+impl Explain for Unhashed<'_> {
+    fn code(&self) -> Code {
+        Code::new("layers-unchecked")
+    }
+
+    fn remedy(&self) -> String {
+        "please report it, with the command that you ran".to_owned()
+    }
 }
 
 impl Verdict {
@@ -146,7 +189,7 @@ impl Verdict {
             occasion: Occasion::Now,
             basis: Basis::Keys,
             outcome: Outcome::Verified(trusted.fresh().level()),
-            integrity: Integrity::of(evidence),
+            integrity: Integrity::of(evidence, trusted.whole().layers()),
             authenticity,
             freshness: Freshness::of(trusted.fresh()),
             builder_claims: evidence.builder_claims(),
@@ -250,6 +293,17 @@ impl Verdict {
         Self {
             layout: Some(layout),
             ..self
+        }
+    }
+
+    /// Whether nothing but its layers is missing for trust.
+    pub(crate) fn awaits_layers(&self) -> bool {
+        match &self.outcome {
+            Outcome::Undecided(faults) => self
+                .integrity
+                .awaited()
+                .is_some_and(|awaited| *faults == [awaited]),
+            Outcome::Verified(_) | Outcome::Refused(_) => false,
         }
     }
 
@@ -398,11 +452,11 @@ fn refused_stamps(trusted: &Trusted<'_, '_, '_>) -> Vec<Finding> {
 
 impl Integrity {
     /// What is to be said of an image that no check found broken.
-    pub(crate) fn of(evidence: &Evidence) -> Self {
+    pub(crate) fn of(evidence: &Evidence, layers: Layers) -> Self {
         let Ok(content) = &evidence.content else {
             return Self::NotJudged;
         };
-        let manifest = content.manifest.descriptor().clone();
+        let manifest = Box::new(content.manifest.descriptor().clone());
         let config = match content.manifest.body() {
             Body::Image(body) => Some(body.config.digest.clone()),
             Body::Index(_) => None,
@@ -410,9 +464,22 @@ impl Integrity {
         let through =
             Some(evidence.image.digest().clone()).filter(|digest| *digest != manifest.digest);
         Self::Whole {
-            manifest: Box::new(manifest),
+            manifest,
             config,
             through,
+            layers,
+        }
+    }
+
+    /// What is missing if nothing else is.
+    pub(crate) fn awaited(&self) -> Option<Fault> {
+        match self {
+            Self::Whole {
+                manifest,
+                layers: Layers::Awaited,
+                ..
+            } => Some(Fault::of(&Unhashed(&manifest.digest))),
+            _ => None,
         }
     }
 }

@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Age, Escaped, Timestamp};
+use countersign_common::{Age, Digest, Escaped, Timestamp};
 
 use super::{
     Authenticity, Basis, Child, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
-    Integrity, Mode, Occasion, Outcome, PolicyBasis, Published, Reason, SignatureOrigin, Verdict,
+    Integrity, Layers, Mode, Occasion, Outcome, PolicyBasis, Published, Reason, SignatureOrigin,
+    Verdict,
 };
+use crate::Depth;
 
 /// Findings shown; a registry full of junk must not flood a log.
 const SHOWN: usize = 10;
@@ -149,23 +151,66 @@ fn integrity(integrity: &Integrity) -> String {
             manifest,
             config,
             through,
+            layers,
         } => {
-            let config = if config.is_some() {
-                " and its configuration hash to their names"
-            } else {
-                " hashes to its name"
-            };
             let through = through.as_ref().map_or_else(String::new, |index| {
                 format!("; reached through index {index}")
             });
             format!(
-                "ok: {} of {} bytes{config}{through}",
-                manifest.digest, manifest.size
+                "ok: {} of {} bytes{}{through}",
+                manifest.digest,
+                manifest.size,
+                whole(config.as_ref(), layers)
             )
         }
         Integrity::Broken(reason) => format!("FAILED: {}", codes(std::slice::from_ref(reason))),
         Integrity::Undecided(_) => "UNKNOWN: the image could not be fetched".to_owned(),
         Integrity::NotJudged => "not judged: there is nothing to judge".to_owned(),
+    }
+}
+
+fn whole(config: Option<&Digest>, layers: &Layers) -> String {
+    let hashed = match layers {
+        Layers::Hashed(hashed) => hashed,
+        Layers::Awaited | Layers::NotDemanded => {
+            let shallow = match config {
+                Some(_) => " and its configuration hash to their names",
+                None => " hashes to its name",
+            };
+            let awaited = match layers {
+                Layers::Awaited => "; its layers were not looked at",
+                _ => "",
+            };
+            return format!("{shallow}{awaited}");
+        }
+    };
+    let plural = if hashed.layers() == 1 { "" } else { "s" };
+    let all = format!(
+        "{} layer{plural} ({})",
+        hashed.layers(),
+        size(hashed.bytes())
+    );
+    let named = match config {
+        Some(_) => format!(", its configuration and {all} hash to their names"),
+        None => format!(" and all that it names, with {all}, hash to their names"),
+    };
+    let unpacked = match (hashed.depth(), hashed.unpacked()) {
+        (Depth::Unpacked, count) if count == hashed.layers() => {
+            ", and unpacked to what is named".to_owned()
+        }
+        (Depth::Unpacked, count) => format!(", and {count} of them unpacked to what is named"),
+        _ => String::new(),
+    };
+    named + &unpacked
+}
+
+/// As people say it: 123 MB.
+fn size(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let unit = units.into_iter().find(|(unit, _)| bytes >= 10 * unit);
+    match unit {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
     }
 }
 

@@ -225,6 +225,9 @@ pub(crate) struct DemandDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) signers: Option<SignersDocument>,
     pub(crate) annotations: BTreeMap<String, String>,
+    /// How far down it is looked at, if further than to the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) depth: Option<DepthName>,
     pub(crate) platform: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) recursive: bool,
@@ -300,6 +303,13 @@ impl ExceptionDocument {
             reason: self.reason.clone(),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DepthName {
+    Layers,
+    Unpacked,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

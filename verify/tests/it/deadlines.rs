@@ -14,7 +14,9 @@ use countersign_common::{
 use countersign_verify::{Deadline, Verdict};
 
 use crate::{
+    case::DepthName,
     fixtures::{decisive_codes, outcome},
+    layering::Layer,
     signing::{Key, Signing},
     story::Story,
     world::{Request, World, block_on},
@@ -96,13 +98,17 @@ pub(crate) async fn ticks(mut left: usize) {
 }
 
 fn verify(story: &Story, silent: &[&str]) -> Verdict {
+    verify_within(5_000, story, silent)
+}
+
+fn verify_within(time: usize, story: &Story, silent: &[&str]) -> Verdict {
     let world = story.world();
     let stalling = Stalling {
         world: &world,
         silent: silent.iter().map(|text| story.request(text)).collect(),
     };
     let image = ImageRef::parse(&story.case.image).unwrap();
-    let deadline = Deadline::new(Box::pin(ticks(5_000)), 10);
+    let deadline = Deadline::new(Box::pin(ticks(time)), 10);
     block_on(
         story
             .verifier()
@@ -126,6 +132,21 @@ fn what_was_found_in_time_is_judged() {
         .map(|remark| remark.code.as_str())
         .collect();
     assert_eq!(remarks, ["fetch-timeout"]);
+}
+
+#[test]
+fn the_time_is_not_for_layers() {
+    let layers: Vec<_> = (0..40)
+        .map(|number| Layer::plain(&format!("{number}"), &[number]))
+        .collect();
+    let story = Story::new("", "")
+        .layered(&layers)
+        .signed(&Signing::by(Key::Release));
+    let in_time = |time: &usize| outcome(&verify_within(*time, &story, &[])) == "verified";
+    let least = (1..5_000).find(in_time).unwrap();
+    let deep = story.with(|case| case.demand.depth = Some(DepthName::Layers));
+    assert_eq!(outcome(&verify_within(least, &deep, &[])), "verified");
+    assert_eq!(outcome(&verify_within(least - 1, &deep, &[])), "undecided");
 }
 
 #[test]

@@ -13,14 +13,14 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Deadline, Demand, Level, Naming, Reach, Signers, Verdict, Verifier, verdict::Basis,
+    Deadline, Demand, Depth, Level, Naming, Reach, Signers, Verdict, Verifier, verdict::Basis,
 };
 use serde_json::{Value, json};
 
 use crate::{
     case::{
         BesidesDocument, CaseDocument, Choice, DatesDocument, DemandDocument, DemandedLevel,
-        PolicyDocument, RoleName, TermDocument, TimeAuthorityDocument,
+        DepthName, PolicyDocument, RoleName, TermDocument, TimeAuthorityDocument,
     },
     signing::{Key, REPOSITORY, Signing, pretty},
     stamping::Tsa,
@@ -34,7 +34,7 @@ pub(crate) struct Story {
     /// The folder: `OUTCOME--CASE`.
     pub(crate) name: String,
     pub(crate) case: CaseDocument,
-    /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), public keys (`*.pub`), and the certificates of time-stamp
+    /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), layers (`*.layer`), public keys (`*.pub`), and the certificates of time-stamp
     /// authorities (`*.tsa.pem`).
     pub(crate) files: BTreeMap<String, Bytes>,
 }
@@ -60,6 +60,7 @@ impl Story {
                 threshold: NonZeroUsize::MIN,
                 signers: None,
                 annotations: BTreeMap::new(),
+                depth: None,
                 platform: None,
                 recursive: false,
                 unbound: Choice::Accepted,
@@ -224,13 +225,13 @@ impl Story {
         for (name, bytes) in &self.files {
             if name.ends_with(".manifest.json") {
                 world.manifests.insert(Digest::sha256(bytes), bytes.clone());
-            } else if name.ends_with(".blob.json") {
+            } else if is_blob(name) {
                 world.blobs.insert(Digest::sha256(bytes), bytes.clone());
             }
         }
         for (named, served) in &self.case.altered {
             let (digest, bytes) = (self.digest(named), self.files[served].clone());
-            let place = if named.ends_with(".blob.json") {
+            let place = if is_blob(named) {
                 &mut world.blobs
             } else {
                 &mut world.manifests
@@ -257,6 +258,7 @@ impl Story {
         match text.split_once(' ') {
             None if text == "resolve" => Request::Resolve,
             Some(("blob", file)) => Request::Blob(self.digest(file)),
+            Some(("layer", file)) => Request::Layer(self.digest(file)),
             Some(("manifest", file)) => Request::Manifest(self.digest(file)),
             Some(("referrers", file)) => Request::Referrers(self.digest(file)),
             _ => panic!("no request: {text}"),
@@ -269,6 +271,10 @@ impl Story {
             match name.as_str() {
                 "config" => limits.config = *limit,
                 "imageBytes" => limits.image_bytes = *limit as u64,
+                "layers" => limits.layers = *limit,
+                "unpacked" => limits.unpacked = *limit as u64,
+                "unpackedRatio" => limits.unpacked_ratio = *limit as u64,
+                "zstdWindow" => limits.zstd_window = *limit as u64,
                 "referrers" => limits.referrers = *limit,
                 "signatures" => limits.signatures = *limit,
                 "publication" => limits.publication = *limit,
@@ -308,6 +314,11 @@ impl Story {
                 threshold: demand.threshold,
                 signers: self.signers(),
                 annotations: demand.annotations.clone(),
+                depth: match demand.depth {
+                    None => Depth::Manifest,
+                    Some(DepthName::Layers) => Depth::Layers,
+                    Some(DepthName::Unpacked) => Depth::Unpacked,
+                },
                 reach: match &demand.platform {
                     _ if demand.recursive => Reach::Children,
                     Some(text) => Reach::Platform(Platform::parse(text).unwrap()),
@@ -359,9 +370,10 @@ impl Story {
             .map(|entry| entry.unwrap().path())
             .filter(|path| {
                 let name = name(path);
-                [".manifest.json", ".blob.json", ".pub", ".tsa.pem"]
-                    .iter()
-                    .any(|end| name.ends_with(end))
+                is_blob(&name)
+                    || [".manifest.json", ".pub", ".tsa.pem"]
+                        .iter()
+                        .any(|end| name.ends_with(end))
             })
             .map(|path| (name(&path), fs::read(&path).unwrap().into()))
             .collect();
@@ -379,6 +391,12 @@ impl Story {
         files.insert("case.json".to_owned(), pretty(&json!(self.case)).into());
         files
     }
+}
+
+fn is_blob(file: &str) -> bool {
+    [".blob.json", ".layer"]
+        .iter()
+        .any(|end| file.ends_with(end))
 }
 
 /// The digest form of the image's name, for asking about one manifest alone.

@@ -13,6 +13,7 @@ mod dates;
 mod documents;
 mod images;
 mod keys;
+mod layers;
 mod limits;
 mod policies;
 mod publications;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Story> {
         children::recursive(),
         children::dated_recursively(),
         limits::limits(),
+        layers::layers(),
         stamps::legitimate(),
         stamps::invalid(),
         stamps::outside_validity(),

@@ -1,0 +1,112 @@
+//! Indexes that are looked at down to the layers of their children.
+
+use countersign_common::manifest::DOCKER_MANIFEST;
+use serde_json::Value;
+
+use crate::{
+    case::DepthName,
+    fixtures::outcome,
+    layering::{CONTENT, Edit, Layer},
+    layers::{assert_refused, integrity, layers_asked},
+    signing::{Key, Signing},
+    story::Story,
+    world::Fault,
+};
+
+/// Two images that share a layer, and what was attested of one as `BuildKit` stores it.
+fn index() -> Story {
+    let base = Layer::gzip("base", CONTENT);
+    let attestation = Layer::new(
+        "sbom",
+        "application/vnd.in-toto+json",
+        b"{}",
+        b"{}".to_vec(),
+    );
+    let mut story = Story::new("", "");
+    let as_it_is = |_: &mut Value| ();
+    let edits: (Edit<'_>, Edit<'_>) = (&as_it_is, &as_it_is);
+    let layers = |own: &str| [base.clone(), Layer::plain(own, own.as_bytes())];
+    story.put_layered("image", "linux/amd64", &layers("amd64"), edits);
+    story.put_layered("arm", "linux/arm64", &layers("arm64"), edits);
+    story.put_layered("attested", "unknown/unknown", &[attestation], edits);
+    story
+        .indexing(&[
+            ("image.manifest.json", "linux/amd64"),
+            ("arm.manifest.json", "linux/arm64"),
+            ("attested.manifest.json", "unknown/unknown"),
+        ])
+        .signed_for("index.manifest.json", &Signing::by(Key::Release))
+        .with(|case| case.demand.depth = Some(DepthName::Unpacked))
+}
+
+#[test]
+fn of_an_index_all_children_are_looked_at_and_what_they_share_once() {
+    let story = index();
+    let world = story.world();
+    let verdict = story.verify_in(&world);
+    assert_eq!(outcome(&verdict), "verified", "{verdict}");
+    assert_eq!(layers_asked(&world).len(), 4);
+    let integrity = integrity(&verdict);
+    assert_eq!(integrity["layers"]["count"], 4);
+    assert_eq!(integrity["layers"]["unpacked"], 4);
+    let wanted = story.with(|case| case.demand.platform = Some("linux/arm64".to_owned()));
+    let world = wanted.world();
+    assert_eq!(outcome(&wanted.verify_in(&world)), "verified");
+    let mut expected = vec![wanted.digest("base.layer"), wanted.digest("arm64.layer")];
+    expected.sort();
+    assert_eq!(layers_asked(&world), expected);
+}
+
+#[test]
+fn nothing_that_an_index_reaches_is_left_out() {
+    let story = index();
+    for file in [
+        "arm.manifest.json",
+        "arm-config.blob.json",
+        "arm64.layer",
+        "amd64.layer",
+        "base.layer",
+        "attested.manifest.json",
+        "attested-config.blob.json",
+        "sbom.layer",
+    ] {
+        let altered = story.clone().with(|case| {
+            let other = "release-signature.blob.json".to_owned();
+            case.altered.insert(file.to_owned(), other);
+        });
+        assert_refused(&altered.verify(), "digest-mismatch");
+        let request = match file.rsplit_once('.').unwrap() {
+            (_, "layer") => format!("layer {file}"),
+            (name, _) if name.ends_with("manifest") => format!("manifest {file}"),
+            _ => format!("blob {file}"),
+        };
+        for fault in [Fault::Absent, Fault::Status] {
+            let mut world = story.world();
+            world.fail(story.request(&request), fault);
+            assert_eq!(outcome(&story.verify_in(&world)), "undecided", "{file}");
+        }
+    }
+}
+
+#[test]
+fn an_index_in_an_index_is_refused() {
+    let nested = index().indexing(&[
+        ("image.manifest.json", "linux/amd64"),
+        ("index.manifest.json", "linux/arm64"),
+    ]);
+    let nested = nested.signed_for("index.manifest.json", &Signing::by(Key::Release));
+    assert_refused(&nested.verify(), "format-not-allowed");
+    // Nobody looks into it unless it is demanded.
+    let shallow = nested.with(|case| case.demand.depth = None);
+    assert_eq!(outcome(&shallow.verify()), "verified");
+}
+
+#[test]
+fn an_index_that_lies_about_a_child_is_refused() {
+    let mut story = index();
+    let mut lying: Value = serde_json::from_slice(&story.files["index.manifest.json"]).unwrap();
+    lying["manifests"][1]["mediaType"] = DOCKER_MANIFEST.into();
+    story.put("index.manifest.json", lying.to_string());
+    let story = story.signed_for("index.manifest.json", &Signing::by(Key::Release));
+    assert_refused(&story.verify(), "descriptor-mismatch");
+}
