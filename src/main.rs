@@ -6,6 +6,7 @@
 )]
 
 mod arguments;
+mod attended;
 mod command;
 mod config;
 mod exit;

@@ -1,6 +1,8 @@
 //! A progress bar for work on several images that takes longer than a second; on a terminal only.
+//!
+//! Once layers are read it counts their bytes instead: how many there will be nobody knows before each image was judged.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, sync::Once, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Counts images as they are done.
 pub(crate) struct Progress {
     bar: ProgressBar,
+    layers: Once,
 }
 
 impl Progress {
@@ -32,12 +35,31 @@ impl Progress {
                 }
             });
         }
-        Self { bar }
+        Self {
+            bar,
+            layers: Once::new(),
+        }
     }
 
     /// One more is done.
     pub(crate) fn step(&self) {
-        self.bar.inc(1);
+        if !self.layers.is_completed() {
+            self.bar.inc(1);
+        }
+    }
+
+    /// So many bytes of layers more were read.
+    pub(crate) fn read(&self, bytes: usize) {
+        self.layers.call_once(|| {
+            self.bar.unset_length();
+            self.bar.reset();
+            if let Ok(style) = ProgressStyle::with_template(
+                "{spinner} {decimal_bytes} of layers read, {decimal_bytes_per_sec}",
+            ) {
+                self.bar.set_style(style);
+            }
+        });
+        self.bar.inc(bytes as u64);
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod told;
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::Client;
@@ -19,6 +19,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     arguments::{Common, Deep, Output, Require, Verify},
+    attended::Attendant,
     config::Config,
     exit::Exit,
     judge::{Begin, Court, Judge, Needed, Summons, When},
@@ -68,17 +69,17 @@ pub(super) async fn judged(
     (client, (timeout, common)): (&Client, (u64, &Common)),
     (when, now): (When, Timestamp),
 ) -> Vec<Verdict> {
-    let progress = Progress::of(located.len(), common);
+    let progress = Arc::new(Progress::of(located.len(), common));
+    let attendant = Attendant::new(Arc::clone(&progress));
     let timer: &Timer<'_> = &|| Box::pin(tokio::time::sleep(Duration::from_secs(timeout)));
     let judge_one = async |one: &Located| {
         let deadline = Deadline::for_each(timer, timeout);
+        let registry = attendant.attend(one.registry(client));
         let time = match when {
             When::AsOf(time) => time,
             When::Now => now,
         };
-        let verdict = judge
-            .verify(&one.image, one.registry(client), time, &deadline)
-            .await;
+        let verdict = judge.verify(&one.image, &registry, time, &deadline).await;
         progress.step();
         let verdict = match one.layout() {
             Some(layout) => verdict.in_layout(layout),

@@ -4,7 +4,7 @@
 //! an attestation or for no platform, is said by whoever wrote the index. Nothing is believed here that the judgement of one
 //! image would not believe.
 
-use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, Timestamp};
+use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, Timestamp, manifest::Body};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{Deadline, Verdict, Verifier, collect, evidence::ContentFault, verdict::Child};
@@ -44,6 +44,12 @@ pub(crate) async fn judge(
         .map(|child| family.judge(child))
         .buffered(PARALLEL)
         .collect::<Vec<_>>();
+    // Each child is judged down to the depth that is demanded: through the index all layers would be read once more.
+    let alone = verifier.without_layers();
+    let verifier = match image.manifest.body() {
+        Body::Index(_) => &alone,
+        Body::Image(_) => verifier,
+    };
     let index = verifier.judge(image, registry, now, deadline);
     let (index, children) = future::join(index, children).await;
     index.with_children(children)

@@ -244,6 +244,17 @@ impl Verifier {
         Some(source.hash(content, self.demand.depth).await)
     }
 
+    /// The same, for an index of which each child is judged down to the depth that is demanded.
+    pub(crate) fn without_layers(&self) -> Self {
+        Self {
+            demand: Demand {
+                depth: Depth::Manifest,
+                ..self.demand.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     /// Judges what was collected. Total, deterministic, without I/O.
     pub fn check(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
         check::check(self, evidence, now).based_on(self.basis.clone())
