@@ -25,7 +25,7 @@ fn misused(world: &World, arguments: &[&str]) -> Run {
 }
 
 /// Every command, and nothing behind it.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["sign"],
     &["verify"],

@@ -1,12 +1,15 @@
 //! What is found of an index before anything is signed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, Repository, Task,
     manifest::{DOCKER_MANIFEST, OCI_INDEX},
-    registry::{Error, Failure},
+    registry::{Error, Failure, Onlooker},
 };
 use serde_json::{Value, json};
 
@@ -76,6 +79,7 @@ impl Registry for Shelf {
         &'a self,
         _: &'a Repository,
         _: &'a Descriptor,
+        _: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
         unreachable!("nothing is signed yet")
     }

@@ -8,7 +8,7 @@ use countersign_common::{
     registry::Error,
 };
 use countersign_verify::{
-    Deadline, Outcome,
+    Deadline, Outcome, Reach,
     inspect::{
         self, Artifact, CODES, ChildState, Entry, EntryKind, Fault, Inspection, Judge, Missing,
         Question, Scope, Standing, document::InspectionDocument, render,
@@ -28,9 +28,10 @@ use crate::{
 fn question(story: &Story) -> Question {
     let verifier = story.verifier();
     Question {
-        scope: match &verifier.demand.platform {
-            Some(platform) => Scope::For(platform.clone()),
-            None => Scope::Itself,
+        scope: match &verifier.demand.reach {
+            Reach::Children => Scope::Recursive,
+            Reach::Platform(platform) => Scope::For(platform.clone()),
+            Reach::Resolved => Scope::Itself,
         },
         limits: verifier.limits,
         now: story.now(),

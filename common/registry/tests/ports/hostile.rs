@@ -21,7 +21,7 @@ fn pipe(folder: &Folder, name: &str) {
 async fn opening(change: impl FnOnce(&Folder)) -> Result<Layout, LayoutError> {
     let folder = Folder::empty();
     change(&folder);
-    folder.open(Limits::TABLE).await
+    folder.open(&Limits::TABLE).await
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn what_a_list_names_is_opened_up_to_all_bytes_of_an_image() {
             image_bytes,
             ..Limits::TABLE
         };
-        let layout = folder.open(limits).await.unwrap();
+        let layout = folder.open(&limits).await.unwrap();
         let listed = layout.referrers(&shop(), image("a").digest()).await;
         if passes {
             assert_eq!(listed.unwrap(), []);
@@ -206,7 +206,7 @@ async fn children_of_listed_indexes_count_with_the_entries() {
             layout_entries,
             ..Limits::TABLE
         };
-        let layout = folder.open(limits).await.unwrap();
+        let layout = folder.open(&limits).await.unwrap();
         let listed = layout.referrers(&shop(), index.digest()).await;
         if passes {
             assert_eq!(listed.unwrap(), []);
@@ -265,13 +265,13 @@ async fn a_manifest_that_calls_itself_nothing_is_what_its_entry_calls_it() {
     let docker = countersign_common::manifest::DOCKER_MANIFEST;
     for media_type in [OCI_MANIFEST, docker] {
         folder.list(&[entry(media_type)]);
-        let layout = folder.open(Limits::TABLE).await.unwrap();
+        let layout = folder.open(&Limits::TABLE).await.unwrap();
         let resolved = layout.resolve(&in_layout("")).await.unwrap();
         assert_eq!(resolved.manifest.descriptor().media_type, media_type);
         assert_eq!(*resolved.digest(), digest);
     }
     folder.list(&[entry("application/vnd.example")]);
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     is_refusal(layout.resolve(&in_layout("")).await, "format-not-allowed");
 }
 
@@ -348,7 +348,7 @@ async fn one_tag_at_two_images_is_none_and_at_one_twice_is_one() {
             tagged(one.clone(), names[0]),
             tagged(other.clone(), names[1]),
         ]);
-        let layout = folder.open(Limits::TABLE).await.unwrap();
+        let layout = folder.open(&Limits::TABLE).await.unwrap();
         let resolved = layout.resolve(&in_layout(":1")).await;
         if is_one {
             assert_eq!(resolved.unwrap().digest(), image("a").digest());
@@ -358,6 +358,6 @@ async fn one_tag_at_two_images_is_none_and_at_one_twice_is_one() {
         }
     }
     folder.list(&[tagged(one.clone(), "1"), tagged(one, whole)]);
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     layout.resolve(&in_layout(":1")).await.unwrap();
 }

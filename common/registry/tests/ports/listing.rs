@@ -14,7 +14,7 @@ fn fallback_tag(subject: &Digest) -> String {
 /// The folder with this list, and the digest of what a reference in it names.
 async fn named(folder: &Folder, entries: &[Value], rest: &str) -> Result<Digest, String> {
     folder.list(entries);
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     match layout.resolve(&in_layout(rest)).await {
         Ok(resolved) => Ok(resolved.digest().clone()),
         other => Err(is_refusal(other, "image-ambiguous")),
@@ -23,7 +23,7 @@ async fn named(folder: &Folder, entries: &[Value], rest: &str) -> Result<Digest,
 
 async fn referring(folder: &Folder, entries: &[Value], subject: &Manifest) -> Vec<Descriptor> {
     folder.list(entries);
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     layout.referrers(&shop(), subject.digest()).await.unwrap()
 }
 
@@ -128,12 +128,12 @@ async fn of_several_images_one_is_to_be_named() {
 #[tokio::test]
 async fn no_image_and_no_such_image_are_said_with_what_there_is() {
     let folder = Folder::empty();
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     let said = is_refusal(layout.resolve(&in_layout("")).await, "image-not-found");
     assert!(said.ends_with("it has none"), "{said}");
     let absent = json!(image("absent").descriptor());
     folder.list(&[tagged(folder.put_image("a"), "1"), tagged(absent, "2")]);
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     for rest in [":3", ":2", &format!("@{}", image("absent").digest())] {
         let said = is_refusal(layout.resolve(&in_layout(rest)).await, "image-not-found");
         assert_eq!(
@@ -163,7 +163,7 @@ async fn a_tag_is_also_the_end_of_a_whole_name() {
     }
     for name in ["1.4.0", "registry.example/1.4", "1.4:latest", ""] {
         folder.list(&[tagged(entry.clone(), name)]);
-        let layout = folder.open(Limits::TABLE).await.unwrap();
+        let layout = folder.open(&Limits::TABLE).await.unwrap();
         is_refusal(layout.resolve(&in_layout(":1.4")).await, "image-not-found");
     }
 }
@@ -290,7 +290,7 @@ async fn referrers_are_listed_up_to_their_limit() {
             referrers,
             ..Limits::TABLE
         };
-        let layout = folder.open(limits).await.unwrap();
+        let layout = folder.open(&limits).await.unwrap();
         let listed = layout.referrers(&shop(), subject.digest()).await;
         if passes {
             assert_eq!(listed.unwrap().len(), 3);

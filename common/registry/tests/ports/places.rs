@@ -184,13 +184,13 @@ impl Folder {
     }
 
     pub(crate) async fn opened(self) -> (Self, Layout) {
-        let layout = self.open(Limits::TABLE).await.unwrap();
+        let layout = self.open(&Limits::TABLE).await.unwrap();
         (self, layout)
     }
 
-    pub(crate) async fn open(&self, limits: Limits) -> Result<Layout, LayoutError> {
+    pub(crate) async fn open(&self, limits: &Limits) -> Result<Layout, LayoutError> {
         let path = self.folder.path().to_str().unwrap();
-        Layout::open(path, Duration::from_secs(30), limits).await
+        Layout::open(path, Duration::from_secs(30), *limits).await
     }
 }
 

@@ -159,13 +159,13 @@ async fn who_could_read_the_list_still_can_and_nobody_else() {
 async fn of_many_who_write_at_once_nobody_loses_anything() {
     let (folder, _) = folder().opened().await;
     let writers = (0..20).map(async |writer| {
-        let layout = folder.open(Limits::TABLE).await.unwrap();
+        let layout = folder.open(&Limits::TABLE).await.unwrap();
         attach(&layout, &[signature(&writer.to_string())])
             .await
             .unwrap();
     });
     futures_util::future::join_all(writers).await;
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     let listed = layout
         .referrers(&shop(), image("a").digest())
         .await
@@ -242,7 +242,7 @@ async fn no_list_is_written_that_would_not_be_read() {
         layout_entries: 2,
         ..Limits::TABLE
     };
-    let layout = folder.open(limits).await.unwrap();
+    let layout = folder.open(&limits).await.unwrap();
     attach(&layout, &[signature("one")]).await.unwrap();
     let before = folder.listed();
     is_refusal(attach(&layout, &[signature("two")]).await, "too-large");
@@ -250,7 +250,7 @@ async fn no_list_is_written_that_would_not_be_read() {
     let mut long = before;
     long["padding"] = "x".repeat(4_193_500).into();
     folder.write("index.json", long.to_string().as_bytes());
-    let layout = folder.open(Limits::TABLE).await.unwrap();
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
     is_refusal(
         attach(&layout, &[signature("two"), signature("three")]).await,
         "too-large",
