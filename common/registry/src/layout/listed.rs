@@ -49,19 +49,25 @@ impl Folder {
         let mut bytes = self.limits.image_bytes;
         let mut all: Vec<Opened> = Vec::new();
         let mut children: BTreeMap<Digest, (Descriptor, Digest)> = BTreeMap::new();
-        for entry in distinct(listed.to_vec()).into_iter().filter(is_manifest) {
+        let listed: Vec<_> = distinct(listed.to_vec())
+            .into_iter()
+            .filter(is_manifest)
+            .collect();
+        // oras lists the children of an index beside it, too: they count once.
+        let mut known: BTreeSet<_> = listed.iter().map(|entry| entry.digest.clone()).collect();
+        for entry in listed {
             let manifest = self.afforded(&entry, &mut bytes)?;
             for child in manifest.iter().flat_map(entries) {
-                let parent = entry.digest.clone();
-                let child = (child.clone(), parent);
-                children.entry(child.0.digest.clone()).or_insert(child);
+                known.insert(child.digest.clone());
+                let parent = (child.clone(), entry.digest.clone());
+                children.entry(child.digest.clone()).or_insert(parent);
             }
             all.push(Opened {
                 entry,
                 parent: None,
                 manifest,
             });
-            self.check_count(all.len() + children.len())?;
+            self.check_count(known.len())?;
         }
         // What is listed twice is opened once, and is then the index's.
         for one in &mut all {

@@ -200,8 +200,16 @@ async fn children_of_listed_indexes_count_with_the_entries() {
     let children: Vec<Manifest> = ["a", "b"].map(image).to_vec();
     let index = crate::places::index(&children.iter().collect::<Vec<_>>());
     folder.put(index.bytes());
-    folder.list(&[json!(index.descriptor())]);
-    for (layout_entries, passes) in [(3, true), (2, false)] {
+    let index_alone = [json!(index.descriptor())];
+    // A child that is listed too counts once.
+    let with_a_child = [json!(index.descriptor()), folder.put_image("a")];
+    for (entries, layout_entries, passes) in [
+        (&index_alone[..], 3, true),
+        (&index_alone, 2, false),
+        (&with_a_child, 3, true),
+        (&with_a_child, 2, false),
+    ] {
+        folder.list(entries);
         let limits = Limits {
             layout_entries,
             ..Limits::TABLE
