@@ -115,7 +115,11 @@ fn what_makes_an_image_verified_is_trusted_and_nothing_is_where_no_key_made_anyt
         }
         let of_nobody = ["key-unknown", "signature-invalid", "signature-missing"];
         let is_unsigned = matches!(verdict.authenticity(), Authenticity::NotSigned { .. });
-        if is_unsigned && codes.iter().all(|code| of_nobody.contains(code)) {
+        // Of an index and its children some may be signed, and the others not.
+        if is_unsigned
+            && verdict.children().is_none()
+            && codes.iter().all(|code| of_nobody.contains(code))
+        {
             let is_signature = |entry: &&Entry| entry.kind == EntryKind::ImageSignature;
             let signatures = entries(&inspection).into_iter().filter(is_signature);
             for signature in signatures {
