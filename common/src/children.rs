@@ -99,12 +99,17 @@ impl Manifest {
     /// Each child once; an image has none. Two entries for one child that contradict each other are two, so that the untrue
     /// one is seen.
     pub fn children(&self) -> Vec<Descriptor> {
+        self.children_listed(|_| true)
+    }
+
+    /// The same of those that any entry lists so, as that entry lists them: another entry for the same child hides none.
+    pub fn children_listed(&self, so: impl Fn(&Descriptor) -> bool) -> Vec<Descriptor> {
         let listed = match self.body() {
             Body::Image(_) => &[],
             Body::Index(index) => index.manifests.as_slice(),
         };
-        let mut children: Vec<Descriptor> = Vec::with_capacity(listed.len());
-        for one in listed {
+        let mut children: Vec<Descriptor> = Vec::new();
+        for one in listed.iter().filter(|one| so(one)) {
             let is_one = |other: &Descriptor| {
                 (&other.digest, other.size, &other.media_type)
                     == (&one.digest, one.size, &one.media_type)
@@ -280,6 +285,11 @@ mod tests {
         let children: Vec<_> = index.children().iter().map(|child| json!(child)).collect();
         assert_eq!(children, [first, untrue]);
         assert!(image().children().is_empty());
+        let with_platform = index.children_listed(|entry| entry.platform.is_some());
+        let [found] = with_platform.as_slice() else {
+            panic!("{with_platform:?}")
+        };
+        assert_eq!(found.listed().to_string(), "linux/a");
     }
 
     #[test]

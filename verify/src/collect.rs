@@ -78,17 +78,14 @@ fn select_child(
     image: &PinnedImage,
     platform: Option<&Platform>,
 ) -> Result<Option<Descriptor>, Refusal> {
-    let (Body::Index(_), Some(wanted)) = (image.manifest.body(), platform) else {
+    let (Body::Index(index), Some(wanted)) = (image.manifest.body(), platform) else {
         return Ok(None);
     };
-    let children = image.manifest.children();
-    let is_for = |child: &&Descriptor| {
-        child
-            .platform
-            .as_ref()
-            .is_some_and(|platform| platform.satisfies(wanted))
-    };
-    let matching: Vec<_> = children.iter().filter(is_for).cloned().collect();
+    // Each entry: one that lists a child for another platform first must not hide that a runtime may take it for this one.
+    let matching = image.manifest.children_listed(|entry| {
+        let platform = entry.platform.as_ref();
+        platform.is_some_and(|platform| platform.satisfies(wanted))
+    });
     match matching.as_slice() {
         [child] if matches!(child.listed(), Listed::Image(_)) => {
             child.check_type()?;
@@ -96,7 +93,7 @@ fn select_child(
         }
         [] | [_] => Err(Refusal::PlatformMissing {
             wanted: wanted.clone(),
-            available: children.iter().filter_map(image_platform).collect(),
+            available: index.manifests.iter().filter_map(image_platform).collect(),
         }),
         _ => Err(Refusal::PlatformAmbiguous {
             wanted: wanted.clone(),

@@ -70,6 +70,25 @@ pub(super) fn platforms() -> Vec<Story> {
             "Nothing says that it is the one.",
             |index| index["manifests"][1]["platform"] = unknown(),
         ),
+        denied(
+            "platform-of-two-images-one-listed-before-for-another",
+            "A runtime may take its second entry.",
+            |index| {
+                let mut again = index["manifests"][0].clone();
+                again["platform"]["architecture"] = "amd64".into();
+                index["manifests"].as_array_mut().unwrap().insert(1, again);
+            },
+        ),
+        judged(
+            "verified--platform-of-an-image-listed-before-for-another",
+            "One image is for both.",
+            "linux/amd64",
+            |index| {
+                let mut before = index["manifests"][1].clone();
+                before["platform"]["architecture"] = "riscv64".into();
+                index["manifests"].as_array_mut().unwrap().insert(0, before);
+            },
+        ),
         judged(
             "verified--platform-listed-twice-for-one-image",
             "Whichever entry a runtime takes, it is this image.",
