@@ -82,7 +82,7 @@ pub(super) async fn judged(
         let verdict = judge.verify(&one.image, &registry, time, &deadline).await;
         progress.step();
         let verdict = match one.layout() {
-            Some(layout) => verdict.in_layout(layout),
+            Some(layout) => verdict.in_layout(&layout),
             None => verdict,
         };
         match when {

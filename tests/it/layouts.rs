@@ -356,7 +356,11 @@ fn a_child_of_an_index_in_a_folder_is_judged_for_its_platform() {
     assert!(refused.stdout.contains("linux/arm64"), "{}", refused.stdout);
     let other = format!("oci:build@{}", children[1]["digest"].as_str().unwrap());
     world.in_layout("sign", &other, &[]).ends(0);
-    world.in_layout("verify", "oci:build", &all).ends(0);
+    let all = ["--recursive", "--output", "json"];
+    let verdict = world.in_layout("verify", "oci:build", &all).ends(0).json();
+    for one in [&verdict, &verdict["children"][0], &verdict["children"][1]] {
+        assert_eq!(one["layout"], "oci:build", "{one}");
+    }
     world
         .in_layout("verify", "oci:build", &["--platform", "linux/s390x"])
         .ends(1)

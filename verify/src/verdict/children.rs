@@ -124,6 +124,14 @@ impl Verdict {
         self.children.as_deref()
     }
 
+    /// Says of all of them in which layout they lie.
+    pub(super) fn mark_in_layout(&mut self, layout: &str) {
+        self.layout = Some(layout.to_owned());
+        for child in self.children.iter_mut().flatten() {
+            child.verdict.mark_in_layout(layout);
+        }
+    }
+
     /// Says of all of them that they were judged as of another time.
     pub(super) fn mark_as_of(&mut self) {
         self.occasion = Occasion::AsOf;

@@ -289,11 +289,9 @@ impl Verdict {
 
     /// Says in which layout the image lies, as a person named it.
     #[must_use]
-    pub fn in_layout(self, layout: String) -> Self {
-        Self {
-            layout: Some(layout),
-            ..self
-        }
+    pub fn in_layout(mut self, layout: &str) -> Self {
+        self.mark_in_layout(layout);
+        self
     }
 
     /// Whether nothing but its layers is missing for trust.
