@@ -14,7 +14,7 @@ use super::{
     Integrity, Layers, Mode, Occasion, Outcome, PolicyBasis, Published, Reason, SignatureOrigin,
     Verdict,
 };
-use crate::Depth;
+use crate::{Depth, Hashed};
 
 /// Findings shown; a registry full of junk must not flood a log.
 const SHOWN: usize = 10;
@@ -96,7 +96,12 @@ fn child(child: &Child) -> String {
     let digest = verdict.digest().map(ToString::to_string);
     let follows = match verdict.outcome() {
         Outcome::Verified(level) => {
-            format!("ok, level `{}`{}", level.name(), signed(verdict))
+            let hashed = match verdict.integrity() {
+                Integrity::Whole { layers, .. } => layers.hashed(),
+                _ => None,
+            };
+            let hashed = hashed.map_or_else(String::new, |hashed| format!("; {}", content(hashed)));
+            format!("ok, level `{}`{}{hashed}", level.name(), signed(verdict))
         }
         Outcome::Refused(reasons) => format!("REFUSED: {}", codes(reasons)),
         Outcome::Undecided(faults) => format!("UNKNOWN: {}", codes(faults)),
@@ -184,24 +189,40 @@ fn whole(config: Option<&Digest>, layers: &Layers) -> String {
             return format!("{shallow}{awaited}");
         }
     };
+    match config {
+        Some(_) => format!(", {}", content(hashed)),
+        None => format!(
+            " and all that it names, with {}, hash to their names{}",
+            count(hashed),
+            unpacked(hashed)
+        ),
+    }
+}
+
+/// What an image is of, all of which was looked at.
+fn content(hashed: &Hashed) -> String {
+    format!(
+        "its configuration and {} hash to their names{}",
+        count(hashed),
+        unpacked(hashed)
+    )
+}
+
+/// How many layers, and how much they are.
+fn count(hashed: &Hashed) -> String {
     let plural = if hashed.layers() == 1 { "" } else { "s" };
-    let all = format!(
-        "{} layer{plural} ({})",
-        hashed.layers(),
-        size(hashed.bytes())
-    );
-    let named = match config {
-        Some(_) => format!(", its configuration and {all} hash to their names"),
-        None => format!(" and all that it names, with {all}, hash to their names"),
-    };
-    let unpacked = match (hashed.depth(), hashed.unpacked()) {
+    let size = size(hashed.bytes());
+    format!("{} layer{plural} ({size})", hashed.layers())
+}
+
+fn unpacked(hashed: &Hashed) -> String {
+    match (hashed.depth(), hashed.unpacked()) {
         (Depth::Unpacked, count) if count == hashed.layers() => {
             ", and unpacked to what is named".to_owned()
         }
         (Depth::Unpacked, count) => format!(", and {count} of them unpacked to what is named"),
         _ => String::new(),
-    };
-    named + &unpacked
+    }
 }
 
 /// As people say it: 123 MB.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     case::DepthName,
-    fixtures::outcome,
+    fixtures::{decisive_codes, document, outcome},
     layering::{CONTENT, Edit, Layer},
     layers::{assert_refused, integrity, layers_asked},
     signing::{Key, Signing},
@@ -92,6 +92,77 @@ fn nothing_that_an_index_reaches_is_left_out() {
             assert_eq!(outcome(&asked(Fault::Absent)), "undecided", "{file}");
         }
     }
+}
+
+const CHILDREN: [&str; 3] = ["image", "arm", "attested"];
+
+/// The same, where each child is judged by a signature of its own, but for those that are named.
+fn family(unsigned: &[&str]) -> Story {
+    let story = index().with(|case| case.demand.recursive = true);
+    let signed = CHILDREN.iter().filter(|name| !unsigned.contains(name));
+    signed.fold(story, |story, name| {
+        let signing = Signing::by(Key::Release).named(&format!("{name}-signature"));
+        story.signed_for(&format!("{name}.manifest.json"), &signing)
+    })
+}
+
+#[test]
+fn of_children_that_are_judged_each_says_what_was_looked_at_and_the_index_only_what_it_is() {
+    let story = family(&[]);
+    let verdict = story.verify();
+    assert_eq!(outcome(&verdict), "verified", "{verdict}");
+    let document: Value = serde_json::from_str(&document(&verdict)).unwrap();
+    assert!(document["integrity"].get("layers").is_none(), "{document}");
+    let layers = |child: usize| {
+        let integrity = &document["children"][child]["integrity"];
+        assert_eq!(integrity["depth"], "unpacked");
+        integrity["layers"]["count"].as_u64().unwrap()
+    };
+    assert_eq!([0, 1, 2].map(layers), [2, 2, 1]);
+    let lines = verdict.to_string();
+    let told = "(1 required); its configuration and 2 layers (";
+    assert_eq!(lines.matches(told).count(), 2, "{lines}");
+    assert!(lines.contains("; its configuration and 1 layer ("));
+    assert_eq!(lines.matches("unpacked to what is named").count(), 3);
+    let shallow = story.with(|case| case.demand.depth = None).verify();
+    assert!(!shallow.to_string().contains("layer"), "{shallow}");
+}
+
+#[test]
+fn a_layer_of_any_child_that_is_judged_decides() {
+    let story = family(&[]);
+    for (layer, child) in [
+        ("amd64.layer", 0),
+        ("arm64.layer", 1),
+        ("sbom.layer", 2),
+        ("base.layer", 0),
+    ] {
+        let altered = story.clone().with(|case| {
+            let other = "release-signature.blob.json".to_owned();
+            case.altered.insert(layer.to_owned(), other);
+        });
+        let verdict = altered.verify();
+        assert_eq!(outcome(&verdict), "refused", "{layer}: {verdict}");
+        assert!(decisive_codes(&verdict).contains(&"digest-mismatch"));
+        assert_eq!(verdict.pinned(), None);
+        let of_child = verdict.children().unwrap()[child].verdict();
+        assert_eq!(outcome(of_child), "refused", "{layer}");
+        for fault in Fault::ERRORS.into_iter().chain([Fault::Absent]) {
+            let mut world = story.world();
+            world.fail(story.request(&format!("layer {layer}")), fault);
+            let verdict = story.verify_in(&world);
+            assert_eq!(outcome(&verdict), "undecided", "{layer}: {verdict}");
+            assert_eq!(verdict.pinned(), None);
+        }
+    }
+}
+
+#[test]
+fn layers_of_a_child_that_nobody_signed_are_not_asked_for() {
+    let story = family(&["arm"]);
+    let world = story.world();
+    assert_refused(&story.verify_in(&world), "signature-missing");
+    assert!(!layers_asked(&world).contains(&story.digest("arm64.layer")));
 }
 
 #[test]
