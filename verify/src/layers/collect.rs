@@ -58,8 +58,18 @@ impl Source<'_, '_> {
         Ok(layers)
     }
 
-    /// Those of a child, whose manifest and configuration are fetched for it.
+    /// Those of a child, whose manifest and configuration are fetched for it in a time of its own.
     async fn layers_of(self, child: &Descriptor, depth: Depth) -> Result<Layers, ContentFault> {
+        let deadline = self.deadline.again();
+        let named = deadline.within(self.layers_named_by(child, depth)).await;
+        named.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(self.repository))))
+    }
+
+    async fn layers_named_by(
+        self,
+        child: &Descriptor,
+        depth: Depth,
+    ) -> Result<Layers, ContentFault> {
         let manifest = collect::child(self.registry, self.repository, child).await?;
         let Body::Image(body) = manifest.body() else {
             return Err(ContentFault::Refusal(child.not_image().into()));

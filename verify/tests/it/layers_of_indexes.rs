@@ -1,16 +1,18 @@
 //! Indexes that are looked at down to the layers of their children.
 
-use countersign_common::manifest::DOCKER_MANIFEST;
+use countersign_common::{ImageRef, Task, manifest::DOCKER_MANIFEST};
+use countersign_verify::Deadline;
 use serde_json::Value;
 
 use crate::{
     case::DepthName,
+    deadlines::{Stalling, ticks},
     fixtures::{decisive_codes, document, outcome},
     layering::{CONTENT, Edit, Layer},
     layers::{assert_refused, integrity, layers_asked},
     signing::{Key, Signing},
-    story::Story,
-    world::Fault,
+    story::{IMAGE, Story},
+    world::{Fault, block_on},
 };
 
 /// Two images that share a layer, and what was attested of one as `BuildKit` stores it.
@@ -163,6 +165,25 @@ fn layers_of_a_child_that_nobody_signed_are_not_asked_for() {
     let world = story.world();
     assert_refused(&story.verify_in(&world), "signature-missing");
     assert!(!layers_asked(&world).contains(&story.digest("arm64.layer")));
+}
+
+#[test]
+fn what_an_index_lists_has_its_own_time_and_ends_with_it() {
+    let story = index();
+    for silent in ["manifest arm.manifest.json", "blob arm-config.blob.json"] {
+        let world = story.world();
+        let stalling = Stalling {
+            world: &world,
+            silent: vec![story.request(silent)],
+        };
+        let timer = || -> Task<'_, ()> { Box::pin(ticks(5_000)) };
+        let image = ImageRef::parse(IMAGE).unwrap();
+        let verifier = story.verifier();
+        let deadline = Deadline::for_each(&timer, 10);
+        let verdict = block_on(verifier.verify(&image, &stalling, story.now(), &deadline));
+        assert_eq!(outcome(&verdict), "undecided", "{silent}: {verdict}");
+        assert_eq!(decisive_codes(&verdict), ["fetch-timeout"], "{silent}");
+    }
 }
 
 #[test]
