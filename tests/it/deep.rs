@@ -296,12 +296,27 @@ fn of_an_index_all_children_are_looked_at() {
     assert_eq!(integrity(&["--deep=unpacked"])["layers"]["unpacked"], 3);
     let platform = ["--deep", "--platform", "linux/amd64"];
     assert_eq!(integrity(&platform)["layers"]["count"], 2);
+    let each = ["--deep", "--recursive"];
+    verify(&world, &index, &each).ends(1);
+    for child in [&amd64, &attested] {
+        sign(&world, child);
+    }
+    let verdict = verify(&world, &index, &each).ends(0).json();
+    for child in 0..2 {
+        let integrity = &verdict["children"][child]["integrity"];
+        assert_eq!(integrity["layers"]["count"], 2, "{integrity}");
+    }
     let sbom = Digest::sha256(&statement);
     world.stand_in.faults().push(Fault::on(
         &format!("GET /v2/shop/api/blobs/{sbom}"),
         Lie::FlipByte(0),
     ));
     verify(&world, &index, &["--deep"]).ends(1);
+    let verdict = verify(&world, &index, &each).ends(1).json();
+    let verdicts = [0, 1].map(|child| &verdict["children"][child]["verdict"]);
+    assert_eq!(verdicts, ["verified", "refused"]);
+    assert!(!verdict.to_string().contains("pinned"), "{verdict}");
+    verify(&world, &index, &["--recursive"]).ends(0);
     verify(&world, &index, &platform).ends(0);
 }
 
