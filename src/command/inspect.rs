@@ -193,12 +193,15 @@ fn exit(inspection: &Inspection) -> Exit {
 fn show(inspection: &Inspection, one: &Located, common: &Common) -> Result<(), Stop> {
     match common.output {
         Output::Json => output::print_json(&one.document(InspectionDocument::from(inspection))),
-        Output::Text => output::print(&text(inspection, common)),
+        Output::Text => output::print(&text(inspection, one, common)),
     }
 }
 
-fn text(inspection: &Inspection, common: &Common) -> String {
+fn text(inspection: &Inspection, one: &Located, common: &Common) -> String {
     let mut text = render::tree(inspection);
+    if let Some(layout) = one.layout() {
+        text = text.replacen('\n', &format!(" in {layout}\n"), 1);
+    }
     let mut say = |kind: &str, finding: &Finding| {
         text.push_str(&output::explanation(
             kind,

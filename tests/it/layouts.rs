@@ -368,6 +368,41 @@ fn a_child_of_an_index_in_a_folder_is_judged_for_its_platform() {
 }
 
 #[test]
+fn what_is_attached_in_a_folder_is_shown_by_whatever_lists_it() {
+    let world = World::ecr();
+    let digest = world.layout("build", &["1"])[0].clone();
+    let inspect = |code: i32| world.in_layout("inspect", "oci:build:1", &[]).ends(code);
+    inspect(0)
+        .says(&format!("{NAME}:1 in oci:build:1\n"))
+        .says("nothing is attached");
+    world.in_layout("sign", "oci:build:1", &[]).ends(0);
+    inspect(0)
+        .says("signature (Sigstore bundle)")
+        .says("publication (Sigstore bundle)");
+    // As cosign once named signatures, by a tag alone.
+    let mut entries = world.listed("build");
+    let mut legacy = world.layout_image("build", "legacy");
+    let tag = format!("{}.sig", digest.replace(':', "-"));
+    legacy["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+    entries.push(legacy);
+    world.list("build", &entries);
+    let json = ["--output", "json"];
+    let inspection = world.in_layout("inspect", "oci:build:1", &json).json();
+    assert_eq!(inspection["layout"], "oci:build:1");
+    let attached = inspection["subject"]["attached"].as_array().unwrap();
+    assert_eq!(attached.len(), 3, "{attached:?}");
+    inspect(0);
+    world
+        .in_layout("inspect", "oci:build:2", &[])
+        .ends(1)
+        .says("refused[image-not-found]");
+    assert_eq!(
+        world.calls(|call| call.service == Service::Registry).len(),
+        0
+    );
+}
+
+#[test]
 fn what_is_only_planned_is_not_written() {
     let world = World::ecr();
     world.layout("build", &["1"]);

@@ -155,7 +155,9 @@ impl Source<'_, '_> {
         };
         match self.within(self.registry.resolve(&image)).await {
             Ok(pinned) => Ok(Some(pinned.manifest)),
-            Err(Failure::Refusal(Refusal::ImageNotFound { .. })) => Ok(None),
+            Err(Failure::Refusal(Refusal::ImageNotFound { .. } | Refusal::NotInLayout { .. })) => {
+                Ok(None)
+            }
             Err(failure) => Err(failure),
         }
     }
