@@ -127,15 +127,33 @@ impl Folder {
 
     /// A manifest as it is described. What calls itself nothing is what the descriptor calls it.
     pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Failure> {
-        let bytes = self.sized(descriptor, self.limits.manifest)?;
-        let parse = |bytes| self.parse(bytes, Some(&descriptor.media_type), &descriptor.digest);
+        self.manifest_within(descriptor, &self.limits)
+    }
+
+    /// A manifest as it is described. If it is an index, it may be a list of referrers, which is longer than one of images.
+    pub(super) fn listing(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Failure> {
+        let limits = Limits {
+            children: self.limits.children.max(self.limits.referrers),
+            ..self.limits
+        };
+        self.manifest_within(descriptor, &limits)
+    }
+
+    fn manifest_within(
+        &self,
+        descriptor: &Descriptor,
+        limits: &Limits,
+    ) -> Result<Option<Manifest>, Failure> {
+        let bytes = self.sized(descriptor, limits.manifest)?;
+        let (media_type, digest) = (Some(descriptor.media_type.as_str()), &descriptor.digest);
+        let parse = |bytes| self.parse(bytes, media_type, digest, limits);
         bytes.map(parse).transpose()
     }
 
     /// A manifest by its digest alone.
     pub(super) fn undescribed(&self, digest: &Digest) -> Result<Option<Manifest>, Failure> {
         let bytes = self.read(&blob_path(digest), self.limits.manifest as u64)?;
-        let parse = |bytes: Vec<u8>| self.parse(bytes.into(), None, digest);
+        let parse = |bytes: Vec<u8>| self.parse(bytes.into(), None, digest, &self.limits);
         bytes.map(parse).transpose()
     }
 
@@ -144,8 +162,9 @@ impl Folder {
         bytes: Bytes,
         media_type: Option<&str>,
         digest: &Digest,
+        limits: &Limits,
     ) -> Result<Manifest, Failure> {
-        Manifest::parse(bytes, media_type, Some(digest), &self.limits)
+        Manifest::parse(bytes, media_type, Some(digest), limits)
             .map_err(|source| self.malformed(&blob_path(digest), source))
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository,
     manifest::{Body, DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
-    registry::{Failure, Refusal},
+    registry::{Error, Failure, Refusal},
 };
 
 use super::{
@@ -97,7 +97,7 @@ impl Folder {
                 })
             })?;
         }
-        Ok(self.manifest(entry).ok().flatten())
+        Ok(self.listing(entry).ok().flatten())
     }
 
     fn check_count(&self, count: usize) -> Result<(), Failure> {
@@ -118,11 +118,15 @@ impl Folder {
         let index = self.index()?;
         let listed = entries(&index);
         let tag = fallback::tag(subject);
-        let fallback: BTreeSet<_> = listed
-            .iter()
-            .filter(|entry| ref_name(entry) == Some(&tag))
-            .map(|entry| &entry.digest)
-            .collect();
+        let mut fallback = BTreeSet::new();
+        for entry in listed.iter().filter(|entry| ref_name(entry) == Some(&tag)) {
+            // It may list the signature: that it cannot be read does not mean that there is none.
+            self.listing(entry)?.ok_or_else(|| Error::BlobAbsent {
+                repository: repository.clone(),
+                digest: entry.digest.clone(),
+            })?;
+            fallback.insert(&entry.digest);
+        }
         let may_refer = |one: &Opened| match &one.parent {
             Some(parent) if fallback.contains(parent) => true,
             _ if one.entry.artifact_type.is_some() => true,

@@ -128,7 +128,7 @@ impl Folder {
         let entry = entries(index)
             .iter()
             .find(|entry| ref_name(entry) == Some(&tag))?;
-        let known = self.manifest(entry).ok().flatten()?;
+        let known = self.listing(entry).ok().flatten()?;
         matches!(known.body(), Body::Index(_)).then(|| (entry.digest.clone(), known))
     }
 

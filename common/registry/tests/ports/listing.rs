@@ -5,7 +5,9 @@ use std::fs;
 use countersign_common::{Descriptor, Digest, Limits, Manifest, Registry, manifest::DOCKER_LIST};
 use serde_json::{Value, json};
 
-use crate::places::{Folder, image, in_layout, index, is_refusal, parse, referrer, shop, tagged};
+use crate::places::{
+    Folder, image, in_layout, index, is_error, is_refusal, parse, referrer, shop, tagged,
+};
 
 fn fallback_tag(subject: &Digest) -> String {
     subject.to_string().replace(':', "-")
@@ -276,6 +278,42 @@ async fn what_may_refer_and_cannot_be_read_is_listed_for_its_reader_to_say() {
     fs::write(folder.blob_path(signature.digest()), b"changed").unwrap();
     let referrers = referring(&folder, &[entry, json!(signature.descriptor())], &subject).await;
     assert_eq!(referrers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_fallback_tag_that_cannot_be_read_is_no_empty_list() {
+    let folder = Folder::empty();
+    let subject = image("a");
+    let entry = tagged(folder.put_image("a"), "1");
+    let signature = referrer(subject.descriptor(), "signature");
+    folder.put_manifest(&signature, "signature");
+    // More than an index of images may list.
+    let others: Vec<_> = (0..300).map(|one| image(&one.to_string())).collect();
+    let list = index(&others.iter().chain([&signature]).collect::<Vec<_>>());
+    let fallback = tagged(
+        folder.put_manifest(&list, ""),
+        &fallback_tag(subject.digest()),
+    );
+    let entries = [entry, fallback];
+    let referrers = referring(&folder, &entries, &subject).await;
+    assert!(
+        referrers
+            .iter()
+            .any(|one| one.digest == *signature.digest()),
+        "{referrers:?}"
+    );
+    let path = folder.blob_path(list.digest());
+    let layout = folder.open(&Limits::TABLE).await.unwrap();
+    let listed = async || layout.referrers(&shop(), subject.digest()).await;
+    fs::write(&path, b"{").unwrap();
+    is_refusal(listed().await, "digest-mismatch");
+    fs::remove_file(&path).unwrap();
+    is_error(listed().await, "registry-unavailable");
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    is_error(listed().await, "layout-unreadable");
+    // It lists nothing of another image.
+    let other = layout.referrers(&shop(), image("b").digest()).await;
+    assert_eq!(other.unwrap(), []);
 }
 
 #[tokio::test]

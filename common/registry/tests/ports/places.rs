@@ -239,7 +239,11 @@ pub(crate) fn index(children: &[&Manifest]) -> Manifest {
 
 pub(crate) fn parse(document: &Value) -> Manifest {
     let bytes = document.to_string().into_bytes().into();
-    Manifest::parse(bytes, None, None, &Limits::TABLE).unwrap()
+    let limits = Limits {
+        children: Limits::TABLE.referrers,
+        ..Limits::TABLE
+    };
+    Manifest::parse(bytes, None, None, &limits).unwrap()
 }
 
 #[track_caller]
