@@ -98,9 +98,6 @@ impl Folder {
     /// What is listed for its own sake: neither what refers to something, nor what another entry lists and nobody named.
     fn images(&self, listed: &[Descriptor]) -> Result<Vec<Descriptor>, Failure> {
         let listed = distinct(listed.to_vec());
-        if listed.len() < 2 {
-            return Ok(listed);
-        }
         let opened = self.opened(&listed)?;
         let of_others: BTreeSet<&Digest> = opened
             .iter()

@@ -52,6 +52,12 @@ async fn the_only_image_needs_no_tag() {
             .unwrap(),
         *one.digest()
     );
+    // Without it, nothing of that is the image.
+    for entry in [&signature, &fallback, &legacy] {
+        folder.list(std::slice::from_ref(entry));
+        let layout = folder.open(&Limits::TABLE).await.unwrap();
+        is_refusal(layout.resolve(&in_layout("")).await, "image-not-found");
+    }
     let list = [
         signature.clone(),
         tagged(entry.clone(), "1"),
