@@ -236,6 +236,17 @@ fn what_is_no_layout_and_what_cannot_be_read_are_told_apart() {
             .says("1 (sha256:");
         on("oci:build:1").ends(0);
     }
+    for (text, says) in [
+        ("1.0.0", "its `oci-layout` says no version: "),
+        (
+            r#"{"imageLayoutVersion":"2.0.0"}"#,
+            "its `oci-layout` says `2.0.0`",
+        ),
+    ] {
+        world.write("empty/oci-layout", text);
+        let run = world.in_layout("verify", "oci:empty:1", &[]).ends(2);
+        run.says("error[layout-invalid]").says(says);
+    }
     // A pipe that nobody writes into would be waited for.
     let marker = world.path("build/oci-layout");
     fs::remove_file(&marker).unwrap();

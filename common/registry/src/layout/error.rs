@@ -1,6 +1,6 @@
 //! Why a folder is not worked with at all.
 
-use countersign_common::{Code, Escaped, Explain, registry};
+use countersign_common::{Code, Escaped, Explain, json::JsonError, registry};
 
 /// What was named is no layout, or it could not be found out whether it is one.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,17 @@ pub enum LayoutError {
     /// It could not be found out.
     #[error(transparent)]
     Error(#[from] registry::Error),
+    /// Its marker is not what a layout has.
+    #[error(
+        "{layout} is no image layout: its `oci-layout` says no version: {}",
+        Escaped(&source.to_string())
+    )]
+    Marker {
+        /// The layout, escaped.
+        layout: String,
+        /// What is wrong.
+        source: JsonError,
+    },
     /// There is no such folder.
     #[error("{layout} is no image layout: there is no such folder")]
     NoFolder {
@@ -45,14 +56,20 @@ impl Explain for LayoutError {
     fn code(&self) -> Code {
         match self {
             Self::Error(error) => error.code(),
-            Self::NoFile { .. } | Self::NoFolder { .. } | Self::Version { .. } => Self::CODE,
+            Self::Marker { .. }
+            | Self::NoFile { .. }
+            | Self::NoFolder { .. }
+            | Self::Version { .. } => Self::CODE,
         }
     }
 
     fn remedy(&self) -> String {
         match self {
             Self::Error(error) => error.remedy(),
-            Self::NoFile { .. } | Self::NoFolder { .. } | Self::Version { .. } => {
+            Self::Marker { .. }
+            | Self::NoFile { .. }
+            | Self::NoFolder { .. }
+            | Self::Version { .. } => {
                 "name a folder as `crane pull --format oci` and `oras copy --to-oci-layout` write it; unpack an archive first".to_owned()
             }
         }

@@ -59,10 +59,13 @@ impl Folder {
         }
         let marker = self.read(MARKER, self.limits.error_body as u64)?;
         let marker = marker.ok_or_else(|| missing(MARKER))?;
-        let version = json::from_slice::<Marker>(&marker, &self.limits).map_or_else(
-            |error| error.to_string(),
-            |marker| marker.image_layout_version,
-        );
+        let marker = json::from_slice::<Marker>(&marker, &self.limits);
+        let version = marker
+            .map_err(|source| LayoutError::Marker {
+                layout: layout(),
+                source,
+            })?
+            .image_layout_version;
         if !version.starts_with("1.") {
             let layout = layout();
             return Err(LayoutError::Version { layout, version });
