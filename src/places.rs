@@ -91,7 +91,9 @@ pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Vec<Located>
 }
 
 async fn open(named: &LayoutRef, timeout: u64) -> Result<Layout, Stop> {
-    let opened = Layout::open(named.path(), Duration::from_secs(timeout), Limits::TABLE).await;
+    // Less than the deadline, which would not say who keeps whom waiting.
+    let patience = Duration::from_secs(timeout) / 2;
+    let opened = Layout::open(named.path(), patience, Limits::TABLE).await;
     opened.map_err(|error| {
         let exit = match error {
             LayoutError::Error(_) => Exit::Undecided,

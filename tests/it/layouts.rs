@@ -450,6 +450,23 @@ fn a_full_disk_leaves_the_layout_as_it_was() {
 }
 
 #[test]
+fn who_keeps_a_writer_waiting_is_said() {
+    let world = World::ecr();
+    world.layout("build", &["1"]);
+    let before = world.listed("build");
+    let marker = fs::File::open(world.path("build/oci-layout")).unwrap();
+    marker.lock().unwrap();
+    let sign = || world.in_layout("sign", "oci:build:1", &["--timeout", "4"]);
+    sign()
+        .ends(3)
+        .says("error[layout-unwritable]")
+        .says("another process has held it for 2 s");
+    assert_eq!(world.listed("build"), before);
+    drop(marker);
+    sign().ends(0);
+}
+
+#[test]
 fn of_many_processes_that_sign_at_once_none_loses_a_signature() {
     let world = World::ecr();
     world.layout("build", &["1"]);
