@@ -60,6 +60,10 @@ pub(crate) async fn run(
         let registry = one.registry(&client);
         let looked = look(&one.image, registry, (&question, arguments.timeout)).await;
         progress.step();
+        let looked = match one.layout() {
+            Some(layout) => looked.in_layout(layout),
+            None => looked,
+        };
         (looked, exit)
     };
     let looked: Vec<_> = stream::iter(&located)
@@ -68,8 +72,8 @@ pub(crate) async fn run(
         .collect()
         .await;
     drop(progress);
-    for (one, (inspection, _)) in located.iter().zip(&looked) {
-        show(inspection, one, common)?;
+    for (inspection, _) in &looked {
+        show(inspection, common)?;
     }
     let exits = looked
         .iter()
@@ -190,18 +194,15 @@ fn exit(inspection: &Inspection) -> Exit {
     }
 }
 
-fn show(inspection: &Inspection, one: &Located, common: &Common) -> Result<(), Stop> {
+fn show(inspection: &Inspection, common: &Common) -> Result<(), Stop> {
     match common.output {
-        Output::Json => output::print_json(&one.document(InspectionDocument::from(inspection))),
-        Output::Text => output::print(&text(inspection, one, common)),
+        Output::Json => output::print_json(&InspectionDocument::from(inspection)),
+        Output::Text => output::print(&text(inspection, common)),
     }
 }
 
-fn text(inspection: &Inspection, one: &Located, common: &Common) -> String {
+fn text(inspection: &Inspection, common: &Common) -> String {
     let mut text = render::tree(inspection);
-    if let Some(layout) = one.layout() {
-        text = text.replacen('\n', &format!(" in {layout}\n"), 1);
-    }
     let mut say = |kind: &str, finding: &Finding| {
         text.push_str(&output::explanation(
             kind,

@@ -30,6 +30,25 @@ fn without_a_list_of_referrers_the_fallback_tag_is_read() {
 }
 
 #[test]
+fn an_image_in_a_layout_is_shown_with_the_layout_that_it_is_in() {
+    let world = World::ecr();
+    world.layout("build", &["1"]);
+    world
+        .in_layout("sign", "oci:build:1", &["--no-tsa"])
+        .ends(0);
+    let run = world.in_layout("inspect", "oci:build:1", &[]).ends(0);
+    run.says("\n│   read from oci:build:1\n")
+        .says("trusted: by");
+    let run = world.in_layout("inspect", "oci:build:1", &["--output", "json"]);
+    let document = run.ends(0).json();
+    assert_eq!(document["layout"], "oci:build:1");
+    assert_eq!(document["complete"], true);
+    assert_eq!(places(&document), [r#"["referrers"]"#; 2]);
+    let run = world.in_layout("inspect", "oci:build:2", &["--output", "json"]);
+    assert_eq!(run.ends(1).json()["refusals"][0]["code"], "image-not-found");
+}
+
+#[test]
 fn beside_a_list_of_referrers_the_fallback_tag_is_read_too() {
     let world = World::oci();
     let image = signed(&world);

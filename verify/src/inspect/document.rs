@@ -26,6 +26,9 @@ pub struct InspectionDocument {
     version: u32,
     /// The reference that was asked about, in its canonical form.
     image: String,
+    /// The image layout that it was read from, as it was named; absent if it was read from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<String>,
     /// When, RFC 3339.
     inspected_at: String,
     /// Whether everything could be looked at. If not, `errors` says what could not.
@@ -264,6 +267,7 @@ impl From<&Inspection> for InspectionDocument {
         Self {
             version: 1,
             image: inspection.image.to_string(),
+            layout: inspection.layout.clone(),
             inspected_at: inspection.at.to_string(),
             complete: inspection.is_complete(),
             policy,

@@ -18,6 +18,8 @@ use crate::{
 pub struct Inspection {
     /// What was asked about.
     pub image: ImageRef,
+    /// The layout that it lies in, if it is not in a registry.
+    pub layout: Option<String>,
     /// When.
     pub at: Timestamp,
     /// By what documents were judged; `Err` says why by nothing.
@@ -62,6 +64,7 @@ impl Inspection {
     ) -> Self {
         Self {
             image: image.clone(),
+            layout: None,
             at: question.now,
             basis: match &question.judge {
                 Judge::By(verifier) => Ok(verifier.basis.clone()),
@@ -75,6 +78,15 @@ impl Inspection {
 }
 
 impl Inspection {
+    /// Says in which layout the image lies, as a person named it.
+    #[must_use]
+    pub fn in_layout(self, layout: String) -> Self {
+        Self {
+            layout: Some(layout),
+            ..self
+        }
+    }
+
     /// Whether everything could be looked at.
     pub fn is_complete(&self) -> bool {
         self.subject.is_ok() && self.faults.is_empty()

@@ -33,6 +33,9 @@ pub fn tree(inspection: &Inspection) -> String {
             subject.descriptor.digest.to_string(),
         ],
     );
+    let layout = inspection.layout.iter();
+    root.lines
+        .extend(layout.map(|layout| format!("read from {}", Escaped(layout))));
     root.lines.push(judged(inspection));
     let mut text = String::new();
     root.write(&mut text, "", "");
