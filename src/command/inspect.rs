@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use countersign_common::{ImageRef, Limits, Registry, Timestamp};
 use countersign_trust_roots::document::{StandIn, Unbound};
 use countersign_verify::{
-    Basis, Deadline, Demand, Naming, Verifier,
+    Asked, Basis, Deadline, Demand, Naming, Verifier,
     inspect::{
         self, Fault, Inspection, Missing, Question, Scope, document::InspectionDocument, render,
     },
@@ -154,21 +154,26 @@ async fn bench(
     } else {
         StandIn::Refused
     };
-    let asked = judge::nothing_besides(stand_in);
+    let asked = Asked {
+        time_threshold: config.verify.time_threshold,
+        ..judge::nothing_besides(stand_in)
+    };
     match policy_file::find(&arguments.governed, config)? {
         Some(file) if arguments.keys.is_empty() => {
+            verify::tell_unused(&arguments.tsa_chains, arguments.algorithm);
             let court = Court::convene(file, Needed::ToExplain(images), asked, summons).await?;
             return Ok(Bench::Policy(Box::new(court)));
         }
         Some(_) if arguments.governed.policy.is_some() => {
             return Err(Stop::new(Exit::Usage, &Contradiction::KeyAndPolicy));
         }
-        _ => {}
+        Some(file) => verify::tell_not_asked(&file),
+        None => {}
     }
     if !verify::is_anybody_named(&arguments.keys, config) {
         return Ok(Bench::Nobody);
     }
-    let threshold = config.verify.time_threshold.unwrap_or(NonZeroUsize::MIN);
+    let threshold = asked.time_threshold.unwrap_or(NonZeroUsize::MIN);
     Ok(Bench::Keys(Box::new(Verifier {
         authorities: verify::trusted(&arguments.keys, arguments.algorithm, config).await?,
         time: stamps::rules(&arguments.tsa_chains, threshold, config)?,

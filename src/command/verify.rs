@@ -2,7 +2,7 @@
 
 mod told;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::Client;
@@ -26,7 +26,7 @@ use crate::{
     network,
     output::{self, Stop},
     places::{self, Located},
-    policy_file,
+    policy_file::{self, PolicyFile},
     progress::Progress,
     stamps,
 };
@@ -108,18 +108,7 @@ async fn judge(
     let asked = asked(arguments, config)?;
     match policy {
         Some(file) if arguments.keys.is_empty() => {
-            if key_of_environment().is_some() {
-                tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
-            }
-            let unused = [
-                ("--tsa-chain", !arguments.dates.tsa_chains.is_empty()),
-                ("--algorithm", arguments.algorithm.is_some()),
-            ];
-            for (flag, _) in unused.iter().filter(|(_, is_given)| *is_given) {
-                tracing::warn!(
-                    "whom to believe about time, and how keys sign, is for the trust root to say: `{flag}` is not used"
-                );
-            }
+            tell_unused(&arguments.dates.tsa_chains, arguments.algorithm);
             let summons = Summons {
                 client,
                 timeout: arguments.timeout,
@@ -138,10 +127,7 @@ async fn judge(
         Some(_) if arguments.governed.policy.is_some() => {
             return Err(Stop::new(Exit::Usage, &Contradiction::KeyAndPolicy));
         }
-        Some(file) => tracing::warn!(
-            "keys are named by hand: the policy {} is not asked",
-            file.path.display()
-        ),
+        Some(file) => tell_not_asked(&file),
         None => {}
     }
     if arguments.init_state {
@@ -150,6 +136,30 @@ async fn judge(
     verifier(arguments, config, asked)
         .await
         .map(|verifier| Judge::Keys(Box::new(verifier)))
+}
+
+/// Says what decides nothing where a policy does.
+pub(super) fn tell_unused(tsa_chains: &[PathBuf], algorithm: Option<Algorithm>) {
+    if key_of_environment().is_some() {
+        tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
+    }
+    let unused = [
+        ("--tsa-chain", !tsa_chains.is_empty()),
+        ("--algorithm", algorithm.is_some()),
+    ];
+    for (flag, _) in unused.iter().filter(|(_, is_given)| *is_given) {
+        tracing::warn!(
+            "whom to believe about time, and how keys sign, is for the trust root to say: `{flag}` is not used"
+        );
+    }
+}
+
+/// Says that a policy decides nothing where keys are named.
+pub(super) fn tell_not_asked(file: &PolicyFile) {
+    tracing::warn!(
+        "keys are named by hand: the policy {} is not asked",
+        file.path.display()
+    );
 }
 
 /// The key that a pipeline signs with, whose variable its verifiers have too. It must not take a policy's place, nor that of a

@@ -1,5 +1,7 @@
 //! What is attached, judged by a policy and its root.
 
+use serde_json::{Value, json};
+
 use super::{Team, shop};
 
 #[test]
@@ -45,6 +47,36 @@ fn where_a_policy_says_nothing_nothing_is_judged() {
         .json();
     assert!(document["notJudged"]["code"].is_string(), "{document}");
     assert_eq!(document["subject"]["digest"], image.digest);
+}
+
+#[test]
+fn what_the_configuration_demands_of_dates_is_demanded_beside_a_policy_as_by_verify() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let image = team.signed("shop/api", "1", "release");
+    let config = "version = 1\n[verify]\ntime-threshold = ";
+    let judged = |threshold: &str| {
+        let config = team
+            .world
+            .write("config.toml", &format!("{config}{threshold}\n"));
+        let more = ["--config", &config, "--output", "json"];
+        let verified = team.verify(&image, &more).code;
+        let inspected = team.command("inspect", &image, &more).json();
+        (verified, inspected["notJudged"]["code"].clone())
+    };
+    assert_eq!(judged("1"), (0, Value::Null));
+    assert_eq!(judged("2"), (2, json!("time-threshold-too-high")));
+}
+
+#[test]
+fn what_decides_nothing_beside_a_policy_is_said() {
+    let team = Team::new();
+    team.policy(&shop("signed"));
+    let image = team.signed("shop/api", "1", "release");
+    let unused = ["--tsa-chain", "/nowhere.pem"];
+    team.command("inspect", &image, &unused)
+        .ends(0)
+        .says("`--tsa-chain` is not used");
 }
 
 #[test]
