@@ -14,7 +14,7 @@ use countersign_trust_roots::{
 
 use super::{
     Fault, Judge, Question,
-    model::{Entry, EntryKind, Proof, Signed},
+    model::{About, Entry, EntryKind, Proof, Signed},
 };
 use crate::{
     Refusal, Verifier,
@@ -83,14 +83,16 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Whether an entry names a trusted key. Such are judged first: junk must not use the tries up before them.
+    /// Whether an entry names a trusted key, and what it is attached to. Such are judged first: junk must not use the tries
+    /// up before them.
     pub(super) fn is_named(&self, entry: &Entry) -> bool {
         let (Proof::Claim(claim), Judge::By(verifier)) = (&entry.proof, self.judge) else {
             return false;
         };
         let hint = claim.signer.key_hash();
         let mut known = verifier.authorities.iter();
-        hint.is_some_and(|hint| known.any(|one| one.key.hint() == hint))
+        entry.about == About::This
+            && hint.is_some_and(|hint| known.any(|one| one.key.hint() == hint))
     }
 
     /// Judges an entry that is attached to this.

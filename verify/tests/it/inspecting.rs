@@ -203,6 +203,23 @@ fn more_signatures_of_trusted_keys_than_are_tried_are_not_judged() {
 }
 
 #[test]
+fn junk_about_another_content_uses_no_tries_up_before_a_signature_does() {
+    let junk = Signing {
+        about: Some(Digest::sha256(b"other")),
+        // Shorter, and therefore looked at first.
+        edit_manifest: |manifest| {
+            manifest.as_object_mut().unwrap().remove("annotations");
+        },
+        ..Signing::by(Key::Release).named("junk")
+    };
+    let story = signed().signed(&junk).with(|case| {
+        case.limits.insert("signatures".to_owned(), 1);
+    });
+    assert_eq!(outcome(&story.verify()), "verified");
+    assert_eq!(trusted(&inspected(&story)), 1);
+}
+
+#[test]
 fn whatever_cannot_be_fetched_is_said_and_hides_nothing_else() {
     let story = signed();
     for (request, shown) in [
