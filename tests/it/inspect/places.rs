@@ -89,6 +89,57 @@ fn beside_a_list_of_referrers_the_fallback_tag_is_read_too() {
 }
 
 #[test]
+fn a_signature_that_lies_where_verify_does_not_look_is_not_trusted() {
+    let world = World::oci();
+    let image = signed(&world);
+    let document = shown(&world, &image.tagged(), 0);
+    let signature = &document["subject"]["attached"][0];
+    let layers = json!([signature["layers"][0]]);
+    let config = world.blob(&image.path, "application/vnd.oci.empty.v1+json", b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": signature["artifactType"],
+        "config": config, "layers": layers,
+    });
+    let tag = format!("{}.sig", image.digest.replace(':', "-"));
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    world.place(&image.path, &tag, OCI_MANIFEST, manifest);
+    let document = shown(&world, &image.tagged(), 0);
+    let standing = |place: &str| {
+        let attached = document["subject"]["attached"].as_array().unwrap();
+        let found = attached
+            .iter()
+            .find(|one| one["foundIn"] == json!([place]))
+            .unwrap();
+        let entry = &found["entries"][0];
+        (entry["standing"].clone(), entry["reason"]["code"].clone())
+    };
+    assert_eq!(standing("referrers"), (json!("trusted"), Value::Null));
+    assert_eq!(
+        standing("signature-tag"),
+        (json!("untrusted"), json!("artifact-unlisted"))
+    );
+    // A tag stands in for no list where the registry has one, though it be empty.
+    let listed = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{
+            "mediaType": OCI_MANIFEST, "digest": signature["digest"], "size": signature["size"],
+        }],
+    });
+    let tag = image.digest.replace(':', "-");
+    let listed = serde_json::to_vec(&listed).unwrap();
+    world.place(&image.path, &tag, OCI_INDEX, listed);
+    let empty = Lie::Member("manifests".to_owned(), "[]".to_owned());
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*/referrers/*", empty));
+    let document = shown(&world, &image.tagged(), 0);
+    assert_eq!(places(&document).len(), 2);
+    for entry in entries(&document) {
+        assert_eq!(entry["reason"]["code"], "artifact-unlisted", "{entry}");
+    }
+}
+
+#[test]
 fn a_fallback_tag_that_names_no_list_is_said() {
     let world = World::oci();
     let image = signed(&world);

@@ -17,7 +17,7 @@ use super::{
     format::{self, Format, SHOWN},
     list::{Listed, Source},
     model::{Artifact, Content, Entry, EntryKind, Item, Layer, Noticed, Place},
-    standing::Bench,
+    standing::{Bench, Standing},
 };
 use crate::{Refusal, collect::in_parallel, verdict::Finding};
 
@@ -32,6 +32,8 @@ struct Node {
     /// Its place among the nodes, if it is not the root.
     parent: Option<usize>,
     subject: Descriptor,
+    /// Whether verifiers look where it was found.
+    is_looked_for: bool,
     artifact: Artifact,
 }
 
@@ -155,6 +157,7 @@ async fn open(source: Source<'_, '_>, wanted: Wanted) -> (Node, Noticed) {
     let node = Node {
         parent,
         subject,
+        is_looked_for: listed.is_looked_for,
         artifact,
     };
     (node, noticed)
@@ -322,6 +325,7 @@ fn add_archived(nodes: &mut Vec<Node>, subject: &Descriptor, listed: Listed) {
     nodes.push(Node {
         parent: None,
         subject: subject.clone(),
+        is_looked_for: false,
         artifact: Artifact {
             artifact_type: listed.descriptor.artifact_type.clone(),
             descriptor: listed.descriptor,
@@ -334,17 +338,21 @@ fn add_archived(nodes: &mut Vec<Node>, subject: &Descriptor, listed: Listed) {
 
 /// Judges every entry, those first that name a trusted key.
 fn judge(nodes: &mut [Node], bench: &mut Bench<'_>) {
-    let mut entries: Vec<(&Descriptor, &mut Entry)> = Vec::new();
+    let mut entries: Vec<(&Descriptor, bool, &mut Entry)> = Vec::new();
     for node in nodes {
         if let Ok(content) = &mut node.artifact.content {
             let items = content.items.iter_mut();
             let found = items.filter_map(|item| item.entry.as_mut().ok());
-            entries.extend(found.map(|entry| (&node.subject, entry)));
+            entries.extend(found.map(|entry| (&node.subject, node.is_looked_for, entry)));
         }
     }
-    entries.sort_by_key(|(_, entry)| Reverse(bench.is_named(entry)));
-    for (subject, entry) in entries {
+    entries.sort_by_key(|(_, _, entry)| Reverse(bench.is_named(entry)));
+    for (subject, is_looked_for, entry) in entries {
         bench.settle(subject, entry);
+        // What verifiers never see counts for nothing, whoever made it.
+        if !is_looked_for && matches!(entry.standing, Standing::Trusted(_)) {
+            entry.standing = Standing::Untrusted(Finding::of(&Fault::Unlisted));
+        }
     }
 }
 

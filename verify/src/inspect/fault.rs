@@ -66,6 +66,9 @@ pub enum Fault {
         /// How many are fetched for one image.
         limit: u64,
     },
+    /// Found only where verifiers do not look.
+    #[error("`verify` does not find it: it is in no list of referrers that `verify` reads")]
+    Unlisted,
     /// More artifacts than are looked at for one image.
     #[error(
         "{count} artifacts that are attached to {subject} or others beside it were not looked at: {limit} are at the most"
@@ -89,6 +92,7 @@ pub enum Fault {
 /// Every code of this module, besides those of registries and of what verifiers read.
 pub const CODES: &[Code] = &[
     Code::new("artifact-archived"),
+    Code::new("artifact-unlisted"),
     Code::new("malformed"),
     Code::new("not-judged"),
     Code::new("signer-not-required"),
@@ -101,6 +105,7 @@ impl Explain for Fault {
             Self::ArchiveUnseen { source } => source.code(),
             Self::Read(source) => source.code(),
             Self::Archived => Code::new("artifact-archived"),
+            Self::Unlisted => Code::new("artifact-unlisted"),
             Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) => Code::new("malformed"),
             Self::NobodyNamed => Code::new("not-judged"),
             Self::NotRequired => Code::new("signer-not-required"),
@@ -123,6 +128,7 @@ impl Explain for Fault {
             Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) | Self::Read(_) => {
                 "find out who wrote this artifact, and write it again"
             }
+            Self::Unlisted => "sign the image again, or let the registry list what refers to it",
             Self::NobodyNamed => "name a policy with `--policy`, or a trusted key with `--key`",
             Self::NotRequired => "let those sign whose signatures the policy requires",
             Self::TooLarge { .. } | Self::TooMany { .. } => {

@@ -36,6 +36,8 @@ pub(super) struct Source<'a, 'd> {
 pub(super) struct Listed {
     pub(super) descriptor: Descriptor,
     pub(super) places: BTreeSet<Place>,
+    /// Whether verifiers look in one of them.
+    pub(super) is_looked_for: bool,
     /// What a tag named, which was fetched with it.
     pub(super) manifest: Option<Manifest>,
 }
@@ -45,6 +47,7 @@ impl Listed {
         Self {
             descriptor,
             places: BTreeSet::from([place]),
+            is_looked_for: place == Place::Referrers,
             manifest: None,
         }
     }
@@ -104,7 +107,11 @@ impl Source<'_, '_> {
         listed.map_or_else(
             |failure| unlisted(&failure),
             |listed| {
-                let listed = listed.into_iter().map(|one| Listed::at(place, one));
+                // The tag is where verifiers look, too, where there is no list.
+                let listed = listed.into_iter().map(|one| Listed {
+                    is_looked_for: true,
+                    ..Listed::at(place, one)
+                });
                 (listed.collect(), Noticed::default())
             },
         )
@@ -212,7 +219,10 @@ fn merged(lists: impl Iterator<Item = List>) -> List {
         noticed.add(more);
         for one in listed {
             match all.get_mut(&one.descriptor.digest) {
-                Some(known) => known.places.extend(one.places),
+                Some(known) => {
+                    known.places.extend(one.places);
+                    known.is_looked_for |= one.is_looked_for;
+                }
                 None => {
                     all.insert(one.descriptor.digest.clone(), one);
                 }

@@ -444,6 +444,7 @@ fn every_fault_is_explained() {
             what: "certificates",
             limit: 10,
         },
+        Fault::Unlisted,
         Fault::Unseen {
             subject: digest,
             count: 1,
