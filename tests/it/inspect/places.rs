@@ -292,6 +292,48 @@ fn older_signatures_of_cosign_are_read_among_the_referrers_too() {
 }
 
 #[test]
+fn what_older_tags_attach_to_a_child_is_counted_too() {
+    let world = World::oci();
+    let (index, children) = world.index("shop/multi", "1", &["amd64", "arm64"]);
+    let child = &children[0];
+    let tag = format!("{}.sig", child.digest.replace(':', "-"));
+    world.place(&child.path, &tag, OCI_MANIFEST, child.manifest.clone());
+    let document = shown(&world, &index.tagged(), 0);
+    let children = &document["subject"]["children"];
+    assert_eq!(children[0]["attachedCount"], 1);
+    assert_eq!(children[1]["attachedCount"], 0);
+}
+
+#[test]
+fn what_is_no_child_is_said_to_be_none_and_each_child_is_shown_once() {
+    let world = World::oci();
+    let (index, _) = world.index("shop/multi", "1", &["amd64"]);
+    let listed: Value = serde_json::from_slice(&index.manifest).unwrap();
+    let child = &listed["manifests"][0];
+    let mut untrue = child.clone();
+    untrue["mediaType"] = json!("application/vnd.docker.distribution.manifest.v2+json");
+    let inner =
+        json!({ "mediaType": OCI_INDEX, "digest": index.digest, "size": index.manifest.len() });
+    let outer = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child, inner, child, untrue],
+    });
+    let outer = serde_json::to_vec(&outer).unwrap();
+    let outer = world.place(&index.path, "2", OCI_INDEX, outer);
+    let document = judged(
+        &world,
+        &outer.tagged(),
+        &["--recursive", "--output", "json"],
+    );
+    let document = document.ends(0).json();
+    let children = document["subject"]["children"].as_array().unwrap();
+    let problems: Vec<_> = children.iter().map(|one| &one["error"]["code"]).collect();
+    assert_eq!(
+        json!(problems),
+        json!([null, "child-not-image", "descriptor-mismatch"])
+    );
+}
+
+#[test]
 fn a_trust_root_that_is_attached_is_shown_and_is_nobodys() {
     let world = World::oci();
     let image = world.image("shop/api", "1", "a");

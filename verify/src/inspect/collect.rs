@@ -16,8 +16,8 @@ use super::{
     model::{Child, ChildState, Missing, Noticed, Scope, Subject},
 };
 use crate::{
-    Deadline, Refusal,
-    evidence::{ImageContent, created},
+    Deadline, Refusal, collect,
+    evidence::{ContentFault, ImageContent, created},
     verdict::Finding,
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn subject(
     question: &Question,
     deadline: &Deadline<'_>,
 ) -> (Result<Subject, Missing>, Noticed) {
-    let children = match chosen(pinned.manifest.body(), &question.scope) {
+    let children = match chosen(&pinned.manifest, &question.scope) {
         Ok(children) => children,
         Err(refusal) => {
             let missing = Missing::Refused(Finding::of(&refusal));
@@ -60,27 +60,25 @@ enum Look {
     Inspect,
 }
 
-fn chosen<'a>(body: &'a Body, scope: &Scope) -> Result<Vec<(&'a Descriptor, Look)>, Refusal> {
-    let Body::Index(index) = body else {
-        return Ok(Vec::new());
+fn chosen(manifest: &Manifest, scope: &Scope) -> Result<Vec<(Descriptor, Look)>, Refusal> {
+    let children = manifest.children();
+    let look = |child: Descriptor| match (scope, &child.platform) {
+        (Scope::Recursive, _) => (child, Look::Inspect),
+        (Scope::For(wanted), Some(platform)) if platform.satisfies(wanted) => {
+            (child, Look::Inspect)
+        }
+        (Scope::For(_) | Scope::Itself, _) => (child, Look::Count),
     };
-    let look = |child: &Descriptor| match (scope, &child.platform) {
-        (Scope::Recursive, _) => Look::Inspect,
-        (Scope::For(wanted), Some(platform)) if platform.satisfies(wanted) => Look::Inspect,
-        (Scope::For(_) | Scope::Itself, _) => Look::Count,
-    };
-    let children = index.manifests.iter();
-    let children: Vec<_> = children.map(|child| (child, look(child))).collect();
+    let children: Vec<_> = children.into_iter().map(look).collect();
     let is_found = children
         .iter()
         .any(|(_, look)| matches!(look, Look::Inspect));
-    match scope {
-        Scope::For(wanted) if !is_found => Err(Refusal::PlatformMissing {
+    match (scope, manifest.body()) {
+        (Scope::For(wanted), Body::Index(_)) if !is_found => Err(Refusal::PlatformMissing {
             wanted: wanted.clone(),
-            available: index
-                .manifests
-                .iter()
-                .filter_map(|child| child.platform.clone())
+            available: children
+                .into_iter()
+                .filter_map(|(child, _)| child.platform)
                 .collect(),
         }),
         _ => Ok(children),
@@ -90,24 +88,20 @@ fn chosen<'a>(body: &'a Body, scope: &Scope) -> Result<Vec<(&'a Descriptor, Look
 async fn of_child(
     source: Source<'_, '_>,
     question: &Question,
-    descriptor: &Descriptor,
+    descriptor: Descriptor,
     look: Look,
 ) -> (Child, Noticed) {
     let (state, noticed) = match look {
         Look::Count => {
-            let (listed, noticed) = source.own(&descriptor.digest).await;
+            let (listed, noticed) = source.everywhere(&descriptor.digest).await;
             match noticed.faults.first() {
                 Some(fault) => (ChildState::Unknown(fault.clone()), noticed),
                 None => (ChildState::Counted(listed.len()), noticed),
             }
         }
-        Look::Inspect => inspected(source, question, descriptor).await,
+        Look::Inspect => inspected(source, question, &descriptor).await,
     };
-    let child = Child {
-        descriptor: descriptor.clone(),
-        state,
-    };
-    (child, noticed)
+    (Child { descriptor, state }, noticed)
 }
 
 async fn inspected(
@@ -115,21 +109,28 @@ async fn inspected(
     question: &Question,
     descriptor: &Descriptor,
 ) -> (ChildState, Noticed) {
-    let manifest = source.registry.manifest(source.repository, descriptor);
-    let failure = match source.within(manifest).await {
-        Ok(Some(manifest)) => {
+    let child = collect::child(source.registry, source.repository, descriptor);
+    let missed = || ContentFault::Error(source.deadline.missed(source.repository));
+    let fetched = source.deadline.within(child).await;
+    match fetched.unwrap_or_else(|| Err(missed())) {
+        Ok(manifest) => {
             let (subject, noticed) = one(source, question, &manifest).await;
-            return (ChildState::Inspected(Box::new(subject)), noticed);
+            (ChildState::Inspected(Box::new(subject)), noticed)
         }
-        Ok(None) => Failure::Error(source.absent(&descriptor.digest)),
-        Err(failure) => failure,
-    };
-    let finding = Finding::of(&failure);
-    let noticed = Noticed {
-        faults: vec![finding.clone()],
-        ..Noticed::default()
-    };
-    (ChildState::Unknown(finding), noticed)
+        Err(ContentFault::Error(error)) => {
+            let finding = Finding::of(&error);
+            let noticed = Noticed {
+                faults: vec![finding.clone()],
+                ..Noticed::default()
+            };
+            (ChildState::Unknown(finding), noticed)
+        }
+        // That it is not there, or no image, was found out: there is nothing to look at.
+        Err(ContentFault::Refusal(refusal)) => {
+            let finding = Finding::of(&refusal);
+            (ChildState::Unknown(finding), Noticed::default())
+        }
+    }
 }
 
 /// One manifest with what is attached to it, without its children.

@@ -139,7 +139,7 @@ pub enum ChildState {
     Counted(usize),
     /// All of it.
     Inspected(Box<Subject>),
-    /// Nothing: it could not be looked at.
+    /// Nothing: it could not be looked at, or is not what can be a child.
     Unknown(Finding),
 }
 
