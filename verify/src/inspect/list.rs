@@ -142,6 +142,15 @@ impl Source<'_, '_> {
     async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
         let tag = format!("{}-{}.{suffix}", subject.algorithm().name(), subject.hex());
         match self.tagged(&tag).await {
+            // Each child of an index has three of these.
+            Ok(Some(manifest)) if !self.afford(manifest.descriptor().size) => {
+                let limit = self.limits.image_bytes;
+                let noticed = Noticed {
+                    faults: vec![Finding::of(&Fault::TooMuch { limit })],
+                    ..Noticed::default()
+                };
+                (Vec::new(), noticed)
+            }
             Ok(Some(manifest)) => {
                 let descriptor = manifest.descriptor().clone();
                 let listed = Listed {

@@ -351,6 +351,37 @@ fn no_more_bytes_are_fetched_than_are_allowed() {
 }
 
 #[test]
+fn what_older_tags_name_counts_among_the_bytes_too() {
+    let story = Story::new("", "");
+    let image = story.descriptor("image.manifest.json");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "a/b",
+        "config": Descriptor::of("c", b""), "layers": [],
+    });
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    let asked = ImageRef::parse(&story.case.image).unwrap();
+    let tag = format!("{}:sha256-{}.sig", asked.repository(), image.digest.hex());
+    for (allowed, is_complete) in [(manifest.len(), true), (manifest.len() - 1, false)] {
+        let mut world = story.world();
+        let digest = Digest::sha256(&manifest);
+        world
+            .manifests
+            .insert(digest.clone(), manifest.clone().into());
+        world.tags.insert(tag.clone(), digest);
+        let few = Question {
+            limits: Limits {
+                image_bytes: allowed as u64,
+                ..Limits::TABLE
+            },
+            ..question(&story)
+        };
+        let inspection = ask(&story, &world, &few);
+        assert_eq!(inspection.is_complete(), is_complete);
+        assert_eq!(artifacts(&inspection).len(), usize::from(is_complete));
+    }
+}
+
+#[test]
 fn of_an_index_children_are_counted_or_looked_into() {
     let story = Story::new("", "")
         .indexed(|_| ())
