@@ -280,14 +280,13 @@ fn whatever_cannot_be_fetched_is_said_and_the_rest_is_shown() {
 }
 
 #[test]
-fn a_policy_judges_and_where_it_has_no_rule_nothing_is_judged() {
+fn a_policy_that_is_none_and_a_key_beside_a_policy_are_wrong_usage() {
     let world = World::oci();
     let image = signed(&world);
     let policy = world.write(
         "policy.toml",
         "version = 1\n[[policy]]\nmatch = \"nobody.example/**\"\n",
     );
-    // No policy at all is a fault of its own.
     world
         .countersign(&["inspect", "--policy", &policy, &image.tagged()])
         .ends(2)
