@@ -22,13 +22,13 @@ pub(super) struct Opened {
     pub(super) entry: Descriptor,
     /// The index that lists it, unless the folder itself does.
     pub(super) parent: Option<Digest>,
-    /// `None` if it is not there, or is not what it is called.
-    manifest: Option<Manifest>,
+    /// `None` if it is not there.
+    manifest: Result<Option<Manifest>, Failure>,
 }
 
 impl Opened {
     fn subject(&self) -> Option<&Digest> {
-        match self.manifest.as_ref()?.body() {
+        match self.manifest.as_ref().ok()?.as_ref()?.body() {
             Body::Image(body) => body.subject.as_ref().map(|subject| &subject.digest),
             Body::Index(_) => None,
         }
@@ -37,8 +37,8 @@ impl Opened {
     /// Whether it refers to something, by its own word or, if that cannot be read, by its list's.
     pub(super) fn refers(&self) -> bool {
         match &self.manifest {
-            Some(_) => self.subject().is_some(),
-            None => self.entry.artifact_type.is_some(),
+            Ok(Some(_)) => self.subject().is_some(),
+            Ok(None) | Err(_) => self.entry.artifact_type.is_some(),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Folder {
         let mut known: BTreeSet<_> = listed.iter().map(|entry| entry.digest.clone()).collect();
         for entry in listed {
             let manifest = self.afforded(&entry, &mut bytes)?;
-            for child in manifest.iter().flat_map(entries) {
+            for child in manifest.iter().flatten().flat_map(entries) {
                 known.insert(child.digest.clone());
                 let parent = (child.clone(), entry.digest.clone());
                 children.entry(child.digest.clone()).or_insert(parent);
@@ -87,7 +87,11 @@ impl Folder {
     }
 
     /// A manifest, if all of them together are not too much. One that is longer than is read costs nothing.
-    fn afforded(&self, entry: &Descriptor, bytes: &mut u64) -> Result<Option<Manifest>, Failure> {
+    fn afforded(
+        &self,
+        entry: &Descriptor,
+        bytes: &mut u64,
+    ) -> Result<Result<Option<Manifest>, Failure>, Failure> {
         if entry.size <= self.limits.manifest as u64 {
             *bytes = bytes.checked_sub(entry.size).ok_or_else(|| {
                 Failure::Refusal(Refusal::TooLarge {
@@ -97,7 +101,7 @@ impl Folder {
                 })
             })?;
         }
-        Ok(self.listing(entry).ok().flatten())
+        Ok(self.listing(entry))
     }
 
     fn check_count(&self, count: usize) -> Result<(), Failure> {
@@ -136,10 +140,12 @@ impl Folder {
             .opened(listed)?
             .into_iter()
             .filter_map(|one| match &one.manifest {
-                Some(manifest) => {
+                Ok(Some(manifest)) => {
                     (one.subject() == Some(subject)).then(|| listing::entry(manifest))
                 }
-                None => may_refer(&one).then_some(one.entry),
+                // It is there, and could be anything.
+                Err(Failure::Error(_)) => Some(one.entry),
+                Ok(None) | Err(Failure::Refusal(_)) => may_refer(&one).then_some(one.entry),
             })
             .collect();
         let limit = self.limits.referrers;
