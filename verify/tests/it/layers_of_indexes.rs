@@ -1,6 +1,6 @@
 //! Indexes that are looked at down to the layers of their children.
 
-use countersign_common::{ImageRef, Task, manifest::DOCKER_MANIFEST};
+use countersign_common::{Digest, ImageRef, Task, manifest::DOCKER_MANIFEST};
 use countersign_verify::Deadline;
 use serde_json::Value;
 
@@ -57,6 +57,34 @@ fn of_an_index_all_children_are_looked_at_and_what_they_share_once() {
     let mut expected = vec![wanted.digest("base.layer"), wanted.digest("arm64.layer")];
     expected.sort();
     assert_eq!(layers_asked(&world), expected);
+}
+
+#[test]
+fn what_children_share_must_be_all_that_each_says_of_it() {
+    let shared = Layer::gzip("shared", CONTENT);
+    let untrue = Layer {
+        diff_id: Digest::sha256(b"another"),
+        ..shared.clone()
+    };
+    let as_it_is = |_: &mut Value| ();
+    for (amd64, arm64) in [(&shared, &untrue), (&untrue, &shared)] {
+        let mut story = Story::new("", "");
+        for (name, platform, layer) in [
+            ("image", "linux/amd64", amd64),
+            ("arm", "linux/arm64", arm64),
+        ] {
+            let layers = std::slice::from_ref(layer);
+            story.put_layered(name, platform, layers, (&as_it_is, &as_it_is));
+        }
+        let story = story
+            .indexing(&[
+                ("image.manifest.json", "linux/amd64"),
+                ("arm.manifest.json", "linux/arm64"),
+            ])
+            .signed_for("index.manifest.json", &Signing::by(Key::Release))
+            .with(|case| case.demand.depth = Some(DepthName::Unpacked));
+        assert_refused(&story.verify(), "diff-id-mismatch");
+    }
 }
 
 #[test]
