@@ -7,6 +7,8 @@ use super::KeyFileError;
 
 /// 128 bytes of memory each: 128 MiB. cosign takes half of it.
 const BLOCKS: u64 = 1 << 20;
+/// What is walked through at once, and then once more: 8 MiB, for it all lies in memory beside the other.
+const LANES: u64 = 1 << 16;
 /// How often that memory is walked through.
 const PASSES: u64 = 4;
 /// Ten seconds; a sixteenth of it is what is recommended today.
@@ -17,9 +19,11 @@ const UNUSED_LENGTH: usize = 32;
 /// The parameters of scrypt, if they are affordable.
 pub(super) fn scrypt(n: u64, r: u32, p: u32) -> Result<scrypt::Params, KeyFileError> {
     let blocks = n.checked_mul(u64::from(r));
+    let lanes = u64::from(r) * u64::from(p);
     let walked = blocks.and_then(|blocks| blocks.checked_mul(u64::from(p)));
     let affordable = n.is_power_of_two()
         && n > 1
+        && lanes <= LANES
         && blocks.is_some_and(|blocks| blocks <= BLOCKS)
         && walked.is_some_and(|walked| walked <= BLOCKS * PASSES);
     u8::try_from(n.trailing_zeros())
@@ -48,6 +52,7 @@ mod tests {
             (1 << 16, 8, 1),
             (1 << 17, 8, 4),
             (2, 1, 1),
+            (2, 1 << 8, 1 << 8),
         ] {
             scrypt(n, r, p).unwrap();
         }
@@ -58,6 +63,8 @@ mod tests {
             (1 << 63, 8, 1),
             (1 << 20, u32::MAX, 1),
             (2, 1, u32::MAX),
+            (2, 1 << 15, 63),
+            (2, 1 << 8, (1 << 8) + 1),
             (65_535, 8, 1),
             (0, 8, 1),
             (1, 8, 1),
