@@ -1,11 +1,11 @@
 //! What one version of a root says otherwise than another, sentence by sentence: for whoever changes it, and for whoever
 //! is to sign what somebody else changed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use countersign_common::Escaped;
 use countersign_trust_roots::{
-    Pattern, Revocation, Role, Term,
+    Pattern, Revocation, Role, Term, TimeRules,
     root::{Accuracy, Contents, Counts, Scope, TimeEntry},
     time::{Standing, Window},
 };
@@ -99,11 +99,13 @@ fn root(before: Option<&Contents>, after: &Contents, said: &mut Said) {
     }
     if before.map(Contents::expires) != Some(after.expires()) {
         let was = before.map(|before| format!(", and not at {}", before.expires()));
-        said.says(format!(
+        let text = format!(
             "it expires at {}{}",
             after.expires(),
             was.unwrap_or_default()
-        ));
+        );
+        let is_later = |before: &Contents| after.expires() > before.expires();
+        said.weighs(text, before.is_some_and(is_later));
     }
 }
 
@@ -123,7 +125,7 @@ fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Said) {
         if old.is_none() {
             said.loosens(format!("a scope for {name}"));
         }
-        patterns(old, scope, said);
+        patterns(old, (after, scope), said);
         key_roles((before, old), (after, scope), &name, said);
         settings(old, scope, &name, said);
     }
@@ -132,8 +134,27 @@ fn scopes(before: Option<&Contents>, after: &Contents, said: &mut Said) {
         .flat_map(Contents::scopes)
         .filter(|old| ancestor(Some(after), old).is_none());
     for old in gone {
-        said.says(format!("no scope for {} any more", Escaped(&old.name())));
+        let text = format!("no scope for {} any more", Escaped(&old.name()));
+        let decides: Vec<_> = (old.repositories.iter())
+            .flat_map(|pattern| after.deciding(pattern))
+            .collect();
+        falls_to(&decides, &text, said);
     }
+}
+
+/// Repositories that a scope decides about no more. One with a more general pattern may do so in its place, and its keys count
+/// there from then on.
+fn falls_to(decides: &[&Scope], text: &str, said: &mut Said) {
+    let names: BTreeSet<_> = decides
+        .iter()
+        .map(|scope| Escaped(&scope.name()).to_string())
+        .collect();
+    if names.is_empty() {
+        said.says(text.to_owned());
+        return;
+    }
+    let names = wording::listing(&names.into_iter().collect::<Vec<_>>());
+    said.loosens(format!("{text}: the scope for {names} decides there"));
 }
 
 fn key_roles(
@@ -187,7 +208,7 @@ fn key_ids<'s>(old: Option<&'s Scope>, scope: &'s Scope) -> Vec<&'s String> {
     ids
 }
 
-fn patterns(old: Option<&Scope>, scope: &Scope, said: &mut Said) {
+fn patterns(old: Option<&Scope>, (after, scope): (&Contents, &Scope), said: &mut Said) {
     let Some(old) = old else { return };
     let texts =
         |scope: &Scope| -> BTreeSet<Pattern> { scope.repositories.iter().cloned().collect() };
@@ -196,10 +217,12 @@ fn patterns(old: Option<&Scope>, scope: &Scope, said: &mut Said) {
         said.loosens(format!("the scope for {} is for {pattern} too", old.name()));
     }
     for pattern in had.difference(&has) {
-        said.says(format!(
-            "the scope for {} is not for {pattern}",
-            scope.name()
-        ));
+        // Where another scope has the pattern now, that one is compared.
+        let is_moved = |other: &Scope| other.repositories.contains(pattern);
+        let mut decides = after.deciding(pattern);
+        decides.retain(|other| !std::ptr::eq(*other, scope) && !is_moved(other));
+        let text = format!("the scope for {} is not for {pattern}", scope.name());
+        falls_to(&decides, &text, said);
     }
 }
 
@@ -357,12 +380,13 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Said) {
                 if old.default_accuracy_seconds != entry.default_accuracy_seconds {
                     let seconds = entry.default_accuracy_seconds.unwrap_or_default();
                     let accuracy = wording::length(seconds);
-                    said.says(format!(
-                        "{name} is exact to {accuracy} where it does not say"
-                    ));
+                    let text = format!("{name} is exact to {accuracy} where it does not say");
+                    // A date that was too inexact to be proven may be proven now.
+                    said.weighs(text, exactness(entry) < exactness(old));
                 }
                 if old.anchor != entry.anchor {
-                    said.says(format!(
+                    // Which stamps lead to them, and until when, is not compared.
+                    said.loosens(format!(
                         "{name} has other certificates, of the same root key"
                     ));
                 }
@@ -382,6 +406,11 @@ fn authorities(before: Option<&Contents>, after: &Contents, said: &mut Said) {
             said.says(format!("{} is not listed any more", authority(gone)));
         }
     }
+}
+
+fn exactness(entry: &TimeEntry) -> Duration {
+    let said = entry.default_accuracy_seconds;
+    said.map_or(TimeRules::ACCURACY, Duration::from_secs)
 }
 
 fn standing(name: &str, (was, is): (Standing, Standing), said: &mut Said) {

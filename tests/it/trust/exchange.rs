@@ -67,6 +67,98 @@ fn what_loosens_is_told_from_what_does_not() {
     assert_eq!(fs::read(world.path("acme/1.root.json")).unwrap(), before);
 }
 
+/// A change of a root's file that nobody made by a command, and what the comparison says of it.
+fn changed(world: &World, change: impl Fn(&mut Value, &mut Value)) -> [[Vec<String>; 2]; 2] {
+    let mut root = world.root_file("acme/1.root.json");
+    let before = root.to_string();
+    let mut extension = root["signed"]["x-countersign"].take();
+    change(&mut root["signed"], &mut extension);
+    root["signed"]["x-countersign"] = extension;
+    world.write("before.json", &before);
+    world.write("after.json", &root.to_string());
+    ["diff before.json after.json", "diff after.json before.json"]
+        .map(|line| weighed(&world.line_json(line)))
+}
+
+#[test]
+fn repositories_that_fall_to_a_more_general_scope_are_loosened() {
+    let world = World::with_root("acme");
+    let another = |patterns: &'static [&'static str]| {
+        let world = &world;
+        move || {
+            changed(world, |_, extension| {
+                let mut scope = extension["scopes"][0].clone();
+                scope["repositories"] = json!(patterns);
+                scope["sign"]["keyids"] = json!([]);
+                extension["scopes"].as_array_mut().unwrap().push(scope);
+            })
+        }
+    };
+    let [_, [loosens, _]] = another(&["registry.example/shop/secret/**"])();
+    says(
+        &loosens,
+        "no scope for registry.example/shop/secret/** any more: the scope for registry.example/shop/** decides there",
+    );
+    // Where nothing decides instead, nothing is loosened.
+    let [_, [loosens, others]] = another(&["registry.example/store/**"])();
+    says(&others, "no scope for registry.example/store/** any more");
+    assert_eq!(loosens, [""; 0]);
+
+    // A pattern of a scope that stays.
+    let both = [
+        "registry.example/shop/secret/**",
+        "registry.example/store/**",
+    ];
+    let mut root = world.root_file("acme/1.root.json");
+    for patterns in [&both[..], &both[1..]] {
+        let scopes = root["signed"]["x-countersign"]["scopes"].as_array_mut();
+        let scopes = scopes.unwrap();
+        let mut scope = scopes[0].clone();
+        scopes.truncate(1);
+        scope["repositories"] = json!(patterns);
+        scopes.push(scope);
+        world.write(&format!("{}.json", patterns.len()), &root.to_string());
+    }
+    let [loosens, others] = weighed(&world.line_json("diff 2.json 1.json"));
+    says(
+        &loosens,
+        "is not for registry.example/shop/secret/**: the scope for registry.example/shop/** decides there",
+    );
+    assert_eq!(others, [""; 0]);
+}
+
+#[test]
+fn what_is_believed_for_longer_or_more_readily_is_loosened() {
+    let world = World::with_root("acme");
+    let [[later, _], [sooner, others]] = changed(&world, |signed, _| {
+        signed["expires"] = json!("2099-01-01T00:00:00Z");
+    });
+    says(&later, "it expires at 2099-01-01T00:00:00Z");
+    assert_eq!(sooner, [""; 0]);
+    says(&others, "and not at 2099-01-01T00:00:00Z");
+
+    let [[finer, _], [coarser, others]] = changed(&world, |_, extension| {
+        extension["time"]["authorities"][0]["defaultAccuracySeconds"] = json!(0);
+    });
+    says(&finer, "is exact to 0s where it does not say");
+    assert_eq!(coarser, [""; 0]);
+    says(&others, "is exact to 1s where it does not say");
+    // A minute is what is taken where nothing is said.
+    let [[unsaid, _], [said, _]] = changed(&world, |_, extension| {
+        extension["time"]["authorities"] = json!([]);
+    });
+    assert_eq!(unsaid, [""; 0]);
+    says(&said, "is exact to 1s where it does not say");
+
+    let [[certificates, _], _] = changed(&world, |_, extension| {
+        let chain = &mut extension["trustedRoot"]["timestampAuthorities"][0]["certChain"];
+        let certificates = chain["certificates"].as_array_mut().unwrap();
+        assert_eq!(certificates.len(), 2);
+        certificates.remove(0);
+    });
+    says(&certificates, "has other certificates");
+}
+
 #[test]
 fn a_root_is_compared_with_itself_and_with_another() {
     let world = World::with_root("acme");

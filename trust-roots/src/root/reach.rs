@@ -2,7 +2,20 @@
 //!
 //! Where it is not clear whether a scope decides, it is taken to: nothing is missed here.
 
+use super::{Contents, Scope};
 use crate::Pattern;
+
+impl Contents {
+    /// The scopes that decide about some of the repositories of a pattern.
+    pub fn deciding(&self, pattern: &Pattern) -> Vec<&Scope> {
+        let patterns = self.scopes.iter().flat_map(|scope| {
+            let patterns = scope.repositories.iter();
+            patterns.map(move |pattern| (pattern, scope))
+        });
+        let found = deciding(pattern, patterns).into_iter();
+        found.map(|(_, scope)| scope).collect()
+    }
+}
 
 /// Those of the patterns that decide about some repository that `pattern` stands for, if none that is more specific than it
 /// decides there.
