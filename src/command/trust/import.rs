@@ -1,13 +1,15 @@
 //! `countersign trust import`: what others list, into a draft. Whoever imports decides to believe it; what is imported is said
 //! change by change, and what cannot be is named.
 
-use countersign_common::{Escaped, Limits, Timestamp, rfc3161::Anchor};
+use std::collections::BTreeSet;
+
+use countersign_common::{Digest, Escaped, Limits, Timestamp, rfc3161::Anchor};
 use countersign_trust_roots::{
     Role,
     root::{Left, SigstoreAuthority, SigstoreRoot},
 };
 
-use super::{edit::Edit, error::TrustError, keys, named, tsa};
+use super::{edit::Edit, error::TrustError, keys, named, tsa, wording};
 use crate::{
     arguments::{Common, trust::TrustImport},
     exit::Exit,
@@ -29,8 +31,9 @@ pub(super) async fn run(
                 path: file.display().to_string(),
                 source,
             })?;
+        let mut taken = BTreeSet::new();
         for entry in read.authorities {
-            authority(&mut edit, entry, arguments)?;
+            authority(&mut edit, entry, &mut taken, arguments)?;
         }
         edit.notes.extend(read.left.iter().map(not_carried_over));
     }
@@ -56,6 +59,7 @@ pub(super) async fn run(
 fn authority(
     edit: &mut Edit,
     entry: SigstoreAuthority,
+    taken: &mut BTreeSet<(String, Digest)>,
     arguments: &TrustImport,
 ) -> Result<(), Stop> {
     let operator = entry.operator.or_else(|| arguments.tsa_operator.clone());
@@ -68,6 +72,16 @@ fn authority(
     let anchor = Anchor::from_certificates(entry.certificates.clone(), &Limits::TABLE);
     let file = arguments.sigstore.clone().unwrap_or_default();
     let anchor = anchor.map_err(|source| stamps::no_chain(&file, source))?;
+    // A root lists it once; of its times between the two entries the file says nothing.
+    if !taken.insert((url.clone(), anchor.id().clone())) {
+        let window = Some(wording::window(entry.valid)).filter(|window| !window.is_empty());
+        edit.notes.push(format!(
+            "not carried over: the time-stamp authority {} once more, with the same root key and believed {}; say which of its stamps count: countersign trust add-tsa --from TIME --until TIME",
+            Escaped(&url),
+            window.as_deref().unwrap_or("always")
+        ));
+        return Ok(());
+    }
     tsa::Authority::of((url, operator), (entry.certificates, anchor), entry.valid)
         .add(edit)
         .map_err(Stop::from)
@@ -78,6 +92,7 @@ fn not_carried_over(left: &Left) -> String {
         "tlogs" => "the transparency log",
         "ctlogs" => "the log of certificates",
         "certificateAuthorities" => "the authority of signers' certificates",
+        "" => "the member that is not known here,",
         _ => "the time-stamp authority without an address",
     };
     let name = if left.name.is_empty() {
@@ -85,7 +100,9 @@ fn not_carried_over(left: &Left) -> String {
     } else {
         &left.name
     };
-    let why = if left.list == "timestampAuthorities" {
+    let why = if left.list.is_empty() {
+        "see what it says"
+    } else if left.list == "timestampAuthorities" {
         "add it with its address: countersign trust add-tsa"
     } else {
         "a root lists keys, and evidence is dated by time-stamp authorities"

@@ -239,6 +239,11 @@ fn authorities_of_cosigns_trusted_root_are_imported() {
         .says("error[tsa-operator-missing]")
         .says("--tsa-operator");
     made["timestampAuthorities"][0]["subject"]["organization"] = json!("one.example");
+    made["beacons"] = json!([{}]);
+    let mut again = made["timestampAuthorities"][0].clone();
+    again["validFor"] = json!({ "end": "2019-12-31T23:59:59Z" });
+    let authorities = made["timestampAuthorities"].as_array_mut();
+    authorities.unwrap().push(again);
     made["tlogs"] = json!([{ "baseUrl": "https://rekor.example" }]);
     made["certificateAuthorities"] = json!([{ "uri": "https://fulcio.example" }]);
     world.write("made.json", &made.to_string());
@@ -247,6 +252,8 @@ fn authorities_of_cosigns_trusted_root_are_imported() {
         .ends(0)
         .says("not carried over: the transparency log https://rekor.example")
         .says("not carried over: the authority of signers' certificates https://fulcio.example")
+        .says("not carried over: the member that is not known here, beacons")
+        .says("once more, with the same root key and believed until 2019-12-31T23:59:59Z")
         .says("review (");
     let shown = world.line_json("show --dir acme");
     let authorities = shown["draft"]["time"]["authorities"].as_array().unwrap();

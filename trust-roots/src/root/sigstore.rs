@@ -42,7 +42,7 @@ pub struct SigstoreAuthority {
 /// Something that is not carried over.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Left {
-    /// The list that it is in, as the file calls it.
+    /// The list that it is in, as the file calls it; empty of a member of the file that is not known.
     pub list: &'static str,
     /// Where it is reached, or what it is called; empty if the file does not say.
     pub name: String,
@@ -73,12 +73,16 @@ impl SigstoreRoot {
             list: "timestampAuthorities",
             name: subject(entry, "commonName").unwrap_or_default(),
         });
+        let unknown = document.other.keys().map(|name| Left {
+            list: "",
+            name: name.clone(),
+        });
         Ok(Self {
             authorities: named
                 .into_iter()
                 .map(|entry| authority(entry, limits))
                 .collect::<Result<_, _>>()?,
-            left: left(&document).chain(nowhere).collect(),
+            left: left(&document).chain(nowhere).chain(unknown).collect(),
         })
     }
 }
@@ -247,7 +251,9 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_over_is_named() {
         let nowhere = entry(&json!({ "uri": "", "subject": { "commonName": "a clock" } }));
-        let read = read(&file(&json!([nowhere]))).unwrap();
+        let mut file = file(&json!([nowhere]));
+        file["beacons"] = json!([{}]);
+        let read = read(&file).unwrap();
         assert!(read.authorities.is_empty());
         let names: Vec<_> = read
             .left
@@ -261,6 +267,7 @@ mod tests {
                 ("ctlogs", ""),
                 ("certificateAuthorities", "https://fulcio.example"),
                 ("timestampAuthorities", "a clock"),
+                ("", "beacons"),
             ]
         );
     }
