@@ -39,6 +39,10 @@ pub(super) fn run(arguments: &TrustExport, common: &Common, now: Timestamp) -> R
             contents.expires()
         ));
     }
+    // Before anything is written: what was begun could not be begun again.
+    if let Some(to) = &arguments.sigstore {
+        files::absent(to)?;
+    }
     if let Some(to) = &arguments.cosign_keys {
         write_keys(&contents, to, now, &mut exported)?;
     }
@@ -67,13 +71,13 @@ fn write_keys(
     now: Timestamp,
     exported: &mut Exported,
 ) -> Result<(), Stop> {
-    files::make_folder(to)?;
     let scopes = contents.scopes().iter();
     let mut ids: Vec<&String> = scopes
         .flat_map(|scope| usable(contents, scope, Role::Sign, now))
         .collect();
     ids.sort();
     ids.dedup();
+    let mut written = Vec::new();
     for id in ids {
         let name = wording::key(contents, id);
         let declared = contents.keys().get(id);
@@ -92,9 +96,14 @@ fn write_keys(
             )),
         }
         let file = to.join(file_name(contents, id));
-        files::create(&file, keys::pem(key)?.as_bytes(), Secrecy::Public)?;
-        exported.files.push(file.display().to_string());
+        files::absent(&file)?;
+        written.push((file, keys::pem(key)?));
         limits(contents, id, &name, exported);
+    }
+    files::make_folder(to)?;
+    for (file, pem) in written {
+        files::create(&file, pem.as_bytes(), Secrecy::Public)?;
+        exported.files.push(file.display().to_string());
     }
     exported.lost.push(
         "cosign asks for one key: how many must sign, and who may publish, is in the root alone"

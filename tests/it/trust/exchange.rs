@@ -371,6 +371,15 @@ fn cosign_verifies_with_what_is_exported() {
         .line("export --dir acme --cosign-keys keys")
         .ends(2)
         .says("error[file-exists]");
+    // Nor is anything else written then, so that it can be tried again.
+    world
+        .line("export --dir acme --cosign-keys others --sigstore out.json")
+        .ends(2);
+    assert!(!fs::exists(world.path("others")).unwrap());
+    world
+        .line("export --dir acme --cosign-keys keys --sigstore other.json")
+        .ends(2);
+    assert!(!fs::exists(world.path("other.json")).unwrap());
 }
 
 #[test]
