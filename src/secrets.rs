@@ -131,22 +131,27 @@ fn exposures(path: &Path, file: &File) -> std::io::Result<Vec<Exposure>> {
         path: path.to_owned(),
         how,
     });
-    Ok(own.into_iter().chain(open_folder(path)).collect())
+    Ok(own.into_iter().chain(open_folders(path)).collect())
 }
 
-/// The folder in which the file itself lies: Kubernetes mounts links. What a shell redirects may lie in none.
+/// The folder that is named, and the one in which the file itself lies: Kubernetes mounts links. What a shell redirects may
+/// lie in none.
 #[cfg(unix)]
-fn open_folder(path: &Path) -> Option<Exposure> {
+fn open_folders(path: &Path) -> Vec<Exposure> {
     use std::os::unix::fs::MetadataExt;
 
-    let real = std::fs::canonicalize(path).ok()?;
-    let folder = files::folder(&real);
-    let mode = std::fs::metadata(folder).ok()?.mode();
-    let is_open = mode & 0o002 != 0 && mode & 0o1000 == 0;
-    is_open.then(|| Exposure {
-        path: folder.to_owned(),
-        how: How::Folder,
-    })
+    let named = files::folder(path).to_owned();
+    let real = std::fs::canonicalize(path).ok();
+    let real = real.map(|real| files::folder(&real).to_owned());
+    let is_open = |folder: &PathBuf| {
+        let mode = std::fs::metadata(folder).map(|found| found.mode());
+        mode.is_ok_and(|mode| mode & 0o002 != 0 && mode & 0o1000 == 0)
+    };
+    let is_named = std::fs::canonicalize(&named).ok() == real;
+    let both = [Some(named).filter(|_| !is_named), real];
+    let open = both.into_iter().flatten().filter(is_open);
+    let how = How::Folder;
+    open.map(|path| Exposure { path, how }).collect()
 }
 
 /// Whether its user could change a file's mode.

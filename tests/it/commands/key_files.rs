@@ -351,6 +351,16 @@ fn a_folder_that_everybody_may_write_is_warned_of() {
         .ends(0)
         .says("warning[key-file-exposed]")
         .says("chmod o-w");
+    // Or a link in it.
+    fs::create_dir(world.path("links")).unwrap();
+    symlink(world.path("keys/team.key"), world.path("links/team.key")).unwrap();
+    set_mode(&world, "keys", 0o755);
+    set_mode(&world, "links", 0o777);
+    world
+        .countersign(&["key", "public", "--key", "links/team.key"])
+        .ends(0)
+        .says("warning[key-file-exposed]")
+        .says("chmod o-w links");
     // In such a folder nobody can replace what is another's.
     set_mode(&world, "keys", 0o1777);
     assert_eq!(world.countersign(&show).ends(0).stderr, "");
