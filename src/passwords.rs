@@ -4,7 +4,7 @@
 use std::{
     env::VarError,
     fs::File,
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     sync::{Mutex, PoisonError},
 };
 
@@ -27,10 +27,42 @@ static DESCRIPTOR: Mutex<Option<File>> = Mutex::new(None);
 /// From now on passwords are read from this descriptor.
 pub(crate) fn use_descriptor(number: u32) -> Result<(), Stop> {
     let path = format!("/dev/fd/{number}");
-    let file = File::open(&path)
+    let file = descriptor(number, &path)
         .map_err(|source| Stop::new(Exit::Usage, &FileError::Read { path, source }))?;
     *DESCRIPTOR.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     Ok(())
+}
+
+/// The descriptor itself, from where it stands. What is opened anew by its name begins at the beginning; a socket, or what
+/// another user opened, cannot be; and of a pipe that is written to it is the other end.
+#[cfg(target_os = "linux")]
+fn descriptor(number: u32, path: &str) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+
+    use rustix::{
+        io::Errno,
+        process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
+    };
+
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
+    let found = pidfd_open(getpid(), PidfdFlags::empty()).and_then(|own| {
+        if own.as_raw_fd() == number {
+            // It was closed, or this would not have got its number.
+            return Err(Errno::BADF);
+        }
+        pidfd_getfd(own, number, PidfdGetfdFlags::empty())
+    });
+    match found {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        Err(Errno::BADF) => Err(Errno::BADF.into()),
+        // An older kernel, or a sandbox.
+        Err(_) => File::open(path),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn descriptor(_: u32, path: &str) -> io::Result<File> {
+    File::open(path)
 }
 
 /// The password of a file that is there.
@@ -69,6 +101,11 @@ fn given() -> io::Result<Option<Zeroizing<String>>> {
 
 /// One line, byte by byte: what a buffer took besides would be missing in the next one, and not wiped.
 fn line(file: &mut File) -> io::Result<Zeroizing<String>> {
+    if file.is_terminal() {
+        return Err(io::Error::other(
+            "the file descriptor is a terminal, which shows what is typed; it does not if none is named",
+        ));
+    }
     let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
     let mut byte = Zeroizing::new([0]);
     while file.read(byte.as_mut_slice())? == 1 {

@@ -2,7 +2,14 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    io::Write,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{PermissionsExt, symlink},
+            net::UnixStream,
+        },
+    },
 };
 
 use super::misused;
@@ -255,6 +262,52 @@ fn passwords_are_lines_of_a_file_descriptor() {
     world
         .countersign_with(&show, &[("COUNTERSIGN_KEY_PASSWORD", "second")])
         .ends(0);
+}
+
+#[test]
+fn a_descriptor_is_read_from_where_it_stands() {
+    let world = World::ecr();
+    world.write("passwords", "first\nsecond\n");
+    for (name, password) in [("one", "first"), ("two", "second")] {
+        let generate = ["key", "generate", name, "--format", "encrypted"];
+        let variable = [("COUNTERSIGN_KEY_PASSWORD", password)];
+        world.countersign_with(&generate, &variable).ends(0);
+    }
+    let show = |key: &str, rest: &str| {
+        let binary = env!("CARGO_BIN_EXE_countersign");
+        format!("{binary} key public --key {key}.key --password-fd {rest}")
+    };
+    let mut both = world.program("/bin/sh");
+    let lines = [show("one", "7"), show("two", "7")].join(" && ");
+    both.args(["-c", &format!("{{ {lines}; }} 7<passwords")]);
+    run(both).ends(0);
+
+    // Programs give each other sockets, too.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (&ours).write_all(b"first\n").unwrap();
+    let mut command = world.program("/bin/sh");
+    command
+        .args(["-c", &show("one", "0")])
+        .stdin(OwnedFd::from(theirs));
+    run(command).ends(0);
+
+    // Of a pipe that it writes to it is not the other end, which would never say anything.
+    let said = shell(&world, "key public --key one.key --password-fd 1 | cat");
+    said.says("error[key-file-password]");
+    for number in 3..10 {
+        shell(
+            &world,
+            &format!("key public --key one.key --password-fd {number} {number}<&-"),
+        )
+        .ends(2)
+        .says("error[file-unreadable]");
+    }
+    // Whatever is typed would be seen.
+    let typed = ["key", "public", "--key", "one.key", "--password-fd", "0"];
+    on_terminal(&world, &typed, &["first"])
+        .ends(2)
+        .says("error[key-file-password]")
+        .says("a terminal, which shows what is typed");
 }
 
 #[test]
