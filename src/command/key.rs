@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign_common::Escaped;
 use countersign_sign::file::{self, Form, KeyFileError, KeyPair};
 
 use crate::{
@@ -59,10 +60,11 @@ fn write(key: &KeyPair, name: &Path, form: KeyForm, common: &Common) -> Result<E
         // Made just now, and nobody has seen it: without its public half it would only be in the way.
         let _ = std::fs::remove_file(&private);
     })?;
+    let (private, public) = (private.display().to_string(), public.display().to_string());
     if common.output == Output::Json {
         output::print_json(&serde_json::json!({ "privateKey": private, "publicKey": public }))?;
     } else if !common.quiet {
-        let (private, public) = (private.display(), public.display());
+        let (private, public) = (Escaped(&private), Escaped(&public));
         let how = match form {
             KeyForm::Cosign | KeyForm::Encrypted => "encrypted",
             KeyForm::Plain => "not encrypted: keep it off shared disks",

@@ -1,11 +1,13 @@
 //! Encrypted key files, `countersign key import`, and who else can read a key: with OpenSSL as the other side.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::Write,
     os::{
         fd::OwnedFd,
         unix::{
+            ffi::OsStrExt,
             fs::{PermissionsExt, symlink},
             net::UnixStream,
         },
@@ -145,6 +147,24 @@ fn a_key_of_any_form_is_imported() {
         again.says("error[file-exists]");
         for name in ["ours.key", "ours.pub"] {
             fs::remove_file(world.path(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_named_whatever_it_is_called() {
+    let world = World::ecr();
+    let name = OsStr::from_bytes(b"n\xff\x1b[31m");
+    for output in ["json", "text"] {
+        let mut command = world.program(env!("CARGO_BIN_EXE_countersign"));
+        command
+            .args(["key", "generate", "--output", output])
+            .arg(name);
+        let said = run(command).ends(0).stdout;
+        assert!(said.contains(".key") && !said.contains('\x1b'), "{said}");
+        for ending in [b".key", b".pub"] {
+            let file = [name.as_bytes(), ending].concat();
+            fs::remove_file(world.path("").join(OsStr::from_bytes(&file))).unwrap();
         }
     }
 }
