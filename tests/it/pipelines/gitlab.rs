@@ -122,6 +122,18 @@ fn the_token_is_for_the_job_alone_and_names_its_session() {
     after(&world, ".countersign-sign");
 }
 
+/// GitLab keeps reports of jobs that failed, and gives them to later jobs.
+#[test]
+fn what_a_project_brings_is_not_what_was_verified() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a");
+    world.write("countersign.env", "COUNTERSIGN_VERIFIED=evil\n");
+    fs::create_dir(world.path("countersign-verdicts.json")).unwrap();
+    whole(&world, ".countersign-verify", &image.pinned()).ends(1);
+    assert!(!world.path("countersign.env").exists());
+    assert!(world.path("countersign-verdicts.json").is_file());
+}
+
 /// Runners check projects out below a folder that anybody may write, and a state is refused there.
 #[test]
 fn a_job_judges_by_a_policy_and_may_remember() {
