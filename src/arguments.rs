@@ -382,7 +382,7 @@ pub(crate) struct Verify {
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
     #[arg(long, conflicts_with = "at")]
     pub(crate) pin: bool,
-    /// Write the verdicts to this file too, in JSON, whatever they are
+    /// Write the verdicts to this file too, in JSON, whatever they are; what an earlier run left there is removed first
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_VERDICT_FILE")]
     pub(crate) verdict_file: Option<PathBuf>,
     /// The most time to spend on one image, in seconds, layers of `--deep` aside; each child that is judged too has as long

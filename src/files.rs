@@ -1,7 +1,7 @@
 //! Files that people name: read within a limit, written so that nothing is lost.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read, Write},
     path::Path,
 };
@@ -143,15 +143,21 @@ pub(crate) fn append(path: &Path, text: &str) -> Result<(), Stop> {
             file.write_all(text.as_bytes())?;
             file.flush()
         });
-    written.map_err(|source| {
-        Stop::new(
-            Exit::Undecided,
-            &FileError::Write {
-                path: path.display().to_string(),
-                source,
-            },
-        )
-    })
+    written.map_err(|source| unwritable(path, source))
+}
+
+/// Whether this is a pipe, a device or what `/dev/stdout` stands for: a file in its place would be one for everybody.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    let is_other = |found: io::Result<Metadata>| found.is_ok_and(|found| !found.is_file());
+    is_other(path.metadata()) || (path.starts_with("/dev") && is_other(path.symlink_metadata()))
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), Stop> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(unwritable(path, source)),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a file, or makes it: whoever reads it finds the old one or the new one, whole.
@@ -229,4 +235,18 @@ fn unwritable(path: &Path, source: io::Error) -> Stop {
             source,
         },
     )
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_stream_is_no_file_to_replace() {
+        assert!(is_stream(Path::new("/dev/null")));
+        // Wherever it leads today.
+        assert!(is_stream(Path::new("/dev/stdout")));
+        assert!(!is_stream(Path::new("Cargo.toml")));
+        assert!(!is_stream(Path::new("/dev/absent")));
+    }
 }

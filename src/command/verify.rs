@@ -38,6 +38,7 @@ const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 const PARALLEL: usize = 8;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
+    told::begin(arguments.verdict_file.as_deref())?;
     let located = places::locate(&arguments.images, arguments.timeout).await?;
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;

@@ -65,6 +65,38 @@ fn a_file_of_verdicts_that_cannot_be_written_is_an_error_and_pins_nothing() {
 }
 
 #[test]
+fn what_an_earlier_run_said_is_not_taken_for_the_verdicts_of_one_that_judged_nothing() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a").tagged();
+    let file = world.write("verdicts.json", "{\"verdict\":\"verified\"}\n");
+    let verify =
+        |key: &str| world.countersign(&["verify", "--key", key, "--verdict-file", &file, &image]);
+    verify("absent.pub").ends(2);
+    assert!(!world.path("verdicts.json").exists());
+    verify(&World::kms_key()).ends(1);
+    assert!(world.path("verdicts.json").exists());
+}
+
+/// As root, a file in the place of `/dev/null` would be one for the whole machine.
+#[test]
+fn verdicts_are_written_into_a_stream_and_not_in_its_place() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a").tagged();
+    let key = World::kms_key();
+    world.countersign(&["sign", "--key", &key, &image]).ends(0);
+    let file = world.path("stdout");
+    std::os::unix::fs::symlink("/dev/stdout", &file).unwrap();
+    let file = file.display().to_string();
+    let arguments = ["verify", "--quiet", "--key", &key, "--verdict-file", &file];
+    let told = world
+        .countersign(&[&arguments[..], &[&image]].concat())
+        .ends(0);
+    let verdict: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(verdict["verdict"], "verified");
+    assert!(world.path("stdout").is_symlink());
+}
+
+#[test]
 fn a_build_is_told_what_was_verified_and_nothing_of_what_was_not() {
     let world = World::ecr();
     let (signed, other, bare) = (

@@ -10,6 +10,14 @@ use crate::{
     output::{self, Stop},
 };
 
+/// Takes away what an earlier run said: where this one ends before it judges, that would be taken for its verdicts.
+pub(super) fn begin(file: Option<&Path>) -> Result<(), Stop> {
+    match file {
+        Some(file) if !files::is_stream(file) => files::remove(file),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the verdicts to the file that is named, whatever they are, a line of JSON each.
 pub(super) fn write(verdicts: &[Verdict], file: Option<&Path>) -> Result<(), Stop> {
     let Some(file) = file else { return Ok(()) };
@@ -17,6 +25,9 @@ pub(super) fn write(verdicts: &[Verdict], file: Option<&Path>) -> Result<(), Sto
         .iter()
         .map(|verdict| output::json_line(&VerdictDocument::from(verdict)))
         .collect::<Result<_, _>>()?;
+    if files::is_stream(file) {
+        return files::append(file, &lines);
+    }
     files::replace(file, lines.as_bytes())
 }
 
