@@ -108,7 +108,7 @@ variable "gitlab_oidc_provider_arn" {
 }
 
 variable "codebuild_project_arns" {
-  description = "Projects of CodeBuild, of this account, whose service role the signers' role is."
+  description = "Projects of CodeBuild, of this account, whose service role the signers' role is. Attach to it what else their builds need, such as to write logs."
   type        = list(string)
   default     = []
 
