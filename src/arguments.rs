@@ -193,7 +193,8 @@ pub(crate) struct Network {
 /// Who is asked about the time when something is signed.
 #[derive(Args, Debug)]
 pub(crate) struct Stamps {
-    /// Time-stamp authority (RFC 3161) that proves when this is signed; repeatable, one for each operator
+    /// Time-stamp authority (RFC 3161) that proves when this is signed; repeatable, one for each operator; in the variable,
+    /// blanks between them
     #[arg(
         long,
         value_name = "URL",
@@ -202,7 +203,8 @@ pub(crate) struct Stamps {
         value_delimiter = ' '
     )]
     pub(crate) tsa: Vec<String>,
-    /// Check the stamps up to this certificate chain (PEM) before anything is pushed; repeatable, one for each operator
+    /// Check the stamps up to this certificate chain (PEM) before anything is pushed; repeatable, one for each operator; in
+    /// the variable, colons between them
     #[arg(
         long = "tsa-chain",
         value_name = "FILE",
@@ -342,7 +344,8 @@ pub(crate) struct Verify {
     pub(crate) threshold: Option<NonZeroUsize>,
     #[command(flatten)]
     pub(crate) dates: Dates,
-    /// Demand an attestation of this type by a trusted key, named as in `attest`; repeatable
+    /// Demand an attestation of this type by a trusted key, named as in `attest`; repeatable; in the variable, blanks
+    /// between them
     #[arg(
         long = "attestation",
         value_name = "TYPE",
@@ -397,7 +400,8 @@ pub(crate) struct Verify {
 /// What a proven date must be like. Each of these demands that there is one.
 #[derive(Args, Debug)]
 pub(crate) struct Dates {
-    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator
+    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator; in the
+    /// variable, colons between them
     #[arg(
         long = "tsa-chain",
         value_name = "FILE",

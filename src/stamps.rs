@@ -104,7 +104,9 @@ pub(crate) fn asked(named: &[String], config: &Config) -> Result<Vec<Url>, Stop>
 
 /// Those of the flags.
 fn parsed(named: &[String]) -> Result<Vec<Url>, Stop> {
-    let parsed = named.iter().map(|text| {
+    // A variable may hold several, on lines of their own too, which an address would otherwise be taken across.
+    let each = named.iter().flat_map(|text| text.split_whitespace());
+    let parsed = each.map(|text| {
         // What is wrong with it is not shown: it may hold a password.
         Url::parse(text).map_err(|source| Stop::new(Exit::Usage, &StampsError::NoUrl { source }))
     });

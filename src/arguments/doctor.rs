@@ -33,7 +33,8 @@ pub(crate) struct Doctor {
     pub(crate) purpose: Option<DoctorPurpose>,
     #[command(flatten)]
     pub(crate) governed: Governed,
-    /// Time-stamp authority (RFC 3161) that is to stamp; repeatable. Else those of the trust root, or of the configuration
+    /// Time-stamp authority (RFC 3161) that is to stamp; repeatable; in the variable, blanks between them. Else those of the trust
+    /// root, or of the configuration
     #[arg(
         long,
         value_name = "URL",
@@ -42,7 +43,8 @@ pub(crate) struct Doctor {
         value_delimiter = ' '
     )]
     pub(crate) tsa: Vec<String>,
-    /// Certificate chain (PEM) up to which stamps are to be trusted; repeatable, one for each operator
+    /// Certificate chain (PEM) up to which stamps are to be trusted; repeatable, one for each operator; in the variable,
+    /// colons between them
     #[arg(
         long = "tsa-chain",
         value_name = "FILE",

@@ -29,7 +29,8 @@ pub(crate) struct Inspect {
     pub(crate) algorithm: Option<Algorithm>,
     #[command(flatten)]
     pub(crate) governed: Governed,
-    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator
+    /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator; in the
+    /// variable, colons between them
     #[arg(
         long = "tsa-chain",
         value_name = "FILE",

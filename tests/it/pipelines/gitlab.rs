@@ -122,6 +122,23 @@ fn the_token_is_for_the_job_alone_and_names_its_session() {
     after(&world, ".countersign-sign");
 }
 
+#[test]
+fn authorities_may_stand_on_lines_of_their_own() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a");
+    let url = |name: &str| world.stand_in.tsa_url(name).unwrap().to_string();
+    let mut sign = job_command(&world, ".countersign-sign", &image.pinned());
+    sign.env(
+        "COUNTERSIGN_TSA",
+        format!("{}\n  {}\n", url("one"), url("two")),
+    );
+    run(sign).ends(0);
+    after(&world, ".countersign-sign");
+    for name in ["/one", "/two"] {
+        assert!(!world.calls(|call| call.line.contains(name)).is_empty());
+    }
+}
+
 /// GitLab keeps reports of jobs that failed, and gives them to later jobs.
 #[test]
 fn what_a_project_brings_is_not_what_was_verified() {
