@@ -8,7 +8,7 @@ use bytes::Bytes;
 use countersign_common::{
     Digest, Repository, Timestamp,
     manifest::{OCI_INDEX, OCI_MANIFEST},
-    registry::{Error, Failure},
+    registry::{Error, Failure, Refusal},
 };
 use reqwest::{
     Method, StatusCode,
@@ -16,6 +16,7 @@ use reqwest::{
 };
 
 use crate::{
+    body::ErrorBody,
     client::{Client, upload_path},
     session::Access,
     transport::{Answer, Request},
@@ -91,7 +92,7 @@ impl Client {
     pub async fn try_blob(&self, repository: &Repository) -> Result<Tried, Failure> {
         let digest = Digest::sha256(NOBODYS);
         let request = Self::get(repository, format!("blobs/{digest}"));
-        self.tried(&request).await
+        self.tried(&request, Asked::Absent).await
     }
 
     /// Asks whether a blob is there, as a push does.
@@ -101,7 +102,7 @@ impl Client {
             method: Method::HEAD,
             ..pushing(repository, format!("blobs/{digest}"))
         };
-        self.tried(&request).await
+        self.tried(&request, Asked::Absent).await
     }
 
     /// Begins an upload, finishes it under a name that is not its own, and gives it up.
@@ -115,7 +116,7 @@ impl Client {
             Ok(answer) if answer.response.status().is_success() => upload_path(&answer, &wrong)
                 .map(Ok)
                 .ok_or_else(|| answer.place.no_upload()),
-            Ok(answer) => self.refused(answer).await.map(Err),
+            Ok(answer) => self.refused(answer, Asked::Begin).await.map(Err),
             Err(failure) => Err(failure),
         };
         let path = match begun {
@@ -133,7 +134,7 @@ impl Client {
             CONTENT_TYPE,
             HeaderValue::from_static("application/octet-stream"),
         );
-        let finished = self.tried(&put).await;
+        let finished = self.tried(&put, Asked::Invalid).await;
         // Registries forget an upload by themselves; some take it back at once.
         let give_up = Request {
             method: Method::DELETE,
@@ -161,19 +162,19 @@ impl Client {
         };
         put.headers
             .insert(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
-        self.tried(&put).await
+        self.tried(&put, Asked::Invalid).await
     }
 
-    async fn tried(&self, request: &Request<'_>) -> Result<Tried, Failure> {
+    async fn tried(&self, request: &Request<'_>, asked: Asked) -> Result<Tried, Failure> {
         let answer = self.transport.send(request).await?;
         if answer.response.status().is_success() {
             return Ok(Tried::Taken);
         }
-        self.refused(answer).await
+        self.refused(answer, asked).await
     }
 
     /// What a refusal says of the caller. A refused login, throttling and failures of the server are errors already.
-    async fn refused(&self, answer: Answer) -> Result<Tried, Failure> {
+    async fn refused(&self, answer: Answer, asked: Asked) -> Result<Tried, Failure> {
         let status = answer.response.status();
         if !status.is_client_error() {
             return Err(self.transport.status(answer).await);
@@ -189,7 +190,46 @@ impl Client {
                 status: status.as_u16(),
                 message: said.message,
             })),
-            _ => Ok(Tried::Allowed),
+            _ if asked.is_meant(status, &said) => Ok(Tried::Allowed),
+            _ if asked == Asked::Absent => Err(Failure::Error(Error::Status {
+                registry: place.registry,
+                path: place.path,
+                status: status.as_u16(),
+                message: said.message,
+            })),
+            _ => Err(Failure::Refusal(Refusal::Rejected {
+                registry: place.registry,
+                path: place.path,
+                status: status.as_u16(),
+                message: said.message,
+            })),
+        }
+    }
+}
+
+/// What was asked, and so which refusal of it says that the caller was let through.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Asked {
+    /// For what is not there.
+    Absent,
+    /// To begin an upload, with which nothing is wrong: whoever refuses it takes none.
+    Begin,
+    /// To take what no registry may take.
+    Invalid,
+}
+
+impl Asked {
+    fn is_meant(self, status: StatusCode, said: &ErrorBody) -> bool {
+        match (self, status) {
+            (Self::Absent, _) => status == StatusCode::NOT_FOUND,
+            (Self::Begin, _) => false,
+            // Mirrors and read-only registries take no push at all. So does Amazon ECR call a manifest that is wrong.
+            (Self::Invalid, StatusCode::METHOD_NOT_ALLOWED) => {
+                said.message.contains("Invalid parameter")
+            }
+            // A registry names what it does not find; a server that is none does not.
+            (Self::Invalid, StatusCode::NOT_FOUND) => !said.code.is_empty(),
+            (Self::Invalid, _) => true,
         }
     }
 }

@@ -322,6 +322,36 @@ fn a_registry_that_takes_anything_is_a_problem() {
 }
 
 #[test]
+fn a_registry_that_takes_no_push_at_all_is_a_problem() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    for call in ["POST *", "PUT *"] {
+        let fault = Fault::on(call, Lie::status(405));
+        world.stand_in.faults().push(fault);
+    }
+    let words = ["--for", "sign", image.as_str()];
+    let found = report(&world, &words)
+        .ends(1)
+        .has("registry-upload", "problem", "with status 405")
+        .has("registry-push", "problem", "with status 405")
+        .has("registry-blob", "ok", "");
+    // As signing says it.
+    let cause = &found.finding("registry-upload", "problem")["cause"];
+    assert_eq!(cause, "push-rejected");
+    world.stand_in.faults().clear();
+    // So does Amazon ECR refuse a manifest that is wrong.
+    let lie = Lie::Instead {
+        status: 405,
+        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+        body: r#"{"errors":[{"code":"UNSUPPORTED","message":"Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"}]}"#.into(),
+    };
+    let fault = Fault::on("PUT /v2/*/manifests/*", lie);
+    world.stand_in.faults().push(fault);
+    report(&world, &words)
+        .ends(0)
+        .has("registry-push", "ok", "");
+}
+
+#[test]
 fn a_registry_that_is_silent_is_asked_once_and_not_known() {
     let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
     world
