@@ -162,8 +162,7 @@ async fn several_signers(
             .iter()
             .any(|known| known.key().public_key.id() == public.id())
         {
-            let key = name.clone();
-            return Err(Stop::new(Exit::Usage, &KeyFileError::Twice { key }));
+            return Err(twice(name));
         }
         unused = unused.filter(|_| uses.is_none());
         signers.push(signer);
@@ -319,6 +318,12 @@ pub(crate) fn signer_stop(failure: &signer::Failure) -> Stop {
 /// No key can be used with the algorithm that was asked for.
 pub(crate) fn algorithm_unused(algorithm: Algorithm) -> Stop {
     Stop::new(Exit::Usage, &KeyFileError::AlgorithmUnused { algorithm })
+}
+
+/// A key that was named before, by this name or another.
+pub(crate) fn twice(name: &str) -> Stop {
+    let key = name.to_owned();
+    Stop::new(Exit::Usage, &KeyFileError::Twice { key })
 }
 
 /// A key that cannot be used as it was named.

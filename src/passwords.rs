@@ -82,7 +82,8 @@ pub(crate) fn of_new(path: &str) -> io::Result<Zeroizing<String>> {
     Ok(password)
 }
 
-fn given() -> io::Result<Option<Zeroizing<String>>> {
+/// The one that is given, if there is one; nobody is asked.
+pub(crate) fn given() -> io::Result<Option<Zeroizing<String>>> {
     let mut descriptor = DESCRIPTOR.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(file) = descriptor.as_mut() {
         return line(file).map(Some);

@@ -12,7 +12,7 @@ mod statement;
 
 use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use countersign_common::{Escaped, Timestamp, signer::SigningKey};
+use countersign_common::{Algorithm, Escaped, Timestamp, signer::SigningKey};
 use countersign_kms::KeyUri;
 use countersign_registry::{Client, EcrRepository};
 use countersign_trust_roots::{TimeRules, TrustRoot};
@@ -35,7 +35,7 @@ use crate::{
     config::Config,
     exit::Exit,
     judge::Court,
-    keys::KeySource,
+    keys::{self, KeySource},
     licence, network,
     output::Stop,
     stamps,
@@ -82,7 +82,35 @@ struct Patient<'a> {
     purpose: DoctorPurpose,
     places: Vec<Place>,
     keys: Vec<NamedKey>,
+    wanted: Wanted,
     timeout: Duration,
+}
+
+/// The algorithm that a key is to be used with.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// This one, if the key can use it: of several keys one must.
+    IfUsable(Algorithm),
+    /// This one.
+    Only(Algorithm),
+    /// Its own.
+    Own,
+}
+
+impl Wanted {
+    fn asked(self) -> Option<Algorithm> {
+        match self {
+            Self::IfUsable(algorithm) | Self::Only(algorithm) => Some(algorithm),
+            Self::Own => None,
+        }
+    }
+
+    fn demanded(self) -> Option<Algorithm> {
+        match self {
+            Self::Only(algorithm) => Some(algorithm),
+            Self::IfUsable(_) | Self::Own => None,
+        }
+    }
 }
 
 /// A key, and what it was called.
@@ -114,10 +142,21 @@ impl<'a> Patient<'a> {
                 let source = KeySource::parse(&name)?;
                 Ok(NamedKey { name, source })
             })
-            .collect::<Result<_, Stop>>()?;
+            .collect::<Result<Vec<_>, Stop>>()?;
+        let configured = config
+            .sign
+            .algorithm
+            .filter(|_| arguments.keys.is_empty() && purpose == DoctorPurpose::Sign);
+        let is_alone = keys.len() == 1 && purpose == DoctorPurpose::Sign;
+        let wanted = match arguments.algorithm.or(configured) {
+            Some(algorithm) if is_alone => Wanted::Only(algorithm),
+            Some(algorithm) => Wanted::IfUsable(algorithm),
+            None => Wanted::Own,
+        };
         Ok(Self {
             arguments,
             purpose,
+            wanted,
             places: of_each_repository(places),
             keys,
             timeout: Duration::from_secs(arguments.timeout),
@@ -148,12 +187,14 @@ impl<'a> Patient<'a> {
         )
         .await;
         let (of_keys, known): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+        let together = self.together(&known);
         let trusted = self.trusted(court.as_ref(), &known, now);
         [state]
             .into_iter()
             .chain(of_policy)
             .chain(of_aws)
             .chain(of_keys.into_iter().flatten())
+            .chain(together)
             .chain(trusted)
             .chain(images)
             .chain(of_time)
@@ -181,24 +222,43 @@ impl<'a> Patient<'a> {
             let skipped = codes.map(|code| Finding::skipped(code, "no key is named"));
             return vec![(skipped.into(), None)];
         }
-        let algorithm = self.arguments.algorithm;
+        let wanted = self.wanted;
         future::join_all(self.keys.iter().map(async |key| match &key.source {
             KeySource::Kms(uri) => {
                 let question = kms::Question {
                     uri,
-                    algorithm,
+                    wanted,
                     purpose: self.purpose,
                     access,
                     timeout: self.timeout,
                 };
                 question.ask().await
             }
-            KeySource::File(path) => {
-                let (finding, key) = key_file::check(path, algorithm, self.purpose);
-                (vec![finding], key)
-            }
+            KeySource::File(path) => key_file::check(path, wanted, self.purpose),
         }))
         .await
+    }
+
+    /// What is wrong with keys beside each other, each by itself being well.
+    fn together(&self, known: &[Option<SigningKey>]) -> Vec<Finding> {
+        let mut ids = BTreeSet::new();
+        let again = self.keys.iter().zip(known).filter(|(_, key)| {
+            let id = key.as_ref().map(|key| key.public_key.id().to_string());
+            id.is_some_and(|id| !ids.insert(id))
+        });
+        let mut stops: Vec<_> = again.map(|(named, _)| keys::twice(&named.name)).collect();
+        if let Wanted::IfUsable(algorithm) = self.wanted
+            && known.iter().all(|key| {
+                let key = key.as_ref().map(|key| key.public_key.clone());
+                key.is_some_and(|key| key.with_algorithm(algorithm).is_err())
+            })
+        {
+            stops.push(keys::algorithm_unused(algorithm));
+        }
+        stops
+            .iter()
+            .map(|stop| Finding::stopped(code::KEY_SPEC, stop))
+            .collect()
     }
 
     async fn repositories(&self, client: &Client, access: &Access) -> Vec<Finding> {

@@ -222,6 +222,11 @@ fn a_key_file_is_looked_at_and_not_opened_to_others() {
         .report_with(&["--for", "verify", "--key", &public], &[])
         .ends(0)
         .has("key-file", "ok", "the public key");
+    // Which verifying does not take.
+    clinic
+        .report_with(&["--for", "verify", "--key", &private], &[])
+        .ends(1)
+        .has("key-file", "problem", "countersign key public");
     let nonsense = clinic.world.write("nonsense.pem", "no key");
     clinic.report_with(&["--key", &nonsense], &[]).ends(1).has(
         "key-file",
@@ -232,6 +237,131 @@ fn a_key_file_is_looked_at_and_not_opened_to_others() {
         .report_with(&["--key", "absent.key"], &[])
         .ends(1)
         .has("key-file", "problem", "absent.key");
+}
+
+#[test]
+fn an_encrypted_key_file_is_what_signing_says_it_is() {
+    let clinic = Clinic::new();
+    let world = &clinic.world;
+    let password = [("COUNTERSIGN_KEY_PASSWORD", "secret")];
+    for form in ["encrypted", "cosign"] {
+        let words = ["key", "generate", form, "--format", form];
+        world.countersign_with(&words, &password).ends(0);
+    }
+    let pem =
+        |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n");
+    let legacy = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n";
+    for (name, text) in [
+        ("broken.key", pem("ENCRYPTED PRIVATE KEY", "AAAA\n")),
+        ("legacy.key", pem("RSA PRIVATE KEY", legacy)),
+    ] {
+        let file = world.write(name, &text);
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let image = clinic.image.pinned();
+    let wrong = [("COUNTERSIGN_KEY_PASSWORD", "wrong")];
+    let nothing: [(&str, &str); 0] = [];
+    for (file, variables, is_well, said) in [
+        (
+            "encrypted.key",
+            &nothing[..],
+            None,
+            "whose password is not given",
+        ),
+        (
+            "encrypted.key",
+            &password[..],
+            Some(true),
+            "with the password that is given",
+        ),
+        (
+            "cosign.key",
+            &password[..],
+            Some(true),
+            "with the password that is given",
+        ),
+        ("encrypted.key", &wrong[..], Some(false), "password"),
+        ("broken.key", &password[..], Some(false), "broken.key"),
+        ("broken.key", &nothing[..], Some(false), "broken.key"),
+        (
+            "legacy.key",
+            &password[..],
+            Some(false),
+            "encrypted in another way",
+        ),
+    ] {
+        // What a rule says of the key is not asked here.
+        let variables = [variables, &[("COUNTERSIGN_POLICY", "")]].concat();
+        let report = clinic.report_with(&["--key", file], &variables);
+        let status = if is_well == Some(false) {
+            "problem"
+        } else {
+            "ok"
+        };
+        let report = report.has("key-file", status, said);
+        assert!(!report.run.stdout.contains("secret"));
+        let Some(is_well) = is_well else { continue };
+        let words = ["sign", "--no-tsa", "--key", file, &image];
+        let signed = clinic.run(&words, &variables);
+        assert_eq!(signed.code == 0, is_well, "{file}: {}", signed.stderr);
+    }
+    // It is used though others can read it.
+    let exposed = world.path("encrypted.key");
+    fs::set_permissions(exposed, fs::Permissions::from_mode(0o644)).unwrap();
+    clinic
+        .report_with(&["--key", "encrypted.key"], &[])
+        .ends(0)
+        .has("key-file", "note", "mode is 0644");
+    // Whoever writes its folder can put another in its place.
+    let folder = world.path("open");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::rename(world.path("cosign.key"), folder.join("cosign.key")).unwrap();
+    clinic
+        .report_with(&["--key", "open/cosign.key"], &[])
+        .ends(0)
+        .has("key-file", "note", "everybody may write the folder");
+}
+
+#[test]
+fn an_algorithm_is_for_those_of_several_keys_that_can_use_it() {
+    let clinic = Clinic::new();
+    let (file, _) = clinic.world.key_files("ed", "ed25519");
+    let stand_in = &clinic.world.stand_in;
+    stand_in.create_key(KeySpec::RSA_2048, "alias/rsa").unwrap();
+    let ask = |keys: &[&str], algorithm: &str| {
+        let mut words = vec!["--algorithm", algorithm];
+        words.extend(keys.iter().flat_map(|key| ["--key", key]));
+        clinic.report_with(&words, &[])
+    };
+    ask(&["alias/rsa", RELEASE, &file], "rsa-pss-sha256")
+        .ends(0)
+        .has(
+            "key-spec",
+            "note",
+            "alias/rsa is an RSA_2048 key and signs with `rsa-pss-sha256`",
+        )
+        .has("key-spec", "ok", "signs with `ecdsa-p256-sha256`")
+        .has("kms-sign", "ok", "");
+    ask(&[RELEASE, &file], "rsa-pss-sha256").ends(1).has(
+        "key-spec",
+        "problem",
+        "none of the keys can be used with",
+    );
+    ask(&[RELEASE], "rsa-pss-sha256")
+        .ends(1)
+        .has("key-spec", "problem", "P-256");
+    let found = clinic
+        .report_with(&["--key", RELEASE, "--key", "alias/release"], &[])
+        .ends(1)
+        .has("key-spec", "problem", "alias/release is named twice");
+    assert_eq!(found.found("kms-sign").len(), 2);
+    // The one of the configuration is for its key.
+    let config = "version = 1\n[sign]\nkey = \"alias/rsa\"\nalgorithm = \"rsa-pss-sha512\"";
+    let config = clinic.world.write("config.toml", config);
+    clinic
+        .report_with(&["--config", &config], &[])
+        .has("key-spec", "note", "`rsa-pss-sha512`");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A key in a file: whether it is one, and who can read it. One that is encrypted is not opened: nobody is asked for a
-//! password here.
+//! A key in a file: whether it can be used as it is to be, and who else can read it, as signing and verifying see it. One that
+//! is encrypted is opened if its password is given; nobody is asked for one here.
 
-use std::{io, path::Path};
+use std::{cell::Cell, io, path::Path};
 
 use countersign_common::{
-    Algorithm, Escaped, Explain, PublicKey,
+    Escaped, PublicKey,
     signer::{KeyOrigin, SigningKey},
 };
 use countersign_sign::file::Signer;
@@ -13,50 +13,111 @@ use zeroize::Zeroizing;
 use crate::{
     arguments::doctor::DoctorPurpose,
     command::doctor::{
-        code,
+        Wanted, code,
         finding::{Finding, Status},
     },
-    files,
+    keys, passwords,
+    secrets::{self, Secret},
 };
 
 pub(in crate::command::doctor) fn check(
     path: &Path,
-    algorithm: Option<Algorithm>,
+    wanted: Wanted,
     purpose: DoctorPurpose,
-) -> (Finding, Option<SigningKey>) {
+) -> (Vec<Finding>, Option<SigningKey>) {
     let code = code::KEY_FILE;
     let name = path.display().to_string();
-    let shown = Escaped(&name);
-    let pem = match files::read(path) {
-        Ok(bytes) => Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(stop) => return (Finding::stopped(code, &stop), None),
+    let Secret {
+        mut text,
+        exposures,
+    } = match secrets::read(path) {
+        Ok(secret) => secret,
+        Err(stop) => return (vec![Finding::stopped(code, &stop)], None),
     };
-    if !pem.contains("PRIVATE KEY") {
-        return public(&name, &pem, purpose);
-    }
-    if pem.contains("ENCRYPTED") {
-        let sentence = format!("{shown} is an encrypted private key");
-        return (private(path, &sentence, Status::Ok), None);
-    }
-    let unasked = || Err(io::Error::other("nobody is asked"));
-    match Signer::read(&pem, &name, algorithm, unasked) {
-        Ok(signer) => {
-            let key = countersign_common::Signer::key(&signer).clone();
-            let id = key.public_key.id().short();
-            let sentence = format!("{shown} is the private key {id}…, and not encrypted");
-            (private(path, &sentence, Status::Note), Some(key))
+    let pem = match String::from_utf8(std::mem::take(&mut text)) {
+        Ok(pem) => Zeroizing::new(pem),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            return (vec![no_key(&name)], None);
         }
-        Err(error) => (unusable(&name, &error), None),
+    };
+    if !pem.contains("PRIVATE KEY-----") {
+        let (finding, key) = public(&name, &pem, purpose);
+        return (vec![finding], key);
     }
+    let (found, key) = match purpose {
+        DoctorPurpose::Sign => private((path, &name), &pem, wanted),
+        DoctorPurpose::Verify => {
+            let sentence = format!(
+                "{} is a private key, which verifies nothing",
+                Escaped(&name)
+            );
+            let remedy = "give the public key: `countersign key public --key KEY` prints it";
+            (Finding::problem(code, sentence, remedy), None)
+        }
+    };
+    let is_encrypted = pem.contains("-----BEGIN ENCRYPTED ");
+    let exposed = exposures.iter().map(|exposure| {
+        let status = if exposure.is_mendable() && !is_encrypted {
+            Status::Problem
+        } else {
+            Status::Note
+        };
+        Finding::explained(code, status, exposure)
+    });
+    ([found].into_iter().chain(exposed).collect(), key)
+}
+
+fn private(
+    (path, name): (&Path, &str),
+    pem: &str,
+    wanted: Wanted,
+) -> (Finding, Option<SigningKey>) {
+    let code = code::KEY_FILE;
+    let shown = Escaped(name);
+    let (is_asked, is_given) = (Cell::new(false), Cell::new(true));
+    let password = || {
+        is_asked.set(true);
+        let given = passwords::given()?;
+        is_given.set(given.is_some());
+        given.ok_or_else(|| io::Error::other("nobody is asked"))
+    };
+    let signer = match Signer::read(pem, name, wanted.demanded(), password) {
+        Ok(signer) => signer,
+        Err(_) if !is_given.get() => {
+            let sentence =
+                format!("{shown} is an encrypted private key, whose password is not given");
+            return (Finding::ok(code, sentence), None);
+        }
+        Err(error) => {
+            let stop = keys::private_stop(path, error);
+            return (Finding::stopped(code, &stop), None);
+        }
+    };
+    let mut key = countersign_common::Signer::key(&signer).clone();
+    let asked = wanted.asked();
+    let usable = asked.and_then(|asked| key.public_key.clone().with_algorithm(asked).ok());
+    if let Some(usable) = usable {
+        key.public_key = usable;
+    }
+    let id = key.public_key.id().short();
+    let finding = if is_asked.get() {
+        let sentence =
+            format!("{shown} is the private key {id}…, encrypted with the password that is given");
+        Finding::ok(code, sentence)
+    } else {
+        let sentence = format!("{shown} is the private key {id}…, and not encrypted");
+        let remedy = "for production prefer a key in KMS, which nobody can copy";
+        Finding::note(code, sentence, remedy)
+    };
+    (finding, Some(key))
 }
 
 fn public(name: &str, pem: &str, purpose: DoctorPurpose) -> (Finding, Option<SigningKey>) {
     let code = code::KEY_FILE;
     let shown = Escaped(name);
     let Ok(public_key) = PublicKey::from_pem(pem) else {
-        let sentence = format!("{shown} is no key in PEM");
-        let remedy = "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`";
-        return (Finding::problem(code, sentence, remedy), None);
+        return (no_key(name), None);
     };
     if purpose == DoctorPurpose::Sign {
         let sentence = format!("{shown} is a public key, which signs nothing");
@@ -73,49 +134,8 @@ fn public(name: &str, pem: &str, purpose: DoctorPurpose) -> (Finding, Option<Sig
     (Finding::ok(code, sentence), Some(key))
 }
 
-fn unusable(name: &str, error: &dyn Explain) -> Finding {
-    let finding = Finding::explained(code::KEY_FILE, Status::Problem, error);
-    Finding {
-        sentence: format!("{}: {}", Escaped(name), finding.sentence),
-        ..finding
-    }
-}
-
-fn private(path: &Path, sentence: &str, otherwise: Status) -> Finding {
-    let code = code::KEY_FILE;
-    if let Some(mode) = open_to_others(path) {
-        let shown = path.display().to_string();
-        return Finding::problem(
-            code,
-            format!("{sentence}, and others can read or write it: its mode is {mode:04o}"),
-            &format!(
-                "`chmod 600 {}`, and use another key if others had the chance",
-                Escaped(&shown)
-            ),
-        );
-    }
-    match otherwise {
-        Status::Ok => Finding::ok(code, sentence),
-        _ => Finding::note(
-            code,
-            sentence,
-            "for production prefer a key in KMS, which nobody can copy",
-        ),
-    }
-}
-
-#[cfg(unix)]
-fn open_to_others(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-
-    const OTHERS: u32 = 0o077;
-    let metadata = std::fs::metadata(path).ok()?;
-    let mode = metadata.mode() & 0o7777;
-    (metadata.is_file() && mode & OTHERS != 0).then_some(mode)
-}
-
-/// Elsewhere rights are not bits.
-#[cfg(not(unix))]
-fn open_to_others(_: &Path) -> Option<u32> {
-    None
+fn no_key(name: &str) -> Finding {
+    let sentence = format!("{} is no key in PEM", Escaped(name));
+    let remedy = "give a key file in PEM, or a KMS key: `awskms:///alias/NAME`";
+    Finding::problem(code::KEY_FILE, sentence, remedy)
 }

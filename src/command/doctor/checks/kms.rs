@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_common::{
-    Algorithm, Code, Escaped,
+    Code, Escaped,
     signer::{Failure, KeyOrigin, Refusal, SigningKey},
 };
 use countersign_kms::{
@@ -15,7 +15,7 @@ use crate::{
     arguments::doctor::DoctorPurpose,
     command::{
         doctor::{
-            code,
+            Wanted, code,
             finding::{Finding, Status},
             statement::{self, Place, told_key},
         },
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(in crate::command::doctor) struct Question<'a> {
     pub(in crate::command::doctor) uri: &'a KeyUri,
-    pub(in crate::command::doctor) algorithm: Option<Algorithm>,
+    pub(in crate::command::doctor) wanted: Wanted,
     pub(in crate::command::doctor) purpose: DoctorPurpose,
     pub(in crate::command::doctor) access: &'a Access,
     pub(in crate::command::doctor) timeout: Duration,
@@ -82,8 +82,7 @@ impl Question<'_> {
 
     async fn answers(self, examiner: &Examiner) -> Answers {
         let (public_key, description) =
-            futures_util::future::join(examiner.public_key(self.algorithm), examiner.description())
-                .await;
+            futures_util::future::join(self.fetched(examiner), examiner.description()).await;
         let by_key = || {
             let key = public_key.as_ref().ok()?;
             Some((key.name.as_str(), key.public_key.algorithm()))
@@ -92,7 +91,7 @@ impl Question<'_> {
             let described = description.as_ref().ok()?;
             Some((
                 described.arn.as_str(),
-                self.algorithm.or(described.algorithm)?,
+                self.wanted.demanded().or(described.algorithm)?,
             ))
         };
         let signing = match by_key().or_else(by_description) {
@@ -106,6 +105,17 @@ impl Question<'_> {
             description,
             signing,
             region: examiner.region().to_owned(),
+        }
+    }
+
+    /// The public half, for its own algorithm where another is only for keys that can use it.
+    async fn fetched(self, examiner: &Examiner) -> Result<SigningKey, Failure> {
+        let fetched = examiner.public_key(self.wanted.asked()).await;
+        match (&fetched, self.wanted) {
+            (Err(Failure::Refusal(Refusal::WrongUsage { .. })), Wanted::IfUsable(_)) => {
+                examiner.public_key(None).await
+            }
+            _ => fetched,
         }
     }
 
