@@ -1,6 +1,8 @@
 //! What a lifecycle policy of Amazon ECR would delete or archive of what this product keeps: signatures and publications,
 //! which have no tags, and the tags of trust roots and tag tables.
 
+use std::collections::BTreeSet;
+
 use countersign_common::{Escaped, Limits, json};
 use serde::Deserialize;
 
@@ -9,11 +11,56 @@ use crate::command::doctor::{
     finding::{Finding, Status},
 };
 
-/// Tags that this product makes, one of each kind.
-const TAGS: [&str; 3] = [
-    "countersign-root-v1",
-    "countersign-head-1",
-    "p-0000000000000000000000000000000000000000000000000000000000000000",
+/// Tags of one kind, by how they begin.
+struct Family {
+    begin: &'static str,
+    rest: Rest,
+    /// What is found by them.
+    finds: &'static str,
+    /// What it is to lose them.
+    loss: Status,
+}
+
+/// How a tag goes on.
+#[derive(Clone, Copy)]
+enum Rest {
+    Digits,
+    /// The digits of a SHA-256.
+    Digest,
+    /// The same, and `.sig`, `.att` and the like.
+    List,
+}
+
+/// A number has no more digits.
+const DIGITS: usize = 20;
+const DIGEST: usize = 64;
+/// Tags that this product makes, one of each kind; and the lists that registries without referrers have, which cosign makes
+/// everywhere.
+const FAMILIES: [Family; 4] = [
+    Family {
+        begin: "countersign-root-v",
+        rest: Rest::Digits,
+        finds: "trust roots and tag tables",
+        loss: Status::Problem,
+    },
+    Family {
+        begin: "countersign-head-",
+        rest: Rest::Digits,
+        finds: "trust roots and tag tables",
+        loss: Status::Problem,
+    },
+    Family {
+        begin: "p-",
+        rest: Rest::Digest,
+        finds: "publications",
+        loss: Status::Problem,
+    },
+    Family {
+        begin: "sha256-",
+        rest: Rest::List,
+        finds: "signatures that are listed by tags, such as those of cosign 2",
+        loss: Status::Note,
+    },
 ];
 
 #[derive(Deserialize)]
@@ -37,6 +84,8 @@ struct Selection {
     prefixes: Vec<String>,
     #[serde(default, rename = "tagPatternList")]
     patterns: Vec<String>,
+    #[serde(default, rename = "storageClass")]
+    class: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,13 +114,18 @@ pub(in crate::command::doctor) fn check(arn: &str, text: &str) -> Vec<Finding> {
         .rules
         .iter()
         .filter_map(|rule| Some((rule, rule.eats()?)))
-        .map(|(rule, eaten)| {
+        .map(|(rule, (status, eaten))| {
             let priority = rule.priority;
-            Finding::problem(
-                code,
-                format!("rule {priority} of the lifecycle policy of {arn} {} {eaten}", rule.does()),
-                "let each rule be for `tagged` images alone, with `tagPatternList` of your own tags",
-            )
+            let sentence = format!(
+                "rule {priority} of the lifecycle policy of {arn} {} {eaten}",
+                rule.does()
+            );
+            let remedy =
+                "let each rule be for `tagged` images alone, with `tagPatternList` of your own tags";
+            Finding {
+                status,
+                ..Finding::problem(code, sentence, remedy)
+            }
         })
         .collect();
     if eating.is_empty() {
@@ -82,27 +136,41 @@ pub(in crate::command::doctor) fn check(arn: &str, text: &str) -> Vec<Finding> {
 }
 
 impl Rule {
-    /// What it would take away that must stay.
-    fn eats(&self) -> Option<String> {
+    /// What it would take away that must stay, and what that means.
+    fn eats(&self) -> Option<(Status, String)> {
         let selection = &self.selection;
-        match selection.status.as_str() {
+        let (loss, eaten) = match selection.status.as_str() {
             "tagged" => {
-                let tag = TAGS.into_iter().find(|tag| selection.selects(tag))?;
-                Some(format!(
-                    "tags such as `{tag}`, by which trust roots and tag tables are found"
-                ))
+                let family = FAMILIES
+                    .iter()
+                    .find(|family| selection.selects_of(family))?;
+                let (begin, finds) = (family.begin, family.finds);
+                (
+                    family.loss,
+                    format!("tags such as `{begin}…`, by which {finds} are found"),
+                )
             }
             status => {
                 let status = Escaped(status).to_string();
-                Some(format!(
-                    "images that are `{status}`, and signatures and publications are untagged ones"
-                ))
+                (
+                    Status::Problem,
+                    format!(
+                        "images that are `{status}`, and signatures and publications are untagged ones"
+                    ),
+                )
             }
-        }
+        };
+        // What was archived is not listed: it is lost already, and whatever archives it is told of by itself.
+        let is_archive = selection.class.as_deref() == Some("archive");
+        let loss = if is_archive { Status::Note } else { loss };
+        Some((loss, eaten))
     }
 
     fn does(&self) -> &'static str {
         match self.action.r#type.as_str() {
+            "expire" if self.selection.class.as_deref() == Some("archive") => {
+                "deletes from the archive"
+            }
             "expire" => "deletes",
             // What is archived is not listed.
             _ => "archives",
@@ -111,13 +179,55 @@ impl Rule {
 }
 
 impl Selection {
-    fn selects(&self, tag: &str) -> bool {
-        let mut prefixes = self.prefixes.iter();
-        // A tag must match all of several patterns.
-        let by_pattern =
-            !self.patterns.is_empty() && self.patterns.iter().all(|pattern| matches(pattern, tag));
-        by_pattern || prefixes.any(|prefix| tag.starts_with(prefix.as_str()))
+    /// Whether it may select a tag of a family. An image must have a tag for each entry of a list.
+    fn selects_of(&self, family: &Family) -> bool {
+        let patterns = self.patterns.iter().cloned();
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
+        let mut all = patterns.chain(prefixes).peekable();
+        all.peek().is_some() && all.all(|pattern| family.meets(pattern.as_bytes()))
     }
+}
+
+impl Family {
+    /// Whether a pattern is for one of its tags: the places in the pattern that some tag reaches, byte by byte.
+    fn meets(&self, pattern: &[u8]) -> bool {
+        let mut reached = past_stars(pattern, BTreeSet::from([0]));
+        for byte in self.begin.bytes() {
+            reached = step(pattern, &reached, |told| told == byte);
+        }
+        let (most, is_in): (_, fn(u8) -> bool) = match self.rest {
+            Rest::Digits => (DIGITS, |told| told.is_ascii_digit()),
+            Rest::Digest | Rest::List => (DIGEST, |told| matches!(told, b'0'..=b'9' | b'a'..=b'f')),
+        };
+        for length in 1..=most {
+            reached = step(pattern, &reached, is_in);
+            let is_whole = length == most || matches!(self.rest, Rest::Digits);
+            if is_whole && reached.contains(&pattern.len()) {
+                return true;
+            }
+        }
+        let mut rest = reached.iter().filter_map(|at| pattern.get(*at..));
+        matches!(self.rest, Rest::List) && rest.any(|rest| rest.starts_with(b"."))
+    }
+}
+
+fn step(pattern: &[u8], reached: &BTreeSet<usize>, is_in: impl Fn(u8) -> bool) -> BTreeSet<usize> {
+    let next = reached.iter().filter_map(|at| match pattern.get(*at)? {
+        b'*' => Some(*at),
+        told => is_in(*told).then_some(at + 1),
+    });
+    past_stars(pattern, next.collect())
+}
+
+/// A star may be for nothing.
+fn past_stars(pattern: &[u8], mut reached: BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut begins: Vec<_> = reached.iter().copied().collect();
+    while let Some(at) = begins.pop() {
+        if pattern.get(at) == Some(&b'*') && reached.insert(at + 1) {
+            begins.push(at + 1);
+        }
+    }
+    reached
 }
 
 /// Whether a pattern, in which a `*` is any run of characters, is for a tag. AWS takes four of them in one.
@@ -189,6 +299,53 @@ mod tests {
                 r#""tagStatus":"tagged","tagPrefixList":["prod"]"#,
                 Status::Ok,
             ),
+            // An image must have a tag for each entry.
+            (
+                r#""tagStatus":"tagged","tagPrefixList":["p","dev"]"#,
+                Status::Ok,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPrefixList":["p","p-0"]"#,
+                Status::Problem,
+            ),
+            // Versions of the users' own, and of roots.
+            (
+                r#""tagStatus":"tagged","tagPatternList":["*-v2*"]"#,
+                Status::Problem,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["*-2024"]"#,
+                Status::Problem,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["*-v2.*"]"#,
+                Status::Ok,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["p-e2e*"]"#,
+                Status::Problem,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["p-test*"]"#,
+                Status::Ok,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["sha256-*"]"#,
+                Status::Note,
+            ),
+            (
+                r#""tagStatus":"tagged","tagPatternList":["*.sig"]"#,
+                Status::Note,
+            ),
+            // What was archived is lost already.
+            (
+                r#""tagStatus":"any","storageClass":"archive""#,
+                Status::Note,
+            ),
+            (
+                r#""tagStatus":"any","storageClass":"standard""#,
+                Status::Problem,
+            ),
         ] {
             assert_eq!(statuses(&rule(selection)), [status], "{selection}");
         }
@@ -220,6 +377,20 @@ mod tests {
         fn any_policy_is_answered_without_a_panic(text: String, pattern in "[a*]{0,6}", tag in "a{0,6}") {
             check("arn", &text);
             matches(&pattern, &tag);
+        }
+
+        #[test]
+        fn a_family_meets_each_pattern_that_is_for_one_of_its_tags(number: u32, from in 0_usize..20, to in 0_usize..20) {
+            let tag = format!("countersign-root-v{number}");
+            let (from, to) = (from.min(tag.len()), to.min(tag.len()));
+            let part = &tag[from.min(to)..from.max(to)];
+            let pattern = format!("*{part}*");
+            prop_assert!(matches(&pattern, &tag));
+            prop_assert!(FAMILIES[0].meets(pattern.as_bytes()));
+            // No digit of a SHA-256.
+            let foreign = format!("{pattern}v*");
+            let is_met = FAMILIES[2].meets(foreign.as_bytes());
+            prop_assert!(!is_met);
         }
     }
 }
