@@ -113,6 +113,7 @@ fn finding(finding: &Finding) -> Value {
 
 fn placed(place: &Place, name: &str, what: &Value) -> Value {
     let (kind, of) = match place {
+        Place::Bound(name) => (*name, None),
         Place::Caller => ("caller", None),
         Place::Key(arn) => ("key", Some(arn)),
         Place::Repository(arn) => ("repository", Some(arn)),

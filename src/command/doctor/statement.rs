@@ -14,12 +14,23 @@ pub(super) struct Grant {
     actions: Vec<&'static str>,
     resource: Resource,
     /// Who is let in, where the policy is not the caller's own.
-    principal: Option<String>,
+    principal: Option<Principal>,
+}
+
+/// Whom the policy of a resource lets in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Principal {
+    /// By this name.
+    Named(String),
+    /// Of this account, the roles that look so: their path is not told, and a principal takes no pattern.
+    Roles { account: String, pattern: String },
 }
 
 /// Where a statement is written.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Place {
+    /// In what bounds the policies of whoever calls, by AWS's name.
+    Bound(&'static str),
     /// In the IAM policy of whoever calls.
     Caller,
     /// In the key policy of this key.
@@ -42,6 +53,7 @@ pub(super) enum Resource {
 impl Place {
     pub(super) fn sentence(&self) -> String {
         match self {
+            Self::Bound(name) => format!("in the {name}"),
             Self::Caller => "in the IAM policy of the caller".to_owned(),
             Self::Key(arn) => format!("in the key policy of {}", Escaped(arn)),
             Self::Repository(arn) => format!("in the repository policy of {}", Escaped(arn)),
@@ -60,6 +72,21 @@ impl Grant {
         }
     }
 
+    /// The same, by what bounds it.
+    pub(super) fn within(
+        bound: &'static str,
+        actions: &[&'static str],
+        resource: Resource,
+    ) -> Self {
+        // The policy of an endpoint is no caller's own.
+        let principal = (bound == ENDPOINT).then(|| Principal::Named("*".to_owned()));
+        Self {
+            place: Place::Bound(bound),
+            principal,
+            ..Self::to_caller(actions, resource)
+        }
+    }
+
     /// What the policy of a resource must allow whoever calls. In such a policy the resource is its own.
     pub(super) fn by(place: Place, actions: &[&'static str], caller: &Caller) -> Self {
         Self {
@@ -74,8 +101,16 @@ impl Grant {
     pub(super) fn statement(&self) -> Value {
         let mut statement = Map::new();
         statement.insert("Effect".to_owned(), "Allow".into());
-        if let Some(principal) = &self.principal {
-            statement.insert("Principal".to_owned(), json!({ "AWS": principal }));
+        match &self.principal {
+            None => {}
+            Some(Principal::Named(principal)) => {
+                statement.insert("Principal".to_owned(), json!({ "AWS": principal }));
+            }
+            Some(Principal::Roles { account, pattern }) => {
+                statement.insert("Principal".to_owned(), json!({ "AWS": account }));
+                let condition = json!({ "ArnLike": { "aws:PrincipalArn": pattern } });
+                statement.insert("Condition".to_owned(), condition);
+            }
         }
         let action = match self.actions.as_slice() {
             [only] => json!(only),
@@ -165,20 +200,45 @@ pub(super) fn explicit_deny(message: &str) -> Option<&str> {
     Some(place.trim_end_matches('.'))
 }
 
+/// What bounds what policies allow, and did not allow it itself: a statement elsewhere does not help.
+pub(super) fn silent_bound(message: &str) -> Option<&'static str> {
+    let (_, rest) = message.split_once("because no ")?;
+    let mut bounds = BOUNDS.into_iter();
+    bounds.find(|bound| {
+        rest.strip_prefix(bound)
+            .is_some_and(|rest| rest.starts_with(" allows"))
+    })
+}
+
+const ENDPOINT: &str = "VPC endpoint policy";
+/// As AWS names them in a denial.
+const BOUNDS: [&str; 5] = [
+    ENDPOINT,
+    "permissions boundary",
+    "resource control policy",
+    "service control policy",
+    "session policy",
+];
+
 /// Who a policy must name: of the session of a role the role, whose path a session does not tell.
-fn principal(caller: &Caller) -> String {
+fn principal(caller: &Caller) -> Principal {
     let role = caller
         .arn
         .split_once(":assumed-role/")
         .and_then(|(begin, session)| {
             let partition = begin.split(':').nth(1)?;
             let role = session.split('/').next()?;
-            Some(format!(
-                "arn:{partition}:iam::{}:role/{role}",
-                caller.account
-            ))
+            let account = format!("arn:{partition}:iam::{}", caller.account);
+            Some(if role.starts_with("AWSReservedSSO_") {
+                Principal::Roles {
+                    pattern: format!("{account}:role/aws-reserved/sso.amazonaws.com/*{role}"),
+                    account: format!("{account}:root"),
+                }
+            } else {
+                Principal::Named(format!("{account}:role/{role}"))
+            })
         });
-    role.unwrap_or_else(|| caller.arn.clone())
+    role.unwrap_or_else(|| Principal::Named(caller.arn.clone()))
 }
 
 #[cfg(test)]
@@ -210,7 +270,45 @@ mod tests {
                 "arn:aws:iam::111122223333:user/me",
             ),
         ] {
+            let named = Principal::Named(named.to_owned());
             assert_eq!(principal(&caller(arn)), named);
+        }
+        let signed_on =
+            caller("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123/me");
+        let grant = Grant::by(Place::Key(KEY.to_owned()), &["kms:Sign"], &signed_on);
+        assert_eq!(
+            grant.statement(),
+            json!({
+                "Effect": "Allow", "Action": "kms:Sign", "Resource": "*",
+                "Principal": { "AWS": "arn:aws:iam::111122223333:root" },
+                "Condition": { "ArnLike": { "aws:PrincipalArn":
+                    "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_Admin_0123" } },
+            })
+        );
+    }
+
+    #[test]
+    fn what_bounds_policies_is_told_from_policies() {
+        for (said, bound) in [
+            (
+                "because no permissions boundary allows the kms:Sign action",
+                Some("permissions boundary"),
+            ),
+            (
+                "because no VPC endpoint policy allows the kms:Sign action",
+                Some("VPC endpoint policy"),
+            ),
+            (
+                "because no identity-based policy allows the kms:Sign action",
+                None,
+            ),
+            (
+                "because no resource-based policy allows the kms:Sign action",
+                None,
+            ),
+            ("because no session policy forbids it", None),
+        ] {
+            assert_eq!(silent_bound(said), bound, "{said}");
         }
     }
 

@@ -39,6 +39,55 @@ fn who_may_not_describe_the_key_may_sign_with_it() {
 }
 
 #[test]
+fn who_may_neither_read_nor_describe_a_key_still_learns_whether_they_may_sign() {
+    let clinic = Clinic::new();
+    for operation in ["GetPublicKey", "DescribeKey", "Sign"] {
+        clinic.deny_kms(operation);
+    }
+    let report = clinic.report().ends(1);
+    report.finding("kms-sign", "problem");
+    assert_eq!(
+        report.document["policies"][0]["policy"]["Statement"][0]["Action"],
+        serde_json::json!(["kms:GetPublicKey", "kms:Sign"])
+    );
+    clinic.nothing_was_done();
+    clinic.world.stand_in.faults().clear();
+    for operation in ["GetPublicKey", "DescribeKey"] {
+        clinic.deny_kms(operation);
+    }
+    clinic
+        .report()
+        .ends(1)
+        .has("kms-sign", "ok", "by a dry run");
+    // A key of another kind was not asked rightly, so that nothing is known.
+    let stand_in = &clinic.world.stand_in;
+    stand_in
+        .create_key(KeySpec::ECC_NIST_P384, "alias/p384")
+        .unwrap();
+    clinic
+        .report_with(&["--key", "alias/p384"], &[])
+        .ends(1)
+        .has("kms-sign", "skipped", "");
+}
+
+#[test]
+fn what_bounds_the_caller_is_told_from_its_own_policy() {
+    let clinic = Clinic::new();
+    let message = format!(
+        "User: {CALLER} is not authorized to perform: kms:Sign on resource: {} because no permissions boundary allows the kms:Sign action",
+        clinic.arn
+    );
+    clinic.lie(
+        "TrentService.Sign",
+        Lie::aws_error(400, "AccessDeniedException", &message),
+    );
+    let report = clinic.report().ends(1);
+    let statement = &report.finding("kms-sign", "problem")["statements"][0];
+    assert_eq!(statement["in"], "permissions boundary");
+    assert_eq!(statement["statement"]["Resource"], clinic.arn);
+}
+
+#[test]
 fn of_a_key_in_another_account_both_policies_must_allow_it() {
     let clinic = Clinic::new();
     let caller = "arn:aws:sts::444455556666:assumed-role/release/run-7";
@@ -188,6 +237,11 @@ fn keys_come_from_where_imported_ones_and_replicas_say() {
             r#""Origin":"AWS_KMS","MultiRegion":true,"MultiRegionConfiguration":{"MultiRegionKeyType":"PRIMARY","ReplicaKeys":[{"Region":"eu-west-1"}]}"#,
             "ok",
             "replicas in eu-west-1",
+        ),
+        (
+            r#""Origin":"AWS_KMS","MultiRegion":true,"MultiRegionConfiguration":{"MultiRegionKeyType":"PRIMARY","ReplicaKeys":[]}"#,
+            "ok",
+            "without a replica yet",
         ),
     ] {
         let lie = Lie::Member("KeyMetadata".to_owned(), metadata(more));

@@ -5,7 +5,7 @@ use countersign_registry::Caller;
 
 use crate::command::doctor::{
     finding::{Finding, Status},
-    statement::{Grant, Place, Resource, explicit_deny},
+    statement::{Grant, Place, Resource, explicit_deny, silent_bound},
 };
 
 /// A denied request.
@@ -40,6 +40,14 @@ impl Denied<'_> {
                 Escaped(place)
             );
             return Finding::problem(self.code, sentence, &remedy);
+        }
+        if let Some(bound) = silent_bound(self.message) {
+            let remedy = format!(
+                "the {bound} must allow {} too, by the statement below: other policies allow no more than it does",
+                shown(missing)
+            );
+            let grant = Grant::within(bound, missing, self.resource.clone());
+            return Finding::problem(self.code, sentence, &remedy).granting(vec![grant]);
         }
         let remedy = format!("allow {} by the statement below", shown(missing));
         Finding::problem(self.code, sentence, &remedy).granting(self.grants(missing, caller))
@@ -165,6 +173,29 @@ mod tests {
         );
         assert_eq!(own.grants.len(), 1);
         assert_eq!(own.grants[0].place, Place::Repository(ARN.to_owned()));
+    }
+
+    #[test]
+    fn what_bounds_the_caller_must_allow_it_itself() {
+        let said = |bound: &str| {
+            let message = format!(
+                "is not authorized to perform: ecr:CompleteLayerUpload on resource: {ARN} because no {bound} allows the ecr:CompleteLayerUpload action"
+            );
+            denied(&message, "111122223333")
+        };
+        let finding = said("permissions boundary");
+        assert_eq!(
+            finding.grants[0].place,
+            Place::Bound("permissions boundary")
+        );
+        assert!(finding.remedy.as_ref().unwrap().contains("must allow"));
+        assert_eq!(
+            statements(&finding),
+            statements(&said("identity-based policy"))
+        );
+        assert_eq!(said("identity-based policy").grants[0].place, Place::Caller);
+        let endpoint = said("VPC endpoint policy");
+        assert!(statements(&endpoint)[0].contains(r#""Principal":{"AWS":"*"}"#));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_common::{
-    Code, Escaped,
+    Algorithm, Code, Escaped,
     signer::{Failure, KeyOrigin, Refusal, SigningKey},
 };
 use countersign_kms::{
@@ -94,11 +94,10 @@ impl Question<'_> {
                 self.wanted.demanded().or(described.algorithm)?,
             ))
         };
-        let signing = match by_key().or_else(by_description) {
-            Some((arn, algorithm)) if self.purpose == DoctorPurpose::Sign => {
-                Some(examiner.would_sign(arn, algorithm).await)
-            }
-            _ => None,
+        let signing = match (by_key().or_else(by_description), self.purpose) {
+            (_, DoctorPurpose::Verify) => None,
+            (Some((arn, algorithm)), _) => Some(examiner.would_sign(arn, algorithm).await),
+            (None, _) => self.guessed(examiner, &public_key).await,
         };
         Answers {
             public_key,
@@ -117,6 +116,24 @@ impl Question<'_> {
             }
             _ => fetched,
         }
+    }
+
+    /// By the algorithm of most keys, where none may be known: who may not sign is denied by any. Other answers say nothing.
+    async fn guessed(
+        self,
+        examiner: &Examiner,
+        public_key: &Result<SigningKey, Failure>,
+    ) -> Option<Result<(), Failure>> {
+        let Err(Failure::Refusal(Refusal::AccessDenied { .. })) = public_key else {
+            return None;
+        };
+        let algorithm = self.wanted.asked().unwrap_or(Algorithm::EcdsaP256Sha256);
+        let answer = examiner.would_sign(self.uri.name(), algorithm).await;
+        let is_said = match &answer {
+            Ok(()) | Err(Failure::Refusal(Refusal::AccessDenied { .. })) => true,
+            Err(failure) => is_by_state(failure),
+        };
+        is_said.then_some(answer)
     }
 
     fn findings(self, answers: &Answers) -> Vec<Finding> {
@@ -378,6 +395,9 @@ fn origin(uri: &KeyUri, answers: &Answers) -> Finding {
     };
     let regions = match &described.regions {
         Regions::One => String::new(),
+        Regions::Primary { replicas } if replicas.is_empty() => {
+            "; it is multi-Region, without a replica yet".to_owned()
+        }
         Regions::Primary { replicas } => {
             let replicas = Escaped(&replicas.join(", ")).to_string();
             format!("; it has replicas in {replicas}, whose signatures are the same key's")
