@@ -18,6 +18,7 @@ use std::{
 
 use serde_json::Value;
 
+pub(crate) use self::policies::{documented, rights};
 use crate::world::World;
 
 /// A file or a folder of this repository.

@@ -102,7 +102,7 @@ impl Client {
             method: Method::HEAD,
             ..pushing(repository, format!("blobs/{digest}"))
         };
-        self.tried(&request, Asked::Absent).await
+        self.tried(&request, Asked::AbsentByHead).await
     }
 
     /// Begins an upload, finishes it under a name that is not its own, and gives it up.
@@ -191,12 +191,14 @@ impl Client {
                 message: said.message,
             })),
             _ if asked.is_meant(status, &said) => Ok(Tried::Allowed),
-            _ if asked == Asked::Absent => Err(Failure::Error(Error::Status {
-                registry: place.registry,
-                path: place.path,
-                status: status.as_u16(),
-                message: said.message,
-            })),
+            _ if matches!(asked, Asked::Absent | Asked::AbsentByHead) => {
+                Err(Failure::Error(Error::Status {
+                    registry: place.registry,
+                    path: place.path,
+                    status: status.as_u16(),
+                    message: said.message,
+                }))
+            }
             _ => Err(Failure::Refusal(Refusal::Rejected {
                 registry: place.registry,
                 path: place.path,
@@ -212,6 +214,8 @@ impl Client {
 enum Asked {
     /// For what is not there.
     Absent,
+    /// The same, where the answer has no body.
+    AbsentByHead,
     /// To begin an upload, with which nothing is wrong: whoever refuses it takes none.
     Begin,
     /// To take what no registry may take.
@@ -221,14 +225,14 @@ enum Asked {
 impl Asked {
     fn is_meant(self, status: StatusCode, said: &ErrorBody) -> bool {
         match (self, status) {
-            (Self::Absent, _) => status == StatusCode::NOT_FOUND,
-            (Self::Begin, _) => false,
+            (Self::AbsentByHead, _) => status == StatusCode::NOT_FOUND,
             // Mirrors and read-only registries take no push at all. So does Amazon ECR call a manifest that is wrong.
             (Self::Invalid, StatusCode::METHOD_NOT_ALLOWED) => {
                 said.message.contains("Invalid parameter")
             }
             // A registry names what it does not find; a server that is none does not.
-            (Self::Invalid, StatusCode::NOT_FOUND) => !said.code.is_empty(),
+            (Self::Absent | Self::Invalid, StatusCode::NOT_FOUND) => !said.code.is_empty(),
+            (Self::Absent | Self::Begin, _) => false,
             (Self::Invalid, _) => true,
         }
     }

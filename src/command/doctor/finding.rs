@@ -137,6 +137,14 @@ impl Finding {
         }
     }
 
+    /// The same, with how it comes to be looked at.
+    pub(super) fn mended_by(self, remedy: &str) -> Self {
+        Self {
+            remedy: Some(remedy.to_owned()),
+            ..self
+        }
+    }
+
     pub(super) fn granting(self, grants: Vec<Grant>) -> Self {
         Self { grants, ..self }
     }

@@ -25,7 +25,7 @@ use self::{
         ecr, key_file, key_trusted, kms, network as surroundings, policy, registry, state,
     },
     finding::Finding,
-    place::Place,
+    place::{Named, Place},
 };
 use crate::{
     arguments::{
@@ -80,7 +80,10 @@ fn configured(config: &Config) -> String {
 struct Patient<'a> {
     arguments: &'a Doctor,
     purpose: DoctorPurpose,
+    /// Of each repository one.
     places: Vec<Place>,
+    /// The other images in them.
+    others: Vec<Place>,
     keys: Vec<NamedKey>,
     wanted: Wanted,
     timeout: Duration,
@@ -153,11 +156,13 @@ impl<'a> Patient<'a> {
             Some(algorithm) => Wanted::IfUsable(algorithm),
             None => Wanted::Own,
         };
+        let (places, others) = of_each_repository(places);
         Ok(Self {
             arguments,
             purpose,
             wanted,
-            places: of_each_repository(places),
+            places,
+            others,
             keys,
             timeout: Duration::from_secs(arguments.timeout),
         })
@@ -219,7 +224,11 @@ impl<'a> Patient<'a> {
     async fn keys(&self, access: &Access) -> Vec<(Vec<Finding>, Option<SigningKey>)> {
         if self.keys.is_empty() {
             let codes = [code::KMS_GET_PUBLIC_KEY, code::KEY_STATE];
-            let skipped = codes.map(|code| Finding::skipped(code, "no key is named"));
+            let skipped = codes.map(|code| {
+                Finding::skipped(code, "no key is named").mended_by(
+                    "name the key that is to sign: `--key awskms:///alias/NAME`, or a file",
+                )
+            });
             return vec![(skipped.into(), None)];
         }
         let wanted = self.wanted;
@@ -265,26 +274,30 @@ impl<'a> Patient<'a> {
         let (purpose, timeout) = (self.purpose, self.timeout);
         if self.places.is_empty() {
             let codes = [code::REGISTRY_MANIFEST, code::REGISTRY_REFERRERS];
-            return codes
-                .map(|code| Finding::skipped(code, "no repository is named"))
-                .into();
+            let skipped = codes.map(|code| {
+                Finding::skipped(code, "no repository is named")
+                    .mended_by("name what is to be signed or verified: `countersign doctor IMAGE`")
+            });
+            return skipped.into();
         }
+        let question = |place| registry::Question {
+            place,
+            client,
+            purpose,
+            access,
+            timeout,
+        };
         let each = future::join_all(self.places.iter().map(async |place| {
-            let question = registry::Question {
-                place,
-                client,
-                purpose,
-                access,
-                timeout,
-            };
-            let (mut findings, seen) = question.ask().await;
+            let (mut findings, seen) = question(place).ask().await;
             if let Some(ecr) = EcrRepository::of(place.image.repository(), timeout) {
                 findings.extend(ecr::check(&ecr, seen.api, access).await);
             }
             findings
         }))
         .await;
-        each.into_iter().flatten().collect()
+        let others = self.others.iter().map(|other| question(other).image());
+        let others = future::join_all(others).await;
+        each.into_iter().flatten().chain(others).collect()
     }
 
     async fn time(
@@ -383,11 +396,15 @@ impl<'a> Patient<'a> {
     }
 }
 
-/// Of each repository what was named first.
-fn of_each_repository(places: Vec<Place>) -> Vec<Place> {
+/// Of each repository one image, or itself where none is named, and the images besides.
+fn of_each_repository(mut places: Vec<Place>) -> (Vec<Place>, Vec<Place>) {
+    let mut images = BTreeSet::new();
+    places.retain(|place| images.insert(place.image.to_string()));
+    places.sort_by_key(|place| place.named == Named::Repository);
     let mut seen = BTreeSet::new();
-    let named = places.into_iter();
-    named
-        .filter(|place| seen.insert(place.image.repository().to_string()))
-        .collect()
+    let (places, mut others): (Vec<_>, Vec<_>) = places
+        .into_iter()
+        .partition(|place| seen.insert(place.image.repository().to_string()));
+    others.retain(|other| other.named == Named::Image);
+    (places, others)
 }

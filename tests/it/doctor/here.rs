@@ -31,6 +31,16 @@ fn a_configuration_that_is_not_understood_hides_nothing_else() {
 }
 
 #[test]
+fn who_names_nothing_is_told_what_to_name() {
+    let world = World::oci();
+    let run = world.countersign_with(&["doctor"], &[("COUNTERSIGN_TSA", "")]);
+    run.ends(0)
+        .says("not checked: no key is named\n  remedy: name the key")
+        .says("not checked: no repository is named\n  remedy: name what is to be signed")
+        .says("not checked: there is no policy\n  remedy: name one with `--policy`");
+}
+
+#[test]
 fn what_is_no_key_or_image_is_usage() {
     let clinic = Clinic::new();
     for arguments in [

@@ -408,9 +408,105 @@ fn a_clock_that_is_wrong_is_held_against_the_registry() {
 }
 
 #[test]
-fn a_repository_is_looked_at_once() {
+fn a_repository_is_looked_at_once_and_each_of_its_images() {
     let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
-    let other = image.replace(":1", ":2");
-    let found = report(&world, &[&image, &other]).ends(0);
-    assert_eq!(found.found("registry-blob").len(), 1);
+    let (other, repository) = (image.replace(":1", ":2"), image.replace("/api:1", "/api"));
+    world.image("shop/api", "2", "b");
+    for images in [
+        &[image.as_str(), &other][..],
+        &[&repository, &image, &image, &other],
+    ] {
+        let found = report(&world, images).ends(0);
+        assert_eq!(found.found("registry-blob").len(), 1);
+        assert_eq!(found.found("registry-manifest").len(), 2);
+    }
+    let absent = image.replace(":1", ":3");
+    for images in [[image.as_str(), &absent], [repository.as_str(), &absent]] {
+        report(&world, &images)
+            .ends(1)
+            .has("registry-manifest", "problem", "/api:3");
+    }
+}
+
+#[test]
+fn a_server_that_is_no_registry_is_not_taken_for_one() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    let page = Lie::Instead {
+        status: 404,
+        headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+        body: "<h1>Not Found</h1>".into(),
+    };
+    let blobs = Fault::on("GET /v2/*/blobs/*", page.clone());
+    let all = Fault::on("*", page);
+    world.stand_in.faults().push(all);
+    let repository = image.replace(":1", "");
+    report(&world, &["--for", "verify", &repository])
+        .ends(3)
+        .has("registry-blob", "unknown", "with status 404");
+    report(&world, &["--for", "sign", &repository])
+        .ends(1)
+        .has("registry-upload", "problem", "with status 404")
+        .has("registry-push", "problem", "with status 404");
+    // Where an image is there is a registry, whatever it says of blobs.
+    world.stand_in.faults().clear();
+    world.index("shop/api", "many", &[]);
+    world.stand_in.faults().push(blobs);
+    report(&world, &[&format!("{repository}:many")])
+        .ends(0)
+        .has("registry-blob", "ok", "");
+}
+
+/// What the README lets signers and verifiers do is all that doctor ever asks for, and the module for Terraform grants it.
+#[test]
+fn all_that_is_ever_asked_for_is_what_the_documents_allow() {
+    let asked = |purpose: &str, denials: &[(&str, &str)], login: bool| {
+        let clinic = Clinic::new();
+        for operation in ["GetPublicKey", "Sign", "DescribeKey"] {
+            clinic.deny_kms(operation);
+        }
+        if login {
+            clinic.deny_ecr("GetAuthorizationToken");
+        }
+        for (call, action) in denials {
+            clinic.deny(call, action);
+        }
+        let image = clinic.image.tagged();
+        let words = ["--for", purpose, &image, "--key", RELEASE];
+        // A verifier has the public key in a file.
+        let words = if purpose == "sign" {
+            &words[..]
+        } else {
+            &words[..3]
+        };
+        let report = clinic.report_with(words, &[]).ends(1);
+        let policy = &report.document["policies"][0]["policy"];
+        crate::pipelines::rights(policy)
+            .into_iter()
+            .map(|(_, action, _)| action)
+            .collect::<Vec<_>>()
+    };
+    let reading = [
+        ("GET /v2/*/manifests/*", "ecr:BatchGetImage"),
+        ("GET /v2/*/blobs/*", "ecr:GetDownloadUrlForLayer"),
+    ];
+    let pushing = [
+        ("HEAD /v2/*/blobs/*", "ecr:BatchCheckLayerAvailability"),
+        ("POST /v2/*/blobs/uploads/", "ecr:InitiateLayerUpload"),
+        ("PUT /v2/*/manifests/*", "ecr:PutImage"),
+    ];
+    let both = [&reading[..], &pushing].concat();
+    for (purpose, denials, place) in [("sign", &both[..], 0), ("verify", &reading, 1)] {
+        let mut all = asked(purpose, denials, false);
+        all.extend(asked(purpose, &[], true));
+        all.sort();
+        all.dedup();
+        let documented = &crate::pipelines::documented()[place];
+        let mut allowed: Vec<_> = crate::pipelines::rights(documented)
+            .into_iter()
+            .filter(|(effect, ..)| effect == "Allow")
+            .map(|(_, action, _)| action)
+            .collect();
+        allowed.sort();
+        assert_eq!(all, allowed, "{purpose}");
+    }
 }

@@ -60,7 +60,7 @@ fn statement(document: &Value, name: &str) -> Value {
 }
 
 /// What is allowed and denied: effect, action, resource.
-fn rights(document: &Value) -> Vec<(String, String, String)> {
+pub(crate) fn rights(document: &Value) -> Vec<(String, String, String)> {
     let list = |value: &Value| match value {
         Value::Array(list) => list.clone(),
         one => vec![one.clone()],
@@ -79,7 +79,7 @@ fn rights(document: &Value) -> Vec<(String, String, String)> {
 }
 
 /// The policies that the README shows: the signer's, then the verifier's.
-fn documented() -> Vec<Value> {
+pub(crate) fn documented() -> Vec<Value> {
     let readme = read("README.md");
     let blocks = readme.split("```json\n").skip(1);
     blocks

@@ -34,7 +34,8 @@ pub(in crate::command::doctor) async fn check(
     let file = match policy_file::find(governed, config) {
         Ok(Some(file)) => file,
         Ok(None) => {
-            let skipped = Finding::skipped(code::POLICY, "there is no policy");
+            let skipped = Finding::skipped(code::POLICY, "there is no policy")
+                .mended_by("name one with `--policy`, or write `policy.toml` beside the configuration; by `--key` images are verified without");
             return (vec![skipped], None);
         }
         Err(stop) => return (vec![Finding::stopped(code::POLICY, &stop)], None),

@@ -79,6 +79,11 @@ impl Question<'_> {
         (findings, seen)
     }
 
+    /// Whether it is there and may be read, of another image in a repository that is looked at.
+    pub(in crate::command::doctor) async fn image(self) -> Finding {
+        self.manifest().await.0
+    }
+
     /// What is not asked then.
     fn codes(self) -> Vec<Code> {
         let mut codes = vec![code::REGISTRY_BLOB, code::REGISTRY_REFERRERS];
@@ -151,6 +156,10 @@ impl Question<'_> {
                     Finding::ok(code, format!("blobs of {repository} may be read"))
                 }
                 Ok(tried) => self.taken(code, tried),
+                // Registries need not name an error, and where an image is there is one.
+                Err(Failure::Error(Error::Status { status: 404, .. })) if pinned.is_some() => {
+                    Finding::ok(code, format!("blobs of {repository} may be read"))
+                }
                 Err(failure) => self.failed(code, &actions, &failure),
             };
         };
