@@ -384,7 +384,8 @@ fn what_is_attached_in_a_folder_is_shown_by_whatever_lists_it() {
     let digest = world.layout("build", &["1"])[0].clone();
     let inspect = |code: i32| world.in_layout("inspect", "oci:build:1", &[]).ends(code);
     inspect(0)
-        .says(&format!("{NAME}:1 in oci:build:1\n"))
+        .says(&format!("{NAME}:1\n"))
+        .says("read from oci:build:1\n")
         .says("nothing is attached");
     world.in_layout("sign", "oci:build:1", &[]).ends(0);
     inspect(0)

@@ -61,26 +61,36 @@ enum Look {
 }
 
 fn chosen(manifest: &Manifest, scope: &Scope) -> Result<Vec<(Descriptor, Look)>, Refusal> {
-    let children = manifest.children();
-    let look = |child: Descriptor| match (scope, &child.platform) {
-        (Scope::Recursive, _) => (child, Look::Inspect),
-        (Scope::For(wanted), Some(platform)) if platform.satisfies(wanted) => {
-            (child, Look::Inspect)
+    // By any entry of a child, as `verify` picks it.
+    let inspected = manifest.children_listed(|entry| match scope {
+        Scope::Recursive => true,
+        Scope::For(wanted) => {
+            let platform = entry.platform.as_ref();
+            platform.is_some_and(|platform| platform.satisfies(wanted))
         }
-        (Scope::For(_) | Scope::Itself, _) => (child, Look::Count),
+        Scope::Itself => false,
+    });
+    let look = |child: Descriptor| {
+        let is_it = |one: &&Descriptor| {
+            (&one.digest, one.size, &one.media_type)
+                == (&child.digest, child.size, &child.media_type)
+        };
+        match inspected.iter().find(is_it) {
+            Some(found) => (found.clone(), Look::Inspect),
+            None => (child, Look::Count),
+        }
     };
-    let children: Vec<_> = children.into_iter().map(look).collect();
-    let is_found = children
-        .iter()
-        .any(|(_, look)| matches!(look, Look::Inspect));
+    let children: Vec<_> = manifest.children().into_iter().map(look).collect();
     match (scope, manifest.body()) {
-        (Scope::For(wanted), Body::Index(_)) if !is_found => Err(Refusal::PlatformMissing {
-            wanted: wanted.clone(),
-            available: children
-                .into_iter()
-                .filter_map(|(child, _)| child.platform)
-                .collect(),
-        }),
+        (Scope::For(wanted), Body::Index(_)) if inspected.is_empty() => {
+            Err(Refusal::PlatformMissing {
+                wanted: wanted.clone(),
+                available: children
+                    .into_iter()
+                    .filter_map(|(child, _)| child.platform)
+                    .collect(),
+            })
+        }
         _ => Ok(children),
     }
 }
