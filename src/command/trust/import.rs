@@ -92,6 +92,7 @@ fn not_carried_over(left: &Left) -> String {
         "tlogs" => "the transparency log",
         "ctlogs" => "the log of certificates",
         "certificateAuthorities" => "the authority of signers' certificates",
+        "compromised" => "the compromised time-stamp authority",
         "" => "the member that is not known here,",
         _ => "the time-stamp authority without an address",
     };
@@ -100,12 +101,11 @@ fn not_carried_over(left: &Left) -> String {
     } else {
         &left.name
     };
-    let why = if left.list.is_empty() {
-        "see what it says"
-    } else if left.list == "timestampAuthorities" {
-        "add it with its address: countersign trust add-tsa"
-    } else {
-        "a root lists keys, and evidence is dated by time-stamp authorities"
+    let why = match left.list {
+        "" => "see what it says",
+        "compromised" => "none of its stamps count",
+        "timestampAuthorities" => "add it with its address: countersign trust add-tsa",
+        _ => "a root lists keys, and evidence is dated by time-stamp authorities",
     };
     format!("not carried over: {what} {}; {why}", Escaped(name))
 }

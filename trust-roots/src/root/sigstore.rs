@@ -42,7 +42,8 @@ pub struct SigstoreAuthority {
 /// Something that is not carried over.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Left {
-    /// The list that it is in, as the file calls it; empty of a member of the file that is not known.
+    /// The list that it is in, as the file calls it; `compromised` of a time-stamp authority of which no stamp counts, and empty
+    /// of a member of the file that is not known.
     pub list: &'static str,
     /// Where it is reached, or what it is called; empty if the file does not say.
     pub name: String,
@@ -65,9 +66,17 @@ impl SigstoreRoot {
                 limit: limits.root_entries,
             });
         }
-        let (named, unnamed): (Vec<_>, Vec<_>) = document
+        // In a root of ours its stamps are void: what is imported must not bring them back.
+        let (void, believed): (Vec<_>, Vec<_>) = document
             .timestamp_authorities
             .iter()
+            .partition(|entry| entry.compromised);
+        let void = void.into_iter().map(|entry| Left {
+            list: "compromised",
+            name: entry.uri.clone(),
+        });
+        let (named, unnamed): (Vec<_>, Vec<_>) = believed
+            .into_iter()
             .partition(|entry| !entry.uri.is_empty());
         let nowhere = unnamed.into_iter().map(|entry| Left {
             list: "timestampAuthorities",
@@ -82,7 +91,11 @@ impl SigstoreRoot {
                 .into_iter()
                 .map(|entry| authority(entry, limits))
                 .collect::<Result<_, _>>()?,
-            left: left(&document).chain(nowhere).chain(unknown).collect(),
+            left: left(&document)
+                .chain(void)
+                .chain(nowhere)
+                .chain(unknown)
+                .collect(),
         })
     }
 }
@@ -270,6 +283,20 @@ mod tests {
                 ("", "beacons"),
             ]
         );
+    }
+
+    #[test]
+    fn whose_stamps_are_void_is_not_believed_again() {
+        for (compromised, believed) in [(true, 0), (false, 1)] {
+            let entry = entry(&json!({ "compromised": compromised }));
+            let read = read(&file(&json!([entry]))).unwrap();
+            assert_eq!(read.authorities.len(), believed);
+            let void = Left {
+                list: "compromised",
+                name: "https://tsa.example".to_owned(),
+            };
+            assert_eq!(read.left.contains(&void), compromised);
+        }
     }
 
     #[test]
