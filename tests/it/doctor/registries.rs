@@ -3,6 +3,7 @@
 use countersign_stand_in::{
     Fault, Lie, Login, Mutability, Options, RegistryMode, Repositories, Transport,
 };
+use serde_json::Value;
 
 use super::{Clinic, RELEASE, Report, nothing_was_written};
 use crate::world::World;
@@ -454,6 +455,20 @@ fn a_server_that_is_no_registry_is_not_taken_for_one() {
     report(&world, &[&format!("{repository}:many")])
         .ends(0)
         .has("registry-blob", "ok", "");
+}
+
+#[test]
+fn of_an_index_a_blob_of_what_it_lists_is_read() {
+    let (world, image) = registry(RegistryMode::PlainOci(Login::Anonymous));
+    let (_, children) = world.index("shop/api", "many", &["amd64"]);
+    let child: Value = serde_json::from_slice(&children[0].manifest).unwrap();
+    let config = child["config"]["digest"].as_str().unwrap();
+    report(&world, &[&image.replace(":1", ":many")])
+        .ends(0)
+        .has("registry-blob", "ok", "");
+    let read = format!("GET /v2/shop/api/blobs/{config}");
+    let calls = world.stand_in.calls();
+    assert!(calls.iter().any(|call| call.line == read), "{calls:#?}");
 }
 
 /// What the README lets signers and verifiers do is all that doctor ever asks for, and the module for Terraform grants it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use countersign_common::{
-    Code, Digest, PinnedImage, Registry as _, Timestamp,
+    Code, Descriptor, Digest, Manifest, PinnedImage, Registry as _, Timestamp,
     manifest::Body,
     registry::{Error, Failure, Refusal},
 };
@@ -145,10 +145,10 @@ impl Question<'_> {
         let code = code::REGISTRY_BLOB;
         let actions = ["ecr:GetDownloadUrlForLayer"];
         let repository = self.place.image.repository();
-        let config = pinned.and_then(|pinned| match pinned.manifest.body() {
-            Body::Image(image) => Some(image.config.clone()),
-            Body::Index(_) => None,
-        });
+        let config = match pinned {
+            Some(pinned) => self.config(&pinned.manifest).await,
+            None => None,
+        };
         let small = config.filter(|config| config.size <= BLOB_LIMIT as u64);
         let Some(config) = small else {
             return match absent {
@@ -174,6 +174,22 @@ impl Question<'_> {
             }
             Err(failure) => self.failed(code, &actions, &failure),
         }
+    }
+
+    /// That of an image, or of the first image that an index lists and the registry has.
+    async fn config(self, manifest: &Manifest) -> Option<Descriptor> {
+        let of = |manifest: &Manifest| match manifest.body() {
+            Body::Image(image) => Some(image.config.clone()),
+            Body::Index(_) => None,
+        };
+        let children = manifest.children();
+        let Some(child) = children.iter().find(|child| child.check_type().is_ok()) else {
+            return of(manifest);
+        };
+        let repository = self.place.image.repository();
+        // What is wrong with the child is for `verify` to say: without it, blobs are asked for as where nothing is.
+        let found = self.client.manifest(repository, child).await.ok()??;
+        of(&found)
     }
 
     async fn listing(self, pinned: Option<&PinnedImage>) -> Result<Listing, Failure> {
