@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use countersign_common::{
     Algorithm, Explain, Limits, Timestamp, age, manifest::Platform, predicate::PredicateType,
 };
+use countersign_trust_roots::document;
 use serde::Deserialize;
 
 use self::{doctor::Doctor, images::Images, inspect::Inspect, key::Key, trust::Trust};
@@ -148,10 +149,8 @@ pub(crate) struct PolicyTest {
     /// Judge as of this time instead of now
     #[arg(long, value_name = "TIME", value_parser = time::moment)]
     pub(crate) at: Option<Timestamp>,
-    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
-    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
-          action = clap::ArgAction::SetTrue)]
-    pub(crate) accept_stand_in: bool,
+    #[command(flatten)]
+    pub(crate) demonstration: Demonstration,
     /// The most time to spend on one image, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::TABLE.image_time.as_secs(), env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -177,6 +176,37 @@ pub(crate) struct PolicyExplain {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+}
+
+/// Whose signatures count, where no policy says it.
+#[derive(Args, Debug)]
+pub(crate) struct TrustedKeys {
+    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
+    /// policy nor this, `COUNTERSIGN_KEY`
+    #[arg(short, long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
+    pub(crate) algorithm: Option<Algorithm>,
+}
+
+/// What becomes of keys that anybody may have.
+#[derive(Args, Debug)]
+pub(crate) struct Demonstration {
+    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
+    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
+          action = clap::ArgAction::SetTrue)]
+    accept_stand_in: bool,
+}
+
+impl Demonstration {
+    pub(crate) fn stand_in(&self) -> document::StandIn {
+        if self.accept_stand_in {
+            document::StandIn::Accepted
+        } else {
+            document::StandIn::Refused
+        }
+    }
 }
 
 /// How registries are reached.
@@ -327,13 +357,8 @@ internal. With several images the worst wins: 70, 1, 3, 0"
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) images: Images,
-    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
-    /// policy nor this, `COUNTERSIGN_KEY`
-    #[arg(short, long = "key", value_name = "KEY")]
-    pub(crate) keys: Vec<String>,
-    /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
-    pub(crate) algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    pub(crate) trusted: TrustedKeys,
     #[command(flatten)]
     pub(crate) governed: Governed,
     /// Begin to remember: make the state, where there is none
@@ -378,10 +403,8 @@ pub(crate) struct Verify {
     #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
     pub(crate) require_repository: bool,
-    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
-    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
-          action = clap::ArgAction::SetTrue)]
-    pub(crate) accept_stand_in: bool,
+    #[command(flatten)]
+    pub(crate) demonstration: Demonstration,
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says
     #[arg(long, conflicts_with = "at")]
     pub(crate) pin: bool,

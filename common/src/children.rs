@@ -55,6 +55,12 @@ impl Descriptor {
         }
     }
 
+    /// Whether both name the same bytes, of the same size and type, whatever else they say.
+    pub fn names_the_same_as(&self, other: &Self) -> bool {
+        (&self.digest, self.size, &self.media_type)
+            == (&other.digest, other.size, &other.media_type)
+    }
+
     /// Refuses a child that is listed as something else than an image: an index inside an index could hide, behind one
     /// signature, whatever its next level lists.
     pub fn check_type(&self) -> Result<(), ChildRefusal> {
@@ -83,10 +89,7 @@ impl Descriptor {
             child: self.digest.clone(),
             repository: repository.clone(),
         })?;
-        let actual = manifest.descriptor();
-        if (&actual.digest, actual.size, &actual.media_type)
-            == (&self.digest, self.size, &self.media_type)
-        {
+        if self.names_the_same_as(manifest.descriptor()) {
             return Ok(manifest);
         }
         Err(ChildRefusal::DescriptorMismatch {
@@ -110,11 +113,7 @@ impl Manifest {
         };
         let mut children: Vec<Descriptor> = Vec::new();
         for one in listed.iter().filter(|one| so(one)) {
-            let is_one = |other: &Descriptor| {
-                (&other.digest, other.size, &other.media_type)
-                    == (&one.digest, one.size, &one.media_type)
-            };
-            if !children.iter().any(is_one) {
+            if !children.iter().any(|other| one.names_the_same_as(other)) {
                 children.push(one.clone());
             }
         }

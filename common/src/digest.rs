@@ -97,6 +97,12 @@ impl Digest {
         &self.hex
     }
 
+    /// The tag at which clients list what refers to it, if the registry does not: `sha256-` and the digits
+    /// ([OCI distribution specification, referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
+    pub fn referrers_tag(&self) -> String {
+        format!("{}-{}", self.algorithm.name(), self.hex)
+    }
+
     /// The digest that these bytes really have, under the same hash function. Equal to `self` if they are the content
     /// it names.
     #[must_use]

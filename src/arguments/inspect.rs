@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_common::{Algorithm, manifest::Platform};
+use countersign_common::manifest::Platform;
 
-use super::{Governed, Network, images::Images, platform};
+use super::{Demonstration, Governed, Network, TrustedKeys, images::Images, platform};
 
 /// Show everything that is attached to images, of whatever format: by whom, when, and whether it is trusted
 ///
@@ -20,13 +20,8 @@ something could not be looked at · 70 internal"
 pub(crate) struct Inspect {
     #[command(flatten)]
     pub(crate) images: Images,
-    /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
-    /// policy nor this, `COUNTERSIGN_KEY`
-    #[arg(short, long = "key", value_name = "KEY")]
-    pub(crate) keys: Vec<String>,
-    /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]
-    pub(crate) algorithm: Option<Algorithm>,
+    #[command(flatten)]
+    pub(crate) trusted: TrustedKeys,
     #[command(flatten)]
     pub(crate) governed: Governed,
     /// Trust the time-stamp authority with this certificate chain (PEM); repeatable, one for each operator; in the
@@ -44,10 +39,8 @@ pub(crate) struct Inspect {
     /// Of an index, show every child too
     #[arg(short, long, conflicts_with = "platform")]
     pub(crate) recursive: bool,
-    /// Accept demonstration keys. Only for trying a pipeline against `countersign stand-in`
-    #[arg(long, env = "COUNTERSIGN_ACCEPT_STAND_IN", value_parser = clap::builder::FalseyValueParser::new(),
-          action = clap::ArgAction::SetTrue)]
-    pub(crate) accept_stand_in: bool,
+    #[command(flatten)]
+    pub(crate) demonstration: Demonstration,
     /// The most time to spend on one image, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]

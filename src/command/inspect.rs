@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{ImageRef, Limits, Registry, Timestamp};
-use countersign_trust_roots::document::{StandIn, Unbound};
+use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
     inspect::{
@@ -149,18 +149,14 @@ async fn bench(
     config: &Config,
     summons: Summons<'_>,
 ) -> Result<Bench, Stop> {
-    let stand_in = if arguments.accept_stand_in {
-        StandIn::Accepted
-    } else {
-        StandIn::Refused
-    };
+    let stand_in = arguments.demonstration.stand_in();
     let asked = Asked {
         time_threshold: config.verify.time_threshold,
         ..judge::nothing_besides(stand_in)
     };
     match policy_file::find(&arguments.governed, config)? {
-        Some(file) if arguments.keys.is_empty() => {
-            verify::tell_unused(&arguments.tsa_chains, arguments.algorithm);
+        Some(file) if arguments.trusted.keys.is_empty() => {
+            verify::tell_unused(&arguments.tsa_chains, arguments.trusted.algorithm);
             let court = Court::convene(file, Needed::ToExplain(images), asked, summons).await?;
             return Ok(Bench::Policy(Box::new(court)));
         }
@@ -170,12 +166,13 @@ async fn bench(
         Some(file) => verify::tell_not_asked(&file),
         None => {}
     }
-    if !verify::is_anybody_named(&arguments.keys, config) {
+    if !verify::is_anybody_named(&arguments.trusted.keys, config) {
         return Ok(Bench::Nobody);
     }
     let threshold = asked.time_threshold.unwrap_or(NonZeroUsize::MIN);
     Ok(Bench::Keys(Box::new(Verifier {
-        authorities: verify::trusted(&arguments.keys, arguments.algorithm, config).await?,
+        authorities: verify::trusted(&arguments.trusted.keys, arguments.trusted.algorithm, config)
+            .await?,
         time: stamps::rules(&arguments.tsa_chains, threshold, config)?,
         demand: Demand {
             unbound: if config.verify.require_repository {

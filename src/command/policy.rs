@@ -6,7 +6,6 @@ mod rule;
 
 use countersign_common::{Code, Explain, Timestamp};
 use countersign_registry::Client;
-use countersign_trust_roots::document::StandIn;
 use countersign_verify::Asked;
 
 use super::verify;
@@ -61,11 +60,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
     let config = Config::read(common.config.as_deref())?;
     let file = found(&arguments.governed, &config)?;
     let when = arguments.at.map_or(When::Now, When::AsOf);
-    let stand_in = if arguments.accept_stand_in {
-        StandIn::Accepted
-    } else {
-        StandIn::Refused
-    };
+    let stand_in = arguments.demonstration.stand_in();
     let (court, client) = court(
         file,
         Needed::For(&images),

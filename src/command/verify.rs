@@ -6,10 +6,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::Client;
-use countersign_trust_roots::{
-    Authorities,
-    document::{StandIn, Unbound},
-};
+use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
     Asked, Basis, Besides, DateDemand, Deadline, Demand, Depth, Level, Mode, Naming, Outcome,
     Reach, Signers, Timer, Verdict, Verifier,
@@ -108,8 +105,8 @@ async fn judge(
     let policy = policy_file::find(&arguments.governed, config)?;
     let asked = asked(arguments, config)?;
     match policy {
-        Some(file) if arguments.keys.is_empty() => {
-            tell_unused(&arguments.dates.tsa_chains, arguments.algorithm);
+        Some(file) if arguments.trusted.keys.is_empty() => {
+            tell_unused(&arguments.dates.tsa_chains, arguments.trusted.algorithm);
             let summons = Summons {
                 client,
                 timeout: arguments.timeout,
@@ -199,11 +196,7 @@ fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
         } else {
             Unbound::Reported
         },
-        stand_in: if arguments.accept_stand_in {
-            StandIn::Accepted
-        } else {
-            StandIn::Refused
-        },
+        stand_in: arguments.demonstration.stand_in(),
     };
     Ok(Asked {
         demand,
@@ -228,7 +221,7 @@ async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<V
     if (wants_proof || time_threshold.is_some()) && time.authorities().is_empty() {
         return Err(stamps::nobody_believed());
     }
-    let authorities = trusted(&arguments.keys, arguments.algorithm, config).await?;
+    let authorities = trusted(&arguments.trusted.keys, arguments.trusted.algorithm, config).await?;
     if demand.threshold.get() > authorities.count() {
         let error = ThresholdTooHigh {
             threshold: demand.threshold.get(),

@@ -47,7 +47,7 @@ impl Client {
             children: self.limits().referrers,
             ..*self.limits()
         };
-        self.fetch_manifest(repository, &tag(subject), None, &limits)
+        self.fetch_manifest(repository, &subject.referrers_tag(), None, &limits)
             .await
     }
 
@@ -101,7 +101,7 @@ impl Client {
         }
         let index = without_entry(&known, manifest)
             .map_err(|source| malformed(repository, subject, source))?;
-        let tag = tag(subject);
+        let tag = subject.referrers_tag();
         self.put_manifest(repository, &tag, &index)
             .await
             .map_err(|failure| immutable(failure, repository, &tag))
@@ -124,16 +124,11 @@ impl Client {
                 limit,
             }));
         }
-        let tag = tag(subject);
+        let tag = subject.referrers_tag();
         self.put_manifest(repository, &tag, &index)
             .await
             .map_err(|failure| immutable(failure, repository, &tag))
     }
-}
-
-/// `sha256-` and the digits.
-pub(crate) fn tag(subject: &Digest) -> String {
-    format!("{}-{}", subject.algorithm().name(), subject.hex())
 }
 
 fn entries(
@@ -156,7 +151,11 @@ fn entries(
 fn malformed(repository: &Repository, subject: &Digest, source: ManifestError) -> Failure {
     Failure::Refusal(Refusal::Malformed {
         registry: repository.registry(),
-        path: format!("{}/manifests/{}", repository.path(), tag(subject)),
+        path: format!(
+            "{}/manifests/{}",
+            repository.path(),
+            subject.referrers_tag()
+        ),
         source,
     })
 }
@@ -178,7 +177,11 @@ fn immutable(failure: Failure, repository: &Repository, tag: &str) -> Failure {
 fn lost(repository: &Repository, subject: &Digest) -> Failure {
     Failure::Error(Error::Status {
         registry: repository.registry(),
-        path: format!("{}/manifests/{}", repository.path(), tag(subject)),
+        path: format!(
+            "{}/manifests/{}",
+            repository.path(),
+            subject.referrers_tag()
+        ),
         status: 409,
         message: format!(
             "others kept writing this list of signatures; it was looked at {MERGES} times"

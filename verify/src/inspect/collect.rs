@@ -70,15 +70,10 @@ fn chosen(manifest: &Manifest, scope: &Scope) -> Result<Vec<(Descriptor, Look)>,
         }
         Scope::Itself => false,
     });
-    let look = |child: Descriptor| {
-        let is_it = |one: &&Descriptor| {
-            (&one.digest, one.size, &one.media_type)
-                == (&child.digest, child.size, &child.media_type)
-        };
-        match inspected.iter().find(is_it) {
-            Some(found) => (found.clone(), Look::Inspect),
-            None => (child, Look::Count),
-        }
+    let look = |child: Descriptor| match inspected.iter().find(|one| one.names_the_same_as(&child))
+    {
+        Some(found) => (found.clone(), Look::Inspect),
+        None => (child, Look::Count),
     };
     let children: Vec<_> = manifest.children().into_iter().map(look).collect();
     match (scope, manifest.body()) {

@@ -119,7 +119,7 @@ impl Source<'_, '_> {
 
     /// What the fallback tag lists beside a registry that has a list of its own: an older client, or a mirror, left it there.
     async fn fallback(self, subject: &Digest) -> List {
-        let tag = format!("{}-{}", subject.algorithm().name(), subject.hex());
+        let tag = subject.referrers_tag();
         let manifest = match self.tagged(&tag).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return (Vec::new(), Noticed::default()),
@@ -140,7 +140,7 @@ impl Source<'_, '_> {
     }
 
     async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
-        let tag = format!("{}-{}.{suffix}", subject.algorithm().name(), subject.hex());
+        let tag = format!("{}.{suffix}", subject.referrers_tag());
         match self.tagged(&tag).await {
             // Each child of an index has three of these.
             Ok(Some(manifest)) if !self.afford(manifest.descriptor().size) => {

@@ -15,7 +15,7 @@ use super::{
     folder::{Folder, INDEX},
     index::{entries, ref_name},
 };
-use crate::{fallback, listing, referrers::distinct};
+use crate::{listing, referrers::distinct};
 
 /// A listed manifest, as far as it can be read.
 pub(super) struct Opened {
@@ -121,7 +121,7 @@ impl Folder {
     ) -> Result<Vec<Descriptor>, Failure> {
         let index = self.index()?;
         let listed = entries(&index);
-        let tag = fallback::tag(subject);
+        let tag = subject.referrers_tag();
         let mut fallback = BTreeSet::new();
         for entry in listed.iter().filter(|entry| ref_name(entry) == Some(&tag)) {
             // It may list the signature: that it cannot be read does not mean that there is none.

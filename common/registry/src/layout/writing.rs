@@ -21,10 +21,7 @@ use super::{
     folder::{Folder, INDEX, blob_path},
     index::{REF_NAME, entries, ref_name},
 };
-use crate::{
-    fallback,
-    listing::{edited, entry, with_entries, without_entry},
-};
+use crate::listing::{edited, entry, with_entries, without_entry};
 
 /// How the name of a file begins that has not got its own yet.
 const UNFINISHED: &str = ".countersign-";
@@ -124,7 +121,7 @@ impl Folder {
 
     /// The index at the fallback tag of a digest, and its own digest.
     fn fallback_of(&self, subject: &Digest, index: &Manifest) -> Option<(Digest, Manifest)> {
-        let tag = fallback::tag(subject);
+        let tag = subject.referrers_tag();
         let entry = entries(index)
             .iter()
             .find(|entry| ref_name(entry) == Some(&tag))?;
