@@ -2,6 +2,7 @@
 
 pub(crate) mod attest;
 mod children;
+mod cosign;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod inspect;

@@ -11,7 +11,10 @@ use countersign_trust_roots::Role;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::children::{Results, Subject};
+use super::{
+    children::{Results, Subject},
+    cosign::Cosign,
+};
 use crate::{
     arguments::{Common, Governed, Network, Output, Stamps},
     config::Config,
@@ -165,24 +168,15 @@ impl Workshop {
 
 /// What cosign makes of signatures by a key, unless it verifies them with the key's public half as it is.
 pub(super) fn outside_of_cosign(algorithm: Algorithm) -> Option<String> {
-    let hash = match algorithm {
-        Algorithm::EcdsaP256Sha256 | Algorithm::Ed25519 | Algorithm::RsaPkcs1Sha256 => return None,
-        Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha384 => "sha384",
-        Algorithm::EcdsaP521Sha512 | Algorithm::RsaPkcs1Sha512 => "sha512",
-        Algorithm::MlDsa44
-        | Algorithm::MlDsa65
-        | Algorithm::MlDsa87
-        | Algorithm::RsaPssSha256
-        | Algorithm::RsaPssSha384
-        | Algorithm::RsaPssSha512 => {
-            return Some(format!(
-                "cosign does not verify signatures by `{algorithm}` with a public key; Countersign does"
-            ));
-        }
-    };
-    Some(format!(
-        "cosign verifies signatures by `{algorithm}` only with `--signature-digest-algorithm {hash}`, or by the key's KMS name"
-    ))
+    match Cosign::of(algorithm) {
+        Cosign::AsItIs => None,
+        Cosign::Never => Some(format!(
+            "cosign does not verify signatures by `{algorithm}` with a public key; Countersign does"
+        )),
+        Cosign::With(hash) => Some(format!(
+            "cosign verifies signatures by `{algorithm}` only with `--signature-digest-algorithm {hash}`, or by the key's KMS name"
+        )),
+    }
 }
 
 /// Says why an image was not signed, or something that it lists.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use countersign_common::{Algorithm, Escaped, Limits, Timestamp};
+use countersign_common::{Escaped, Limits, Timestamp};
 use countersign_trust_roots::{
     Role,
     root::{Contents, sigstore_root},
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     arguments::{Common, Output, trust::TrustExport},
+    command::cosign::Cosign,
     exit::Exit,
     files::{self, Secrecy},
     keys,
@@ -84,7 +85,7 @@ fn write_keys(
         let Some(key) = declared.and_then(|declared| declared.key.as_ref()) else {
             continue;
         };
-        match in_cosign(key.algorithm()) {
+        match Cosign::of(key.algorithm()) {
             Cosign::AsItIs => {}
             Cosign::Never => {
                 let lost = format!("{name} is not exported: cosign verifies no such key");
@@ -143,30 +144,6 @@ fn authorities(contents: &Contents, exported: &mut Exported) {
         "that {} of the operators must have stamped, how exact an authority is, and who is void stays in the root alone",
         time.publication.threshold
     ));
-}
-
-/// How cosign verifies with a key.
-enum Cosign {
-    AsItIs,
-    Never,
-    /// It takes another hash unless it is told of this one.
-    With(&'static str),
-}
-
-fn in_cosign(algorithm: Algorithm) -> Cosign {
-    match algorithm {
-        Algorithm::EcdsaP256Sha256 | Algorithm::Ed25519 | Algorithm::RsaPkcs1Sha256 => {
-            Cosign::AsItIs
-        }
-        Algorithm::EcdsaP384Sha384 | Algorithm::RsaPkcs1Sha384 => Cosign::With("sha384"),
-        Algorithm::EcdsaP521Sha512 | Algorithm::RsaPkcs1Sha512 => Cosign::With("sha512"),
-        Algorithm::MlDsa44
-        | Algorithm::MlDsa65
-        | Algorithm::MlDsa87
-        | Algorithm::RsaPssSha256
-        | Algorithm::RsaPssSha384
-        | Algorithm::RsaPssSha512 => Cosign::Never,
-    }
 }
 
 /// An owner may be called anything; a file may not.
