@@ -196,6 +196,24 @@ fn a_proxy_with_a_name_of_this_network_leads_to_the_blobs() {
 }
 
 #[test]
+fn an_exchange_without_an_end_is_not_read_to_it() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("*GetAuthorizationToken*", Lie::Endless));
+    run(
+        &world,
+        &["verify", "--key", &World::kms_key(), &image.tagged()],
+    )
+    .ends(3)
+    .says("error[credentials-unavailable]");
+    let long = world.calls(|call| call.sent() > 16 << 20);
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
 fn an_exchange_that_is_silent_ends_and_is_named() {
     let world = world(Options::default());
     let image = world.image("shop/api", "1", "a");

@@ -77,10 +77,13 @@ impl Ecr {
                 let described = describe(referrer);
                 archived.push(described.ok_or_else(|| malformed("no descriptor"))?);
             }
-            // A page that is empty and goes on could go on for ever.
             match page.next_token() {
-                Some(token) if !page.referrers().is_empty() => next = Some(token.to_owned()),
-                _ => return Ok(archived),
+                // It could go on for ever; and what comes after it is not known.
+                Some(_) if page.referrers().is_empty() => {
+                    return Err(malformed("an empty page that is not the last"));
+                }
+                Some(token) => next = Some(token.to_owned()),
+                None => return Ok(archived),
             }
         }
     }

@@ -5,11 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_ecr::{Client, config::Builder};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::Repository;
 
 use crate::{
+    aws_body::BodyLimit,
     credentials::{Credential, NoCredential},
     place::sentence,
 };
@@ -103,14 +105,18 @@ impl Ecr {
 
 /// Its API, beside that of the registry.
 impl Ecr {
-    pub(crate) async fn api(&self) -> aws_sdk_ecr::Client {
-        let config = aws_config::defaults(BehaviorVersion::latest())
+    pub(crate) async fn api(&self) -> Client {
+        self.api_with(|defaults| defaults).await
+    }
+
+    /// The same, with other settings than the SDK's. Every answer is bounded.
+    pub(crate) async fn api_with(&self, set: impl FnOnce(ConfigLoader) -> ConfigLoader) -> Client {
+        let defaults = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .use_fips(self.fips)
-            .use_dual_stack(self.dual_stack)
-            .load()
-            .await;
-        aws_sdk_ecr::Client::new(&config)
+            .use_dual_stack(self.dual_stack);
+        let sdk = set(defaults).load().await;
+        Client::from_conf(Builder::from(&sdk).interceptor(BodyLimit).build())
     }
 
     pub(crate) fn account(&self) -> &str {

@@ -4,16 +4,15 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_ecr::{
     Client,
-    config::Builder,
     error::{ProvideErrorMetadata, SdkError},
     types::ImageTagMutability,
 };
 use countersign_common::{Escaped, Repository, registry::Cause};
 
-use crate::{aws_body::BodyLimit, ecr::Ecr, place::sentence};
+use crate::{ecr::Ecr, place::sentence};
 
 /// A repository in a private registry of Amazon ECR.
 #[derive(Clone, Debug)]
@@ -144,25 +143,14 @@ impl EcrRepository {
     }
 
     async fn client(&self) -> Client {
-        let Ecr {
-            region,
-            fips,
-            dual_stack,
-            ..
-        } = &self.ecr;
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .use_fips(*fips)
-            .use_dual_stack(*dual_stack)
-            .retry_config(RetryConfig::standard())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(self.timeout)
-                    .build(),
-            )
-            .load()
-            .await;
-        Client::from_conf(Builder::from(&sdk).interceptor(BodyLimit).build())
+        let timeout = TimeoutConfig::builder().operation_timeout(self.timeout);
+        self.ecr
+            .api_with(|defaults| {
+                defaults
+                    .retry_config(RetryConfig::standard())
+                    .timeout_config(timeout.build())
+            })
+            .await
     }
 }
 

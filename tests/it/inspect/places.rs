@@ -225,6 +225,20 @@ fn an_archive_that_may_not_be_asked_is_said_and_is_no_error() {
 }
 
 #[test]
+fn an_archive_that_gives_empty_pages_was_not_seen_to_its_end() {
+    let (world, image, _) = archive();
+    let page = Lie::Body(r#"{"referrers":[],"nextToken":"more"}"#.into());
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("*ListImageReferrers", page));
+    inspect(&world, &image, &[])
+        .ends(0)
+        .says("archived artifacts are not shown")
+        .says("an empty page that is not the last");
+}
+
+#[test]
 fn many_that_are_archived_are_shown_page_by_page() {
     let (world, image, _) = archive();
     for number in 0..60 {
