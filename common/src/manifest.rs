@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,9 @@ pub struct Descriptor {
     /// In an index, what the child runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// The content itself in base64, for whoever would have to fetch it. A hint: [`embedded`](Self::embedded) reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl Descriptor {
@@ -61,7 +65,17 @@ impl Descriptor {
             artifact_type: None,
             annotations: None,
             platform: None,
+            data: None,
         }
+    }
+
+    /// The content that it carries, if it carries the content that it names and not another: what differs is as good as
+    /// not there, since the content can be fetched.
+    pub fn embedded(&self) -> Option<Bytes> {
+        let bytes = BASE64_STANDARD.decode(self.data.as_deref()?).ok()?;
+        let is_named =
+            bytes.len() as u64 == self.size && self.digest.recomputed(&bytes) == self.digest;
+        is_named.then(|| bytes.into())
     }
 }
 

@@ -20,6 +20,7 @@ use futures_util::{StreamExt, future, stream};
 
 use crate::{
     Deadline, Refusal,
+    ahead::{Listing, Sighted},
     evidence::{Artifact, Content, ContentFault, Evidence, ImageContent, LeftOut},
 };
 
@@ -37,7 +38,7 @@ pub(crate) type Enough<'a> = dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync +
 
 /// Collects the evidence about an image that was resolved.
 pub(crate) async fn collect(
-    image: PinnedImage,
+    Sighted { image, listing }: Sighted<'_>,
     platform: Option<&Platform>,
     registry: &dyn Registry,
     (limits, deadline): (&Limits, &Deadline<'_>),
@@ -57,7 +58,7 @@ pub(crate) async fn collect(
     }
     let content = deadline.within(source.content(&image, selected));
     let (content, (artifacts, listings, left_out)) =
-        future::join(content, source.artifacts(&subjects, enough)).await;
+        future::join(content, source.artifacts(&subjects, listing, enough)).await;
     let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
     Evidence {
         platform: platform.cloned(),
@@ -175,8 +176,13 @@ impl Source<'_, '_> {
 
     /// In batches, until they are enough: whoever may push can list a thousand artifacts, and must not thereby make the
     /// time run out.
-    async fn artifacts(self, subjects: &[Descriptor], enough: &Enough<'_>) -> Found {
-        let (referrers, failures) = self.list(subjects).await;
+    async fn artifacts(
+        self,
+        subjects: &[Descriptor],
+        listing: Option<Listing<'_>>,
+        enough: &Enough<'_>,
+    ) -> Found {
+        let (referrers, failures) = self.list(subjects, listing).await;
         let mut allowance = self.limits.image_bytes;
         let (referrers, mut left_out) = affordable(
             referrers,
@@ -242,19 +248,23 @@ impl Source<'_, '_> {
 
     /// What is listed for each subject, each entry once: a list that repeats one bad signature must not use up the tries
     /// of the good ones.
-    async fn list(self, subjects: &[Descriptor]) -> (Vec<Referrer>, Vec<Failure>) {
-        let list = |subject: Digest| async move {
-            let listed = self
-                .deadline
-                .within(self.registry.referrers(self.repository, &subject))
-                .await;
+    async fn list(
+        self,
+        subjects: &[Descriptor],
+        mut listing: Option<Listing<'_>>,
+    ) -> (Vec<Referrer>, Vec<Failure>) {
+        let within = async |listed| {
+            let listed = self.deadline.within(listed).await;
             listed.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
         };
         let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
-        for (subject, listed) in subjects.iter().zip(
-            future::join_all(subjects.iter().map(|subject| list(subject.digest.clone()))).await,
-        ) {
+        let listings = subjects.iter().map(|Descriptor { digest, .. }| {
+            let asked = listing.take().and_then(|listing| listing.about(digest));
+            within(asked.unwrap_or_else(|| self.registry.referrers(self.repository, digest)))
+        });
+        let listings = future::join_all(listings).await;
+        for (subject, listed) in subjects.iter().zip(listings) {
             let mut seen = HashSet::new();
             match listed {
                 Ok(listed) => referrers.extend(

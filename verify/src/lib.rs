@@ -3,6 +3,7 @@
 //! `reference → resolve → collect → check (pure) → verdict`. The registry is reached through a port; a binary brings
 //! the adapter, the clock and the deadline. No clock, no environment and no log below `collect`.
 
+mod ahead;
 pub mod check;
 mod collect;
 mod deadline;

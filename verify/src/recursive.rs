@@ -7,13 +7,20 @@
 use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, Timestamp, manifest::Body};
 use futures_util::{StreamExt, future, stream};
 
-use crate::{Deadline, Verdict, Verifier, collect, evidence::ContentFault, verdict::Child};
+use crate::{
+    Deadline, Verdict, Verifier,
+    ahead::{Listing, Sighted},
+    collect,
+    evidence::ContentFault,
+    verdict::Child,
+};
 
 /// Children of one index judged at the same time, beside the index itself.
 ///
-/// There are at most as many as an index may list (`Limits::children`), each within the bounds of one image on bytes,
-/// signatures and time: the whole takes at most a third of their number times what one may take.
-pub(crate) const PARALLEL: usize = 3;
+/// As many as an index has platforms, mostly, so that they take no longer than one. There are at most as many as an index
+/// may list (`Limits::children`), each within the bounds of one image on bytes, signatures and time: the whole takes at
+/// most an eighth of their number times what one may take.
+pub(crate) const PARALLEL: usize = 8;
 
 /// What is the same for each child.
 #[derive(Clone, Copy)]
@@ -28,14 +35,15 @@ struct Family<'a, 'd> {
 /// Judges an image and what it lists, which of an image is nothing.
 pub(crate) async fn judge(
     verifier: &Verifier,
-    image: PinnedImage,
+    sighted: Sighted<'_>,
     registry: &dyn Registry,
     now: Timestamp,
     deadline: &Deadline<'_>,
 ) -> Verdict {
+    let image = sighted.image.clone();
     let family = Family {
         verifier,
-        index: &image.clone(),
+        index: &image,
         registry,
         now,
         deadline,
@@ -50,7 +58,7 @@ pub(crate) async fn judge(
         Body::Index(_) => &alone,
         Body::Image(_) => verifier,
     };
-    let index = verifier.judge(image, registry, now, deadline);
+    let index = verifier.judge(sighted, registry, now, deadline);
     let (index, children) = future::join(index, children).await;
     index.with_children(children)
 }
@@ -60,14 +68,18 @@ impl Family<'_, '_> {
         let deadline = self.deadline.again();
         let (verifier, repository) = (self.verifier, self.index.repository());
         let reference = ImageRef::by_digest(repository, &child.digest);
-        let fetched = deadline.within(collect::child(self.registry, repository, &child));
-        let fault = match fetched.await {
-            Some(Ok(manifest)) => {
-                let image = PinnedImage {
-                    reference,
-                    manifest,
-                };
-                let verdict = verifier.judge(image, self.registry, self.now, &deadline);
+        let fetching = async {
+            let manifest = collect::child(self.registry, repository, &child).await?;
+            Ok(PinnedImage {
+                reference: reference.clone(),
+                manifest,
+            })
+        };
+        let listing = Listing::of(self.registry, repository, &child.digest);
+        let sighted = Sighted::collect(fetching, Some(listing));
+        let fault = match deadline.within(sighted).await {
+            Some(Ok(sighted)) => {
+                let verdict = verifier.judge(sighted, self.registry, self.now, &deadline);
                 return Child::of(child.listed(), verdict.await);
             }
             Some(Err(fault)) => fault,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, ImageRef, KeyId, Limits, PinnedImage, Registry, Repository, Timestamp,
-    manifest::Platform, predicate::PredicateType, registry::Failure,
+    Descriptor, ImageRef, KeyId, Limits, Registry, Repository, Timestamp, manifest::Platform,
+    predicate::PredicateType, registry::Failure,
 };
 use countersign_trust_roots::{
     Authorities, TimeRules,
@@ -16,6 +16,7 @@ use countersign_trust_roots::{
 
 use crate::{
     Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Level, Verdict,
+    ahead::{Listing, Sighted},
     check::{self, freshness::DateDemand},
     collect::{Source, collect},
     evidence::ContentFault,
@@ -182,11 +183,15 @@ impl Verifier {
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
-        let unresolved = match deadline.within(registry.resolve(image)).await {
-            Some(Ok(pinned)) if self.demand.reach == Reach::Children => {
-                return recursive::judge(self, pinned, registry, now, deadline).await;
+        let listing = image
+            .digest()
+            .map(|digest| Listing::of(registry, image.repository(), digest));
+        let sighted = Sighted::collect(registry.resolve(image), listing);
+        let unresolved = match deadline.within(sighted).await {
+            Some(Ok(sighted)) if self.demand.reach == Reach::Children => {
+                return recursive::judge(self, sighted, registry, now, deadline).await;
             }
-            Some(Ok(pinned)) => return self.judge(pinned, registry, now, deadline).await,
+            Some(Ok(sighted)) => return self.judge(sighted, registry, now, deadline).await,
             Some(Err(Failure::Error(error))) => Verdict::undecided(image, now, &error),
             Some(Err(Failure::Refusal(refusal))) => Verdict::refused(image, now, &refusal.into()),
             None => Verdict::undecided(image, now, &deadline.missed(image.repository())),
@@ -196,12 +201,12 @@ impl Verifier {
 
     pub(crate) async fn judge(
         &self,
-        pinned: PinnedImage,
+        sighted: Sighted<'_>,
         registry: &dyn Registry,
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
-        let repository = pinned.repository().clone();
+        let repository = sighted.image.repository().clone();
         let enough = |subjects: &[Descriptor], artifacts: &[Artifact]| {
             check::is_enough(self, &repository, subjects, artifacts)
         };
@@ -211,7 +216,7 @@ impl Verifier {
         };
         let bounds = (&limits, deadline);
         let mut evidence = collect(
-            pinned,
+            sighted,
             self.demand.reach.platform(),
             registry,
             bounds,

@@ -109,6 +109,7 @@ fn describe(referrer: &ImageReferrer) -> Option<Descriptor> {
         artifact_type: referrer.artifact_type().map(str::to_owned),
         annotations: annotations.map(|all| all.iter().map(annotation).collect()),
         platform: None,
+        data: None,
     })
 }
 

@@ -124,6 +124,9 @@ impl Client {
         let request = Self::get(repository, format!("blobs/{}", descriptor.digest));
         // Refused before it is asked for: an honest descriptor of ten gigabytes costs nothing.
         check_limit(descriptor, limit as u64, &self.transport.place(&request))?;
+        if let Some(embedded) = descriptor.embedded() {
+            return Ok(Some(embedded));
+        }
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
         let fetched = self.transport.fetch(&request, most).await;
         let (bytes, place) = match fetched {

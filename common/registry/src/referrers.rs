@@ -123,6 +123,7 @@ impl Client {
             artifact_type: entry.artifact_type,
             annotations: None,
             platform: None,
+            data: None,
         };
         Ok(page.manifests.into_iter().map(describe).collect())
     }

@@ -92,6 +92,7 @@ impl Source<'_, '_> {
             artifact_type: None,
             annotations: None,
             platform: None,
+            data: None,
         };
         let found = self
             .registry
