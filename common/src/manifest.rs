@@ -411,6 +411,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_descriptor_carries_is_the_content_or_nothing() {
+        let named = Descriptor::of("c", b"{}");
+        let carried = |data: &str, size| {
+            let data = Some(data.to_owned());
+            let descriptor = Descriptor {
+                data,
+                size,
+                ..named.clone()
+            };
+            descriptor.embedded()
+        };
+        assert_eq!(carried("e30=", 2).as_deref(), Some(b"{}".as_slice()));
+        for (data, size) in [
+            ("e30=", 3),
+            ("e30", 2),
+            ("e3 0=", 2),
+            ("e31=", 2),
+            ("e30=e30=", 2),
+            ("", 2),
+            ("W10=", 2),
+        ] {
+            assert_eq!(carried(data, size), None, "{data} {size}");
+        }
+        assert_eq!(named.embedded(), None);
+    }
+
+    #[test]
     fn body_and_header_must_not_contradict_each_other() {
         let typed = image(r#""mediaType":"application/vnd.docker.distribution.manifest.v2+json","#);
         assert_eq!(

@@ -25,6 +25,7 @@ mod network;
 mod peers;
 mod pipelines;
 mod recursion;
+mod round_trips;
 mod sign;
 mod three_years;
 mod told;

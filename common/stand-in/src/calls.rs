@@ -3,10 +3,12 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use hyper::HeaderMap;
@@ -40,6 +42,8 @@ pub struct Call {
     pub received: u64,
     /// The status of the answer.
     pub status: u16,
+    /// When its head had come, and when it was answered.
+    pub span: Range<Instant>,
     pub(crate) parameters: Value,
     pub(crate) sent: Arc<AtomicU64>,
 }

@@ -1,7 +1,10 @@
 //! The `CONNECT` proxy that lets clients use AWS's own host names: it leads the known ones to the services here and
 //! refuses every other, which proves that nothing leaves the machine. Used with `Transport::AwsNames`.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 use serde_json::Value;
 use tokio::{
@@ -85,6 +88,7 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn refused(line: &str) -> Call {
+    let now = Instant::now();
     Call {
         service: Service::Proxy,
         line: line.trim_end_matches(" HTTP/1.1").to_owned(),
@@ -92,6 +96,7 @@ fn refused(line: &str) -> Call {
         headers: Vec::new(),
         received: 0,
         status: 403,
+        span: now..now,
         parameters: Value::Null,
         sent: Arc::new(AtomicU64::new(0)),
     }

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -63,6 +63,7 @@ pub(crate) struct Reply {
 
 impl Services {
     pub(crate) async fn reply(&self, service: Service, request: Request<Incoming>) -> Reply {
+        let began = Instant::now();
         tokio::time::sleep(self.delay).await;
         let (asked, answer) = match Asked::read(service, request).await {
             Ok(asked) => {
@@ -71,7 +72,7 @@ impl Services {
             }
             Err(asked) => (asked, Answer::text(413, "the request is too large\n")),
         };
-        self.record(&asked, answer.to(&asked.method))
+        self.record(&asked, answer.to(&asked.method), began)
     }
 
     fn answer(&self, mut asked: Asked) -> Answer {
@@ -103,7 +104,7 @@ impl Services {
         }
     }
 
-    fn record(&self, asked: &Asked, answer: Answer) -> Reply {
+    fn record(&self, asked: &Asked, answer: Answer, began: Instant) -> Reply {
         let honest = (answer.delivery == Delivery::Honest).then_some(answer.body.len() as u64);
         let sent = Arc::new(AtomicU64::new(honest.unwrap_or(0)));
         self.calls.push(Call {
@@ -113,6 +114,7 @@ impl Services {
             headers: redacted_headers(&asked.headers),
             received: asked.body.len() as u64,
             status: answer.status,
+            span: began..Instant::now(),
             parameters: match asked.service {
                 Service::Aws => serde_json::from_slice(&asked.body).unwrap_or(Value::Null),
                 _ => Value::Null,

@@ -1,3 +1,4 @@
+use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
     Bundle, Limits, Signer as _, Statement,
     bundle::{ClaimedSigner, MEDIA_TYPE},
@@ -33,7 +34,7 @@ fn verifies(bundle: &[u8], signer: &TestSigner, subject: &countersign_common::Di
 }
 
 #[tokio::test]
-async fn the_manifest_is_the_one_that_cosign_writes() {
+async fn the_manifest_is_the_one_that_cosign_writes_and_carries_its_bundle() {
     let signer = TestSigner::new();
     let sealed = sealed(&signer, &[]).await;
     let manifest: Value = serde_json::from_slice(sealed.manifest().bytes()).unwrap();
@@ -51,7 +52,8 @@ async fn the_manifest_is_the_one_that_cosign_writes() {
             "layers": [{
                 "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
                 "digest": sealed.bundle_digest(),
-                "size": sealed.bundle().len()
+                "size": sealed.bundle().len(),
+                "data": BASE64_STANDARD.encode(sealed.bundle())
             }],
             "annotations": {
                 "dev.sigstore.bundle.content": "dsse-envelope",
