@@ -96,15 +96,10 @@ impl Transport {
 
     fn session(&self, repository: &Repository) -> Arc<Session> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let plain_http = if repository.is_loopback() {
-            PlainHttp::Loopback
-        } else {
-            self.options.plain_http
-        };
         Arc::clone(
             sessions
                 .entry(repository.registry())
-                .or_insert_with(|| Arc::new(Session::new(plain_http))),
+                .or_insert_with(|| Arc::new(Session::new(self.options.plain_http))),
         )
     }
 
