@@ -132,6 +132,10 @@ impl PublicKey {
 
     /// Parses one `PUBLIC KEY` block ([RFC 7468 section 13](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        // The parser tells of a text without a block as of one with a NUL byte before it.
+        if !pem.contains("-----BEGIN ") {
+            return Err(KeyError::NoPem);
+        }
         let (label, document) =
             Document::from_pem(pem.trim()).map_err(|source| KeyError::Pem { source })?;
         if label == SubjectPublicKeyInfoRef::PEM_LABEL {
@@ -372,6 +376,9 @@ pub enum KeyError {
         /// The block's label.
         label: String,
     },
+    /// An empty file, or one of another format.
+    #[error("not a PEM file: no block begins in it")]
+    NoPem,
     /// Broken PEM.
     #[error("not a PEM file: {source}")]
     Pem {

@@ -68,6 +68,9 @@ pub enum KeyFileError {
     /// A nonce of another length.
     #[error("the nonce of the encrypted key file has not 24 bytes")]
     Nonce,
+    /// An empty file, or one of another format.
+    #[error("the private key is not a PEM file: no block begins in it")]
+    NoPem,
     /// No password could be had.
     #[error("the key file is encrypted, and no password could be read: {source}")]
     Password {
@@ -125,6 +128,7 @@ impl Explain for KeyFileError {
             | Self::Invalid(_)
             | Self::Malformed(_)
             | Self::Nonce
+            | Self::NoPem
             | Self::Pem { .. }
             | Self::TooLarge { .. } => Self::INVALID,
         }

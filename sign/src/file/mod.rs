@@ -134,6 +134,10 @@ fn read(
     if pem.contains("\nProc-Type:") {
         return Err(KeyFileError::Scheme);
     }
+    // The parser tells of a text without a block as of one with a NUL byte before it.
+    if !pem.contains("-----BEGIN ") {
+        return Err(KeyFileError::NoPem);
+    }
     let block = key_block(pem).trim().as_bytes();
     let (label, bytes) =
         pkcs8::der::pem::decode_vec(block).map_err(|source| KeyFileError::Pem {

@@ -167,6 +167,29 @@ fn a_file_that_holds_no_key_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_file_without_a_key_is_told_as_that() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a").tagged();
+    world.write("nul.pub", "\0");
+    for file in [
+        world.write("empty.pub", ""),
+        world.write("blank.pub", "\n"),
+        world.write("text.pub", "no key"),
+        "nul.pub".to_owned(),
+    ] {
+        for arguments in [
+            &["sign", "--key", &file, &image][..],
+            &["verify", "--key", &file, &image],
+        ] {
+            let said = misused(&world, arguments)
+                .says("error[key-file-invalid]")
+                .says("not a PEM file: no block begins in it");
+            assert!(!said.stderr.contains("NUL"), "{}", said.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_private_key_is_not_what_a_verifier_trusts() {
     let world = World::ecr();
     let image = world.image("shop/api", "1", "a").tagged();
