@@ -27,27 +27,39 @@ pub(crate) fn run(arguments: &Key, common: &Common) -> Result<Exit, Stop> {
 }
 
 fn make(arguments: &KeyGenerate, common: &Common) -> Result<Exit, Stop> {
+    let pair = absent_pair(&arguments.name)?;
     let key =
         file::generate(spec(arguments.spec)).map_err(|error| Stop::new(Exit::Internal, &error))?;
-    write(&key, &arguments.name, arguments.format, common)
+    write(&key, pair, arguments.format, common)
 }
 
 fn take(arguments: &KeyImport, common: &Common) -> Result<Exit, Stop> {
+    let pair = absent_pair(&arguments.name)?;
     let source = &arguments.file;
     let shown = source.display().to_string();
     let key = KeyPair::read(&keys::private_pem(source)?, || {
         passwords::of_existing(&shown)
     })
     .map_err(|error| keys::private_stop(source, error))?;
-    write(&key, &arguments.name, arguments.format, common)
+    write(&key, pair, arguments.format, common)
 }
 
-fn write(key: &KeyPair, name: &Path, form: KeyForm, common: &Common) -> Result<Exit, Stop> {
+/// The files of a private key and its public half, which are not there. Asked before anybody types a password that nothing
+/// comes of.
+fn absent_pair(name: &Path) -> Result<(PathBuf, PathBuf), Stop> {
     let (private, public) = (with_ending(name, ".key"), with_ending(name, ".pub"));
-    let stop = |error| keys::private_stop(&private, error);
-    // Before anybody is asked for a password that nothing comes of.
     files::absent(&private)?;
     files::absent(&public)?;
+    Ok((private, public))
+}
+
+fn write(
+    key: &KeyPair,
+    (private, public): (PathBuf, PathBuf),
+    form: KeyForm,
+    common: &Common,
+) -> Result<Exit, Stop> {
+    let stop = |error| keys::private_stop(&private, error);
     let private_pem = match form {
         KeyForm::Cosign => key.private_pem(Form::Cosign(&new_password(&private)?)),
         KeyForm::Encrypted => key.private_pem(Form::Encrypted(&new_password(&private)?)),

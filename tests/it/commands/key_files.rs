@@ -170,6 +170,28 @@ fn what_is_written_is_named_whatever_it_is_called() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_told_before_a_password_is_asked_for() {
+    let world = World::ecr();
+    let generate = ["key", "generate", "team", "--format", "encrypted"];
+    world.countersign_with(&generate, &[VARIABLE]).ends(0);
+    let import = ["key", "import", "team.key", "ours"];
+    let wrong = ("COUNTERSIGN_KEY_PASSWORD", "wrong");
+    for taken in ["ours.key", "ours.pub"] {
+        world.write(taken, "");
+        world
+            .countersign_with(&import, &[wrong])
+            .ends(2)
+            .says("error[file-exists]")
+            .says(taken);
+        fs::remove_file(world.path(taken)).unwrap();
+    }
+    world
+        .countersign_with(&import, &[wrong])
+        .ends(2)
+        .says("error[key-file-password-wrong]");
+}
+
+#[test]
 fn what_is_no_private_key_is_not_imported() {
     let world = World::ecr();
     let (_, public) = world.key_files("team", "p256");
