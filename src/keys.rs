@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 use crate::{
     config::Config,
     exit::Exit,
-    files,
     output::{self, Stop},
-    passwords, secrets,
+    passwords,
+    secrets::{self, Exposure, Secret},
 };
 
 /// Where a key is.
@@ -89,7 +89,8 @@ async fn authority(source: &KeySource) -> Result<Authority, Stop> {
             Ok(Authority::unlimited(name, public_key, origin))
         }
         KeySource::File(path) => {
-            let key = public_key(path, &read_pem(path)?)?;
+            let (pem, _) = read_text(path)?;
+            let key = public_key(path, &pem)?;
             let shown = path.display().to_string();
             Ok(Authority::unlimited(shown, key, KeyOrigin::File))
         }
@@ -117,16 +118,19 @@ async fn open(
     Ok(signer)
 }
 
-fn read_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
-    let bytes = files::read(path)?;
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| {
-        Stop::new(
-            Exit::Usage,
-            &KeyFileError::NotText {
-                path: path.display().to_string(),
-            },
-        )
-    })
+/// The text of a key's file, and who else can have it. Of whichever half it is, nothing is left in memory: a private key may be
+/// named by mistake.
+fn read_text(path: &Path) -> Result<(Zeroizing<String>, Vec<Exposure>), Stop> {
+    let Secret {
+        mut text,
+        exposures,
+    } = secrets::read(path)?;
+    let text = String::from_utf8(std::mem::take(&mut text)).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        let path = path.display().to_string();
+        Stop::new(Exit::Usage, &KeyFileError::NotText { path })
+    })?;
+    Ok((Zeroizing::new(text), exposures))
 }
 
 /// Keys that sign, ready: a KMS key was asked for its public half, a file was decrypted.
@@ -221,7 +225,7 @@ pub(crate) async fn public_half(
         KeySource::File(path) => {
             // Read once: it may be a pipe.
             let pem = private_pem(path)?;
-            let key = if pem.contains("PRIVATE KEY-----") {
+            let key = if is_private(&pem) {
                 file_signer(path, &pem, None)?.key().public_key.clone()
             } else {
                 public_key(path, &pem)?
@@ -269,21 +273,10 @@ fn file_signer(path: &Path, pem: &str, algorithm: Option<Algorithm>) -> Result<f
 
 /// The text of a file with a key. If it is a private one, nobody else can have it.
 pub(crate) fn private_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
-    let secrets::Secret {
-        mut text,
-        exposures,
-    } = secrets::read(path)?;
-    let pem = String::from_utf8(std::mem::take(&mut text)).map_err(|error| {
-        drop(Zeroizing::new(error.into_bytes()));
-        let path = path.display().to_string();
-        Stop::new(Exit::Usage, &KeyFileError::NotText { path })
-    })?;
-    let pem = Zeroizing::new(pem);
-    let is_encrypted = pem.contains("-----BEGIN ENCRYPTED ");
-    let is_private = pem.contains("PRIVATE KEY-----");
-    for exposure in exposures.iter().filter(|_| is_private) {
-        if exposure.is_mendable() && !is_encrypted {
-            return Err(Stop::new(Exit::Usage, exposure));
+    let (pem, exposures) = read_text(path)?;
+    for exposure in of_private(exposures, &pem) {
+        if exposure.is_mendable() {
+            return Err(Stop::new(Exit::Usage, &exposure));
         }
         output::say(&output::explanation(
             "warning",
@@ -293,6 +286,24 @@ pub(crate) fn private_pem(path: &Path) -> Result<Zeroizing<String>, Stop> {
         ));
     }
     Ok(pem)
+}
+
+/// Who else can have the private key in this text, if it is one.
+pub(crate) fn of_private(exposures: Vec<Exposure>, pem: &str) -> Vec<Exposure> {
+    let is_encrypted = pem.contains("-----BEGIN ENCRYPTED ");
+    let of_file = |exposure: Exposure| {
+        if is_encrypted {
+            exposure.of_encrypted()
+        } else {
+            exposure
+        }
+    };
+    let all = exposures.into_iter().map(of_file);
+    all.filter(|_| is_private(pem)).collect()
+}
+
+fn is_private(pem: &str) -> bool {
+    pem.contains("PRIVATE KEY-----")
 }
 
 /// A private key's file that cannot be used, or not be written so.
@@ -390,6 +401,24 @@ impl Explain for KeyFileError {
             Self::Unusable { .. } => {
                 "give a public key in PEM; `countersign key public --key KEY` prints the one of any key".to_owned()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_into_one_buffer_that_is_wiped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("team.key");
+        for text in ["", "-----BEGIN PRIVATE KEY-----\n"] {
+            std::fs::write(&path, text).unwrap();
+            let (read, _) = read_text(&path).unwrap();
+            assert_eq!(*read, text);
+            // A buffer that had grown would have left pieces behind.
+            assert!(read.capacity() > secrets::LIMIT);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Longer than any key.
-const LIMIT: usize = 1 << 20;
+pub(crate) const LIMIT: usize = 1 << 20;
 
 /// What a private key's file holds, and who else can read it.
 pub(crate) struct Secret {
@@ -59,12 +59,25 @@ enum How {
     Folder,
     /// Others may read or write it, and its user can end that.
     Mendable { mode: u32 },
+    /// The same of one that its password protects.
+    Sealed { mode: u32 },
     /// Others may read or write it, as whoever mounted it or owns it decided.
     Settled { mode: u32 },
 }
 
 impl Exposure {
-    /// Whether it is for the user to mend; then a key that nothing else protects is not used.
+    /// The same of an encrypted file.
+    pub(crate) fn of_encrypted(self) -> Self {
+        match self.how {
+            How::Mendable { mode } => Self {
+                how: How::Sealed { mode },
+                ..self
+            },
+            How::Folder | How::Sealed { .. } | How::Settled { .. } => self,
+        }
+    }
+
+    /// Whether it is for the user to mend, and nothing else protects the key: then it is not used.
     pub(crate) fn is_mendable(&self) -> bool {
         matches!(self.how, How::Mendable { .. })
     }
@@ -79,7 +92,7 @@ impl fmt::Display for Exposure {
                 "everybody may write the folder {}, and put another key in the place of the one in it",
                 Escaped(&path)
             ),
-            How::Mendable { mode } | How::Settled { mode } => write!(
+            How::Mendable { mode } | How::Sealed { mode } | How::Settled { mode } => write!(
                 f,
                 "the private key {} can be read or written by others: its mode is {mode:04o}",
                 Escaped(&path)
@@ -100,6 +113,9 @@ impl Explain for Exposure {
             How::Folder => format!("keep keys in a folder of your own: `chmod o-w {path}`"),
             How::Mendable { .. } => format!(
                 "`chmod 600 {path}`; if others use this machine, rotate the key; `countersign key import {path} NAME` then encrypts it"
+            ),
+            How::Sealed { .. } => format!(
+                "`chmod 600 {path}`; if others use this machine, whoever has it can guess its password at leisure: rotate the key if that may succeed"
             ),
             How::Settled { .. } => {
                 format!("let whoever owns or mounts {path} give it the mode 0400 or 0440")

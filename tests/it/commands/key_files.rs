@@ -425,10 +425,13 @@ fn an_encrypted_key_that_others_can_read_is_used_with_a_warning() {
     world.countersign_with(&generate, &[VARIABLE]).ends(0);
     set_mode(&world, "team.key", 0o644);
     let show = ["key", "public", "--key", "team.key"];
-    world
+    let warned = world
         .countersign_with(&show, &[VARIABLE])
         .ends(0)
-        .says("warning[key-file-exposed]");
+        .says("warning[key-file-exposed]")
+        .says("`chmod 600 team.key`; if others use this machine, whoever has it can guess its password");
+    // It is encrypted already.
+    assert!(!warned.stderr.contains("key import"), "{}", warned.stderr);
     set_mode(&world, "team.key", 0o600);
     let said = world.countersign_with(&show, &[VARIABLE]).ends(0);
     assert_eq!(said.stderr, "");

@@ -56,15 +56,16 @@ pub(in crate::command::doctor) fn check(
             (Finding::problem(code, sentence, remedy), None)
         }
     };
-    let is_encrypted = pem.contains("-----BEGIN ENCRYPTED ");
-    let exposed = exposures.iter().map(|exposure| {
-        let status = if exposure.is_mendable() && !is_encrypted {
-            Status::Problem
-        } else {
-            Status::Note
-        };
-        Finding::explained(code, status, exposure)
-    });
+    let exposed = keys::of_private(exposures, &pem)
+        .into_iter()
+        .map(|exposure| {
+            let status = if exposure.is_mendable() {
+                Status::Problem
+            } else {
+                Status::Note
+            };
+            Finding::explained(code, status, &exposure)
+        });
     ([found].into_iter().chain(exposed).collect(), key)
 }
 
