@@ -182,7 +182,7 @@ pub(crate) struct PolicyExplain {
 #[derive(Args, Debug)]
 pub(crate) struct TrustedKeys {
     /// Trusted key, without any policy: a public key file (PEM), or a KMS key as in `sign`; repeatable. Where there is neither a
-    /// policy nor this, `COUNTERSIGN_KEY`
+    /// policy nor this, `COUNTERSIGN_KEY`, one a line
     #[arg(short, long = "key", value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     /// Algorithm of the RSA keys among them, if not rsa-pkcs1-sha256
@@ -297,8 +297,15 @@ pub(crate) struct Sign {
 #[derive(Args, Debug)]
 pub(crate) struct SignerKeys {
     /// Key that signs: `awskms:///alias/NAME`, `awskms:///ARN`, an ARN, alias/NAME, or a private key file (PKCS#8 or
-    /// cosign's, encrypted or not); repeatable: each key signs each image, such as one of ECDSA and one of ML-DSA
-    #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    /// cosign's, encrypted or not); repeatable, in the variable one a line: each key signs each image, such as one of ECDSA and
+    /// one of ML-DSA
+    #[arg(
+        short,
+        long = "key",
+        value_name = "KEY",
+        env = "COUNTERSIGN_KEY",
+        value_delimiter = '\n'
+    )]
     pub(crate) keys: Vec<String>,
     /// Algorithm, for an RSA key: rsa-pkcs1-sha256 (the default), …384, …512, rsa-pss-sha256, …384, …512
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]

@@ -30,6 +30,10 @@ pub(crate) enum KeySource {
 impl KeySource {
     /// What looks like a KMS key is one; everything else is a file.
     pub(crate) fn parse(text: &str) -> Result<Self, Stop> {
+        // A variable without a value, or a line without one.
+        if text.is_empty() {
+            return Err(Stop::new(Exit::Usage, &KeyFileError::Nameless));
+        }
         if is_kms(text) {
             let uri = text
                 .parse::<KeyUri>()
@@ -343,6 +347,7 @@ enum KeyFileError {
     AlgorithmUnused {
         algorithm: Algorithm,
     },
+    Nameless,
     NobodyTrusted,
     NoKey,
     NotText {
@@ -367,6 +372,7 @@ impl std::fmt::Display for KeyFileError {
             Self::AlgorithmUnused { algorithm } => {
                 write!(f, "none of the keys can be used with `{algorithm}`")
             }
+            Self::Nameless => f.write_str("the name of a key is empty"),
             Self::NobodyTrusted => f.write_str("neither a policy nor a key is given"),
             Self::NoKey => f.write_str("no key is given"),
             Self::NotText { path } => write!(f, "{} is not a PEM file", Escaped(path)),
@@ -381,7 +387,7 @@ impl Explain for KeyFileError {
     fn code(&self) -> Code {
         match self {
             Self::AlgorithmUnused { .. } => Code::new("algorithm-not-allowed"),
-            Self::NobodyTrusted | Self::NoKey => Code::new("key-missing"),
+            Self::Nameless | Self::NobodyTrusted | Self::NoKey => Code::new("key-missing"),
             Self::NotText { .. } | Self::Unusable { .. } => Code::new("key-file-invalid"),
             Self::Private { source, .. } => source.code(),
             Self::Twice { .. } => Code::new("key-twice"),
@@ -391,6 +397,9 @@ impl Explain for KeyFileError {
     fn remedy(&self) -> String {
         match self {
             Self::AlgorithmUnused { .. } => "leave `--algorithm` out, or name an algorithm of the key's own kind".to_owned(),
+            Self::Nameless => {
+                "name each key; `COUNTERSIGN_KEY` has one a line, and no line break after the last".to_owned()
+            }
             Self::NobodyTrusted => {
                 "name a policy with `--policy`, or keys with `--key`; or write either beside the configuration".to_owned()
             }

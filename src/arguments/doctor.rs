@@ -22,8 +22,15 @@ pub(crate) struct Doctor {
     /// Images or repositories: host/path, with a tag or a digest if you like
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
-    /// Key that is to sign, or to be trusted: as in `sign` and `verify`; repeatable. Else that of the configuration
-    #[arg(short, long = "key", value_name = "KEY", env = "COUNTERSIGN_KEY")]
+    /// Key that is to sign, or to be trusted: as in `sign` and `verify`; repeatable, in the variable one a line. Else that of
+    /// the configuration
+    #[arg(
+        short,
+        long = "key",
+        value_name = "KEY",
+        env = "COUNTERSIGN_KEY",
+        value_delimiter = '\n'
+    )]
     pub(crate) keys: Vec<String>,
     /// Algorithm, for an RSA key, as in `sign`
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_ALGORITHM")]

@@ -28,7 +28,7 @@ use crate::{
     stamps,
 };
 
-/// What names the key of signers, and one for a quick look.
+/// What names the keys of signers, and some for a quick look.
 const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 
 /// Judgements at the same time, of images and of what they list.
@@ -138,7 +138,7 @@ async fn judge(
 
 /// Says what decides nothing where a policy does.
 pub(super) fn tell_unused(tsa_chains: &[PathBuf], algorithm: Option<Algorithm>) {
-    if key_of_environment().is_some() {
+    if !keys_of_environment().is_empty() {
         tracing::warn!("there is a policy, which decides: `{KEY_VARIABLE}` is not used");
     }
     let unused = [
@@ -160,11 +160,13 @@ pub(super) fn tell_not_asked(file: &PolicyFile) {
     );
 }
 
-/// The key that a pipeline signs with, whose variable its verifiers have too. It must not take a policy's place, nor that of a
-/// key that was typed.
-fn key_of_environment() -> Option<String> {
-    let key = std::env::var_os(KEY_VARIABLE)?;
-    Some(key.to_string_lossy().into_owned()).filter(|key| !key.is_empty())
+/// The keys that a pipeline signs with, one a line, whose variable its verifiers have too. They must not take a policy's place,
+/// nor that of a key that was typed.
+fn keys_of_environment() -> Vec<String> {
+    let keys = std::env::var_os(KEY_VARIABLE).unwrap_or_default();
+    let keys = keys.to_string_lossy();
+    let lines = (!keys.is_empty()).then(|| keys.split('\n').map(str::to_owned));
+    lines.into_iter().flatten().collect()
 }
 
 /// What is demanded here, whoever judges.
@@ -241,7 +243,7 @@ async fn verifier(arguments: &Verify, config: &Config, asked: Asked) -> Result<V
 
 /// Whether any key is named, anywhere.
 pub(super) fn is_anybody_named(keys: &[String], config: &Config) -> bool {
-    !keys.is_empty() || key_of_environment().is_some() || !config.verify.keys.is_empty()
+    !keys.is_empty() || !keys_of_environment().is_empty() || !config.verify.keys.is_empty()
 }
 
 /// The keys that are named, or else those of the configuration.
@@ -250,11 +252,8 @@ pub(super) async fn trusted(
     algorithm: Option<Algorithm>,
     config: &Config,
 ) -> Result<Authorities, Stop> {
-    let environment = key_of_environment();
-    let named = match &environment {
-        Some(key) if keys.is_empty() => std::slice::from_ref(key),
-        _ => keys,
-    };
+    let environment = keys_of_environment();
+    let named = if keys.is_empty() { &environment } else { keys };
     if !named.is_empty() {
         return crate::keys::trusted(named, algorithm).await;
     }

@@ -72,6 +72,37 @@ fn an_image_that_two_keys_sign_at_once_is_verified_by_both_and_by_cosign() {
 }
 
 #[test]
+fn a_variable_names_both_keys_a_line_each() {
+    let world = World::ecr();
+    let [classic, lattice] = keys(&world);
+    let image = world.image("shop/api", "1", "a").tagged();
+    let with = |words: &[&str], keys: &str| {
+        world.countersign_with(&[words, &[&image]].concat(), &[("COUNTERSIGN_KEY", keys)])
+    };
+    let both = ["verify", "--threshold", "2"];
+    // A line without a name is one that somebody forgot: the image would be signed with fewer keys than was meant.
+    for keys in ["alias/classic\n", "alias/classic\n\nalias/lattice"] {
+        with(&["sign"], keys)
+            .ends(2)
+            .says("error[key-missing]: the name of a key is empty")
+            .says("one a line");
+    }
+    with(&both, &format!("{classic}\n"))
+        .ends(2)
+        .says("error[key-missing]");
+    with(&["sign"], "alias/classic\nalias/lattice").ends(0);
+    with(&both, &format!("{classic}\n{lattice}")).ends(0);
+    with(&["doctor", "--for", "sign"], "alias/classic\nalias/lattice")
+        .ends(0)
+        .says("classic is an ECC_NIST_P256 key")
+        .says("lattice is an ML_DSA_65 key");
+    // Other blanks and commas are of the name.
+    let odd = world.write("a, b c.pub", &std::fs::read_to_string(&classic).unwrap());
+    with(&["verify"], &odd).ends(0);
+    with(&both, &format!("{odd}\n{lattice}")).ends(0);
+}
+
+#[test]
 fn a_policy_demands_signatures_by_both() {
     let world = World::ecr();
     keys(&world);
