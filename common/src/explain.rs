@@ -2,7 +2,7 @@
 //!
 //! Implemented by each error enum of each package; rendered by the command. Nothing is decided here.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use serde::Serialize;
 
@@ -40,11 +40,53 @@ pub trait Explain: fmt::Display {
     fn remedy(&self) -> String;
 }
 
+/// An error and its causes, on one line: the outermost alone may say no more than that something failed.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut said = vec![printable(error.to_string())];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        said.push(printable(cause.to_string()));
+        next = cause.source();
+    }
+    said.dedup();
+    let said = said.join(": ");
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// AWS's SDK quotes what a program printed that failed to give credentials. Nobody knows that none are in it.
+fn printable(mut said: String) -> String {
+    if let Some(quoted) = said.find("Stderr:") {
+        said.truncate(quoted);
+        said.truncate(said.trim_end_matches(['.', ' ']).len());
+    }
+    said
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Code, Explain};
+    use super::{Code, Explain, with_causes};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{said}")]
+    struct Told {
+        said: &'static str,
+        source: Option<Box<Told>>,
+    }
+
+    #[test]
+    fn causes_are_told_once_each_and_not_what_a_program_printed() {
+        let told = |said, source: Option<Told>| Told {
+            said,
+            source: source.map(Box::new),
+        };
+        let cause = told("program ended with 1. Stderr: a\nsecret", None);
+        let error = told("it failed", Some(told("it failed", Some(cause))));
+        assert_eq!(with_causes(&error), "it failed: program ended with 1");
+        let over_lines = told("it\n  failed.", None);
+        assert_eq!(with_causes(&over_lines), "it failed.");
+    }
 
     /// Text that would clear a terminal and forge a second line, wherever it were shown as it is.
     pub(crate) const HOSTILE: &str = "\u{1b}[2J\r\nverified: all\u{202e}\u{9b}\u{7f}";

@@ -22,9 +22,11 @@ use aws_sdk_sts::{
     config::Builder,
     error::{ProvideErrorMetadata, SdkError},
 };
-use countersign_common::{Code, Escaped, Explain, Timestamp, registry::Cause};
+use countersign_common::{
+    Code, Escaped, Explain, Timestamp, explain::with_causes, registry::Cause,
+};
 
-use crate::{aws_body::BodyLimit, place::sentence};
+use crate::aws_body::BodyLimit;
 
 /// The variables that name a region, the first that is set wins.
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -232,7 +234,7 @@ impl Account {
                 }
             }
             _ => CallerError::Unreachable {
-                source: sentence(&error).into(),
+                source: with_causes(&error).into(),
             },
         })?;
         let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -294,10 +296,10 @@ impl From<CredentialsError> for NoCredentials {
         match error {
             CredentialsError::CredentialsNotLoaded(_) => Self::None,
             CredentialsError::InvalidConfiguration(_) => Self::Invalid {
-                reason: sentence(&error),
+                reason: with_causes(&error),
             },
             _ => Self::Failed {
-                source: sentence(&error).into(),
+                source: with_causes(&error).into(),
             },
         }
     }

@@ -13,12 +13,13 @@ use aws_sdk_ecr::{
 };
 use countersign_common::{
     Descriptor, Digest, Limits, Repository,
+    explain::with_causes,
     registry::{Error, Failure, Refusal},
 };
 
 use crate::{
     ecr::{EXCHANGE_TIME, Ecr},
-    place::{Told, sentence},
+    place::Told,
 };
 
 /// The API gives no longer pages.
@@ -154,7 +155,7 @@ fn failed(repository: &Repository, error: &SdkError<ListImageReferrersError>) ->
         },
         None => Error::Unreachable {
             registry: format!("the ECR API for {registry}"),
-            source: Box::new(Told(sentence(error))),
+            source: Box::new(Told(with_causes(error))),
         },
     })
 }

@@ -8,12 +8,11 @@ use std::time::{Duration, SystemTime};
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_ecr::{Client, config::Builder};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use countersign_common::Repository;
+use countersign_common::{Repository, explain::with_causes};
 
 use crate::{
     aws_body::BodyLimit,
     credentials::{Credential, NoCredential},
-    place::sentence,
 };
 
 /// A private registry in Amazon ECR.
@@ -79,7 +78,7 @@ impl Ecr {
 
     async fn exchange(&self) -> Result<Credential, NoCredential> {
         let answer = self.api().await.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| NoCredential::aws(&sentence(&error)))?;
+        let answer = answer.map_err(|error| NoCredential::aws(&with_causes(&error)))?;
         let token = answer
             .authorization_data()
             .first()

@@ -10,9 +10,9 @@ use aws_sdk_ecr::{
     error::{ProvideErrorMetadata, SdkError},
     types::ImageTagMutability,
 };
-use countersign_common::{Escaped, Repository, registry::Cause};
+use countersign_common::{Escaped, Repository, explain::with_causes, registry::Cause};
 
-use crate::{ecr::Ecr, place::sentence};
+use crate::ecr::Ecr;
 
 /// A repository in a private registry of Amazon ECR.
 #[derive(Clone, Debug)]
@@ -198,7 +198,7 @@ impl Call {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let SdkError::ServiceError(answer) = error else {
-            return self.failed(&sentence(error));
+            return self.failed(&with_causes(error));
         };
         let name = answer.err().code().unwrap_or_default();
         let message = answer.err().message().unwrap_or_default();

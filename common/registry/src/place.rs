@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_common::registry::{Error, Failure};
+use countersign_common::{
+    explain::with_causes,
+    registry::{Error, Failure},
+};
 
 /// What a request is about.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ impl Place {
         }
         Error::Unreachable {
             registry: self.registry.clone(),
-            source: Box::new(Told(sentence(&error.without_url()))),
+            source: Box::new(Told(with_causes(&error.without_url()))),
         }
     }
 
@@ -53,16 +56,3 @@ impl Place {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Told(pub(crate) String);
-
-/// An error and its causes, on one line.
-pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
-    let mut causes = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    causes.dedup();
-    let causes = causes.join(": ");
-    causes.split_whitespace().collect::<Vec<_>>().join(" ")
-}

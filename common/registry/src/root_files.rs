@@ -11,7 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Explain, Limits, RootSource, Task, registry,
+    Explain, Limits, RootSource, Task,
+    explain::with_causes,
+    registry,
     root_source::{Failure, Refused, Unavailable},
 };
 use reqwest::StatusCode;
@@ -21,7 +23,7 @@ use crate::{
     body,
     client::Client,
     clients::Clients,
-    place::{Place, sentence},
+    place::Place,
     tsa::{shown, towards},
 };
 
@@ -113,7 +115,7 @@ impl RootFiles {
             .get(url)
             .send()
             .await
-            .map_err(|error| self.failed(sentence(&error.without_url())))?;
+            .map_err(|error| self.failed(with_causes(&error.without_url())))?;
         match response.status() {
             StatusCode::OK => body::read(response, self.limits.root, &place)
                 .await

@@ -14,6 +14,7 @@ use std::{
 use aws_lc_rs::rand;
 use countersign_common::{
     Limits, Signature, Task, Timestamp, TimestampAuthority,
+    explain::with_causes,
     registry::{Failure as Transfer, Refusal as TransferRefusal},
     rfc3161::{Invalid, Request, Response, Stamped},
     time_authority::{Error, Failure, Refusal},
@@ -29,7 +30,7 @@ use crate::{
     body,
     client::Client,
     clients::{Clients, Towards},
-    place::{Place, sentence},
+    place::Place,
 };
 
 /// How long one stamp may lie in several payloads: it makes each of their intervals so much wider.
@@ -142,7 +143,8 @@ impl TsaClient {
             .send()
             .await;
         // The library's own sentence would tell the whole URL, and what is in it.
-        let response = sent.map_err(|error| unreachable(sentence(&error.without_url()).into()))?;
+        let response =
+            sent.map_err(|error| unreachable(with_causes(&error.without_url()).into()))?;
         if response.status() != StatusCode::OK {
             let status = response.status().as_u16();
             let message = body::message(response, self.limits.error_body)

@@ -10,7 +10,10 @@ use aws_sdk_kms::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use countersign_common::signer::{self, Cause, Failure, Refusal};
+use countersign_common::{
+    explain::with_causes,
+    signer::{self, Cause, Failure, Refusal},
+};
 use http_body_util::LengthLimitError;
 
 use crate::connection::{ATTEMPTS, Connection};
@@ -51,8 +54,8 @@ impl<'a> Request<'a> {
             }
             .into(),
             _ if source_is::<LengthLimitError>(error) => self.protocol("it is longer than 64 KiB"),
-            _ if source_is::<CredentialsError>(error) => self.credentials(chain(error)),
-            _ => self.unavailable(chain(error)),
+            _ if source_is::<CredentialsError>(error) => self.credentials(with_causes(error)),
+            _ => self.unavailable(with_causes(error)),
         }
     }
 
@@ -177,17 +180,6 @@ fn sources<'a>(
 
 fn source_is<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     sources(error).any(<dyn Error>::is::<T>)
-}
-
-/// All that the SDK says: its outermost error only says "dispatch failure".
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = sources(error).map(ToString::to_string).collect();
-    said.dedup();
-    // The chain of credentials reports over several lines; a sentence has one.
-    said.join(": ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn a_step_that_fails_is_not_known_and_one_that_makes_no_sense_is_a_problem() {
     let clinic = Clinic::new();
     let config = clinic.world.write(
         "aws.config",
-        "[profile failing]\ncredential_process = /bin/false\n\
+        "[profile failing]\ncredential_process = echo hunter2 >&2; false\n\
          [profile senseless]\nrole_arn = arn:aws:iam::000000000000:role/sign\ncredential_source = Nowhere\n",
     );
     let ask = |profile: &str| {
