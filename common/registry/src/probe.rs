@@ -12,14 +12,15 @@ use countersign_common::{
 };
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue},
+    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue},
 };
 
 use crate::{
     body::ErrorBody,
     client::{Client, upload_path},
+    referrers::next_page,
     session::Access,
-    transport::{Answer, Request},
+    transport::{Answer, Fetched, Request},
 };
 
 /// What is uploaded under a name that is not its own.
@@ -66,26 +67,39 @@ pub struct Upload {
 }
 
 impl Client {
-    /// Asks for what refers to a digest, and so whether the registry lists it.
+    /// Asks for what refers to a digest, and so whether the registry lists it: with a list that verifiers can read.
     pub async fn try_referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
     ) -> Result<Listing, Failure> {
-        let mut request = Self::get(repository, format!("referrers/{subject}"));
-        request
-            .headers
-            .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
-        let answer = self.transport.send(&request).await?;
-        let api = match answer.response.status() {
-            StatusCode::OK => ReferrersApi::Present,
-            StatusCode::NOT_FOUND => ReferrersApi::Absent,
-            _ => return Err(self.transport.status(answer).await),
+        let request = Self::list(repository, format!("referrers/{subject}"));
+        let limit = usize::try_from(self.limits().image_bytes).unwrap_or(usize::MAX);
+        let answer = match self.transport.fetch(&request, limit).await? {
+            Fetched::Whole(whole) => {
+                next_page(&whole)?;
+                self.page(&whole)?;
+                return Ok(Listing {
+                    api: ReferrersApi::Present,
+                    time: time(&whole.headers),
+                });
+            }
+            Fetched::Other(answer) => answer,
         };
-        Ok(Listing {
-            api,
-            time: time(answer.response.headers()),
-        })
+        match answer.response.status() {
+            StatusCode::NOT_FOUND => Ok(Listing {
+                api: ReferrersApi::Absent,
+                time: time(answer.response.headers()),
+            }),
+            _ => Err(self.transport.status(answer).await),
+        }
+    }
+
+    /// Asks for a manifest that is not there.
+    pub async fn try_reading(&self, repository: &Repository) -> Result<Tried, Failure> {
+        let digest = Digest::sha256(NOBODYS);
+        let request = Self::get(repository, format!("manifests/{digest}"));
+        self.tried(&request, Asked::Absent).await
     }
 
     /// Asks for a blob that is not there.

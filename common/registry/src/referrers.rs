@@ -91,7 +91,7 @@ impl Client {
         Err(too_many())
     }
 
-    fn list(repository: &Repository, path: String) -> Request<'_> {
+    pub(crate) fn list(repository: &Repository, path: String) -> Request<'_> {
         let mut request = Self::get(repository, path);
         request
             .headers
@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// The entries of one page, without their annotations, which are hints.
-    fn page(&self, whole: &Whole) -> Result<Vec<Descriptor>, Failure> {
+    pub(crate) fn page(&self, whole: &Whole) -> Result<Vec<Descriptor>, Failure> {
         #[derive(serde::Deserialize)]
         struct Page {
             manifests: Vec<Entry>,
@@ -180,7 +180,7 @@ pub(crate) fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
 
 /// The path of the next page. A list that goes on where it cannot be followed is not a list that ends: what is missing
 /// from it could be the signature.
-fn next_page(whole: &Whole) -> Result<Option<String>, Failure> {
+pub(crate) fn next_page(whole: &Whole) -> Result<Option<String>, Failure> {
     let (here, place) = (&whole.url, &whole.place);
     let unusable = |target: &str| {
         Failure::Error(Error::Status {

@@ -443,11 +443,43 @@ fn a_server_that_is_no_registry_is_not_taken_for_one() {
     let repository = image.replace(":1", "");
     report(&world, &["--for", "verify", &repository])
         .ends(3)
+        .has("registry-manifest", "unknown", "with status 404")
         .has("registry-blob", "unknown", "with status 404");
     report(&world, &["--for", "sign", &repository])
         .ends(1)
         .has("registry-upload", "problem", "with status 404")
         .has("registry-push", "problem", "with status 404");
+    // One that answers everything lists nothing.
+    world.stand_in.faults().clear();
+    let welcome = |call: &str, body: &str| {
+        let lie = Lie::Instead {
+            status: 200,
+            headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+            body: body.as_bytes().to_vec().into(),
+        };
+        world.stand_in.faults().push(Fault::on(call, lie));
+    };
+    welcome("*", "<h1>Welcome</h1>");
+    report(&world, &["--for", "verify", &repository])
+        .ends(1)
+        .has("registry-manifest", "problem", "not a strict manifest")
+        .has(
+            "registry-blob",
+            "problem",
+            "gives out what nobody has pushed",
+        )
+        .has("registry-referrers", "problem", "not a strict manifest");
+    for (list, code, status) in [
+        ("{}", 1, "problem"),
+        (r#"{"manifests":{}}"#, 1, "problem"),
+        (r#"{"schemaVersion":2,"manifests":[]}"#, 0, "ok"),
+    ] {
+        world.stand_in.faults().clear();
+        welcome("GET /v2/*/referrers/*", list);
+        report(&world, &[&image])
+            .ends(code)
+            .has("registry-referrers", status, "");
+    }
     // Where an image is there is a registry, whatever it says of blobs.
     world.stand_in.faults().clear();
     world.index("shop/api", "many", &[]);

@@ -120,7 +120,6 @@ impl Question<'_> {
 
     async fn manifest(self) -> (Finding, Option<PinnedImage>) {
         let code = code::REGISTRY_MANIFEST;
-        let repository = self.place.image.repository();
         match self.client.resolve(&self.place.image).await {
             Ok(pinned) => {
                 let sentence = format!(
@@ -133,10 +132,22 @@ impl Question<'_> {
             Err(Failure::Refusal(Refusal::ImageNotFound { .. }))
                 if self.place.named == Named::Repository =>
             {
-                let sentence = format!("manifests of {repository} may be read");
-                (Finding::ok(code, sentence), None)
+                (self.empty().await, None)
             }
             Err(failure) => (self.failed(code, &["ecr:BatchGetImage"], &failure), None),
+        }
+    }
+
+    /// A repository without the image that a bare name stands for. A server that is no registry knows of none either.
+    async fn empty(self) -> Finding {
+        let code = code::REGISTRY_MANIFEST;
+        let repository = self.place.image.repository();
+        match self.client.try_reading(repository).await {
+            Ok(Tried::Allowed) => {
+                Finding::ok(code, format!("manifests of {repository} may be read"))
+            }
+            Ok(tried) => self.taken(code, tried),
+            Err(failure) => self.failed(code, &["ecr:BatchGetImage"], &failure),
         }
     }
 
@@ -273,7 +284,13 @@ impl Question<'_> {
     /// An answer that no registry should give.
     fn taken(self, code: Code, tried: Tried) -> Finding {
         let registry = self.place.image.repository().registry();
+        let is_read = [code::REGISTRY_BLOB, code::REGISTRY_MANIFEST].contains(&code);
         match tried {
+            Tried::Taken if is_read => Finding::problem(
+                code,
+                format!("{registry} gives out what nobody has pushed"),
+                "check the name: it answers as no registry does",
+            ),
             Tried::Taken => Finding::problem(
                 code,
                 format!("{registry} took what does not hash to its name"),
