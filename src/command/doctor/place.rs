@@ -1,8 +1,10 @@
 //! Where is looked: an image, or a repository that may be empty.
 
-use countersign_common::ImageRef;
+use std::fmt;
 
-use crate::{output::Stop, places};
+use countersign_common::{Code, Explain, ImageRef, LayoutRef};
+
+use crate::{exit::Exit, output::Stop, places};
 
 /// What is named on the command line.
 #[derive(Clone, Debug)]
@@ -29,10 +31,37 @@ pub(super) fn parse(texts: &[String]) -> Result<Vec<Place>, Stop> {
         } else {
             Named::Repository
         };
+        if let Some(Ok(layout)) = LayoutRef::parse(text) {
+            return Err(Stop::new(Exit::Usage, &InNoRegistry(layout)));
+        }
         let image = places::reference(text)?;
         Ok(Place { image, named })
     };
     texts.iter().map(place).collect()
+}
+
+/// A folder, of which there is nothing to ask.
+#[derive(Debug)]
+struct InNoRegistry(LayoutRef);
+
+impl fmt::Display for InNoRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is a folder, and `doctor` looks at registries",
+            self.0
+        )
+    }
+}
+
+impl Explain for InNoRegistry {
+    fn code(&self) -> Code {
+        Code::new("repository-missing")
+    }
+
+    fn remedy(&self) -> String {
+        "name the repository that its images come from or go to; a folder asks for no login and no right".to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,13 @@ fn what_is_no_key_or_image_is_usage() {
     ] {
         clinic.run(&arguments, &[]).ends(2);
     }
+    clinic
+        .run(&["doctor", "oci:folder:1"], &[])
+        .ends(2)
+        .says(
+            "error[repository-missing]: oci:folder:1 is a folder, and `doctor` looks at registries",
+        )
+        .says("remedy: name the repository that its images come from");
 }
 
 #[test]
