@@ -55,7 +55,9 @@ impl SigstoreRoot {
         if bytes.len() > limits.root {
             return Err(SigstoreInvalid::TooLarge { limit: limits.root });
         }
-        let document: TrustedRootDocument = json::from_slice(bytes, limits)?;
+        let mut file: Value = json::from_slice(bytes, limits)?;
+        without_nulls(&mut file);
+        let document: TrustedRootDocument = json::from_slice(file.to_string().as_bytes(), limits)?;
         if !document.media_type.starts_with(MEDIA_TYPE) {
             return Err(SigstoreInvalid::MediaType {
                 found: document.media_type,
@@ -97,6 +99,19 @@ impl SigstoreRoot {
                 .chain(unknown)
                 .collect(),
         })
+    }
+}
+
+/// Protocol Buffers' JSON has a null where a member is not set
+/// ([ProtoJSON format](https://protobuf.dev/programming-guides/json/)).
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(without_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -313,6 +328,24 @@ mod tests {
     }
 
     #[test]
+    fn a_null_is_what_is_not_set() {
+        let unset = json!({
+            "validFor": null, "subject": null, "operator": null, "compromised": null,
+        });
+        let mut file = file(&json!([
+            entry(&unset),
+            entry(&json!({ "validFor": { "end": null } }))
+        ]));
+        file["tlogs"] = json!(null);
+        let read = read(&file).unwrap();
+        assert_eq!(read.authorities.len(), 2);
+        for authority in read.authorities {
+            assert_eq!(authority.valid, Window::default());
+        }
+        assert!(read.left.iter().all(|left| left.list != "tlogs"));
+    }
+
+    #[test]
     fn hostile_files_are_refused() {
         let many = vec![entry(&json!({})); Limits::TABLE.root_entries + 1];
         let certificates = json!({ "certChain": { "certificates": [{ "rawBytes": "%" }] } });
@@ -320,7 +353,9 @@ mod tests {
             json!({}),
             json!([]),
             json!({ "mediaType": "application/json" }),
+            json!({ "mediaType": null }),
             file(&json!({})),
+            file(&json!([null])),
             file(&json!([{ "uri": "https://tsa.example" }])),
             file(&json!([entry(&certificates)])),
             file(&json!([entry(&json!({ "validFor": { "start": "soon" } }))])),
