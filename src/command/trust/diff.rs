@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use countersign_common::{Digest, Limits};
-use countersign_trust_roots::root::Contents;
+use countersign_common::{Digest, Escaped, Limits};
+use countersign_trust_roots::root::{Became, Beyond, Contents};
 use serde_json::{Value, json};
 
 use super::{
@@ -29,7 +29,8 @@ pub(super) fn run(arguments: &TrustDiff, common: &Common) -> Result<Exit, Stop> 
         Some(after) => Side::read(after, &arguments.folder)?,
         None => Side::newest(&edit::dir(&arguments.folder)?)?,
     };
-    let changes = weighed(Some(&before.contents), &after.contents);
+    let mut changes = weighed(Some(&before.contents), &after.contents);
+    changes.extend(before.beyond.differing(&after.beyond).iter().map(unknown));
     match common.output {
         Output::Json => output::print_json(&json!({
             "before": before.document(),
@@ -44,6 +45,7 @@ pub(super) fn run(arguments: &TrustDiff, common: &Common) -> Result<Exit, Stop> 
 /// One of the two roots.
 struct Side {
     contents: Contents,
+    beyond: Beyond,
     sha256: Digest,
     what: &'static str,
 }
@@ -91,8 +93,10 @@ impl Side {
 
     fn of(bytes: &[u8], path: &Path, what: &'static str) -> Result<Self, Stop> {
         let contents = Contents::read(bytes, &Limits::TABLE);
+        let beyond = Beyond::read(bytes, &Limits::TABLE);
         Ok(Self {
             contents: contents.map_err(|fault| folder::root(path, fault))?,
+            beyond: beyond.map_err(|fault| folder::root(path, fault))?,
             sha256: Digest::sha256(bytes),
             what,
         })
@@ -113,6 +117,19 @@ impl Side {
             self.contents.name(),
             self.what
         )
+    }
+}
+
+/// Whoever understands it may believe more by it.
+fn unknown((path, became): &(String, Became)) -> Change {
+    let what = match became {
+        Became::Added => "is there now",
+        Became::Changed => "says something else",
+        Became::Gone => "is there no longer",
+    };
+    Change {
+        text: format!("`{}` {what}, and is not understood here", Escaped(path)),
+        effect: Effect::Loosens,
     }
 }
 

@@ -160,6 +160,39 @@ fn what_is_believed_for_longer_or_more_readily_is_loosened() {
 }
 
 #[test]
+fn what_is_not_understood_is_told_where_it_differs() {
+    let world = World::with_root("acme");
+    let list = "`x-countersign.trustedRoot.timestampAuthorities.0.x-other`";
+    let [[loosens, others], [back, _]] = changed(&world, |signed, extension| {
+        signed["x-\u{1b}[2J"] = json!({ "deep": [1, 2] });
+        extension["trustedRoot"]["timestampAuthorities"][0]["x-other"] = json!(1);
+    });
+    assert_eq!(others, [""; 0]);
+    says(
+        &loosens,
+        &format!("{list} is there now, and is not understood"),
+    );
+    assert_eq!(loosens.len(), 2, "{loosens:#?}");
+    assert!(loosens.iter().all(|text| !text.contains('\u{1b}')));
+    says(&back, &format!("{list} is there no longer"));
+    // In both, and once otherwise.
+    let mut root = world.root_file("after.json");
+    for (x, name) in [(1, "one.json"), (1, "same.json"), (2, "two.json")] {
+        root["signed"]["x-countersign"]["trustedRoot"]["timestampAuthorities"][0]["x-other"] =
+            json!(x);
+        world.write(name, &root.to_string());
+    }
+    let [loosens, _] = weighed(&world.line_json("diff one.json two.json"));
+    assert_eq!(loosens.len(), 1, "{loosens:#?}");
+    says(&loosens, &format!("{list} says something else"));
+    world
+        .line("diff one.json same.json")
+        .ends(0)
+        .says("nothing that is understood here differs");
+    world.line("diff one.json two.json").says("LOOSENS: `x-cou");
+}
+
+#[test]
 fn a_root_is_compared_with_itself_and_with_another() {
     let world = World::with_root("acme");
     for same in [

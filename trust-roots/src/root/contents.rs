@@ -251,7 +251,7 @@ pub(super) fn online(
 }
 
 /// Only ever from what the signatures cover.
-fn extension(root: &Root, limits: &Limits) -> Result<ExtensionDocument, Fault> {
+pub(super) fn extension(root: &Root, limits: &Limits) -> Result<ExtensionDocument, Fault> {
     let value = root.extra.get(MEMBER).ok_or(Fault::ExtensionMissing)?;
     // A version that is not understood is said to be one, whatever else it has.
     let schema = value.get("schema").and_then(serde_json::Value::as_u64);

@@ -40,4 +40,5 @@ pub use self::{
     refusal::{CODES, Refusal},
     sigstore::{Left, SigstoreAuthority, SigstoreInvalid, SigstoreRoot, sigstore_root},
     time::{Accuracy, Counts, Time, TimeEntry},
+    understood::{Became, Beyond},
 };
