@@ -1,12 +1,13 @@
 //! `countersign trust export`: a root for tools that know none: keys for cosign, authorities for Sigstore's readers. Of the
 //! newest complete version, never of a draft. What these forms cannot say is said here.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use countersign_common::{Escaped, Limits, Timestamp};
 use countersign_trust_roots::{
     Role,
-    root::{Contents, sigstore_root},
+    root::{Contents, Scope, sigstore_root},
+    time::Standing,
 };
 use serde_json::json;
 
@@ -72,17 +73,25 @@ fn write_keys(
     now: Timestamp,
     exported: &mut Exported,
 ) -> Result<(), Stop> {
-    let scopes = contents.scopes().iter();
-    let mut ids: Vec<&String> = scopes
-        .flat_map(|scope| usable(contents, scope, Role::Sign, now))
-        .collect();
-    ids.sort();
-    ids.dedup();
+    let of_scopes = |of: &dyn Fn(&Scope) -> Vec<&String>| -> BTreeSet<&String> {
+        contents.scopes().iter().flat_map(of).collect()
+    };
+    let ids = of_scopes(&|scope| usable(contents, scope, Role::Sign, now));
+    let all = of_scopes(&|scope| scope.key_ids(Role::Sign).iter().collect());
+    exported.lost.extend(all.difference(&ids).map(|id| {
+        let (name, term) = (
+            wording::key(contents, id),
+            wording::term(&contents.term(id)),
+        );
+        format!("{name} is not exported: what it signs now does not count ({term})")
+    }));
     let mut written = Vec::new();
     for id in ids {
         let name = wording::key(contents, id);
         let declared = contents.keys().get(id);
         let Some(key) = declared.and_then(|declared| declared.key.as_ref()) else {
+            let lost = format!("{name} is not exported: its kind is not understood here");
+            exported.lost.push(lost);
             continue;
         };
         match Cosign::of(key.algorithm()) {
@@ -140,8 +149,17 @@ fn authorities(contents: &Contents, exported: &mut Exported) {
             .lost
             .push("the root lists no time-stamp authority, so the file has none".to_owned());
     }
+    let void = time.authorities.iter();
+    let void = void.filter(|entry| entry.standing == Standing::Compromised);
+    exported.lost.extend(void.map(|entry| {
+        format!(
+            "the time-stamp authority {} of {} is not exported: it is compromised, and all its stamps are void",
+            Escaped(&entry.uri),
+            Escaped(&entry.operator)
+        )
+    }));
     exported.lost.push(format!(
-        "that {} of the operators must have stamped, how exact an authority is, and who is void stays in the root alone",
+        "that {} of the operators must have stamped, and how exact an authority is, stays in the root alone",
         time.publication.threshold
     ));
 }

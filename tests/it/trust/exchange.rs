@@ -445,6 +445,35 @@ fn keys_that_may_not_sign_now_are_not_exported() {
     assert_eq!(after.len(), 2, "{after:?}");
     assert!(after[0].starts_with("---review-"), "{after:?}");
     assert!(after[1].starts_with("wide-"), "{after:?}");
+    // Who is left out is named: the stolen, the retired, and authorities that are void.
+    let one = world.tsa("one");
+    for change in [
+        "remove-key --dir acme --key wide.pub",
+        &format!("revoke --dir acme --tsa {one} --compromised"),
+    ] {
+        world.line(change).ends(0);
+    }
+    world.all_sign("acme", &["alice", "bob"]);
+    let exported = world.line_json("export --dir acme --cosign-keys later --sigstore void.json");
+    assert_eq!(world.names_in("later").len(), 1);
+    let lost = exported["lost"].as_array().unwrap();
+    for (who, why) in [
+        (
+            "release team (",
+            "what it signs now does not count (compromised: nothing counts)",
+        ),
+        ("wide (", "what it signs now does not count (until 20"),
+        (
+            &format!("the time-stamp authority {one} of "),
+            "it is compromised",
+        ),
+    ] {
+        let is_named = |text: &str| {
+            text.starts_with(who) && text.contains("is not exported: ") && text.contains(why)
+        };
+        let is_said = lost.iter().any(|text| is_named(text.as_str().unwrap()));
+        assert!(is_said, "{who}: {lost:#?}");
+    }
     world.line("export --dir acme").ends(2);
     world
         .line("export --dir absent --cosign-keys keys")
