@@ -62,9 +62,19 @@ fn a_step_that_fails_is_not_known_and_one_that_makes_no_sense_is_a_problem() {
         ];
         clinic.report_with(&["--key", RELEASE], &variables)
     };
-    let failing = ask("failing").ends(3);
+    let unknown = "the AWS credentials could not be had";
+    let failing = ask("failing")
+        .ends(3)
+        .has("aws-caller", "skipped", unknown)
+        .has("kms-sign", "skipped", unknown);
+    assert!(!failing.run.stdout.contains("there are no AWS credentials"));
     let found = failing.finding("aws-credentials", "unknown");
     assert_eq!(found["cause"], "aws-credentials-unavailable");
+    // How it ended, and nothing of what it printed.
+    let sentence = found["sentence"].as_str().unwrap();
+    assert!(sentence.contains("exit status: 1"), "{sentence}");
+    let said = format!("{}{}", failing.run.stdout, failing.run.stderr);
+    assert!(!said.contains("hunter2"), "{said}");
     let senseless = ask("senseless").ends(1);
     let found = senseless.finding("aws-credentials", "problem");
     assert_eq!(found["cause"], "aws-credentials-invalid");

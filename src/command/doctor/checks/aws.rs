@@ -20,8 +20,8 @@ const SOON: Duration = Duration::from_mins(15);
 pub(in crate::command::doctor) enum Access {
     /// Whoever asks is known.
     Known(Caller),
-    /// There are no credentials, so that nothing of AWS can be asked.
-    Missing,
+    /// There are no credentials to be had, so that nothing of AWS can be asked; and why.
+    Missing(&'static str),
     /// There are some, and whose they are is not known.
     Nameless,
 }
@@ -30,13 +30,16 @@ impl Access {
     pub(in crate::command::doctor) fn caller(&self) -> Option<&Caller> {
         match self {
             Self::Known(caller) => Some(caller),
-            Self::Missing | Self::Nameless => None,
+            Self::Missing(_) | Self::Nameless => None,
         }
     }
 
     /// Why nothing of AWS can be asked.
     pub(in crate::command::doctor) fn obstacle(&self) -> Option<&'static str> {
-        matches!(self, Self::Missing).then_some("there are no AWS credentials")
+        match self {
+            Self::Missing(why) => Some(why),
+            Self::Known(_) | Self::Nameless => None,
+        }
     }
 }
 
@@ -49,7 +52,7 @@ pub(in crate::command::doctor) async fn check(
         let why = "no key in KMS and no repository in Amazon ECR is named";
         let codes = [code::AWS_REGION, code::AWS_CREDENTIALS, code::AWS_CALLER];
         let skipped = codes.map(|code| Finding::skipped(code, why));
-        return (skipped.into(), Access::Missing);
+        return (skipped.into(), Access::Missing(why));
     }
     // Off EC2 its metadata takes seconds to be missing.
     let is_needed = keys.iter().any(|key| key.region().is_none());
@@ -130,13 +133,17 @@ async fn callers(account: &Account, now: Timestamp) -> (Vec<Finding>, Access) {
     let credentials = match account.credentials().await {
         Ok(found) => found,
         Err(error) => {
-            let status = match error {
-                NoCredentials::None | NoCredentials::Invalid { .. } => Status::Problem,
-                _ => Status::Unknown,
+            let (status, why) = match error {
+                NoCredentials::None => (Status::Problem, "there are no AWS credentials"),
+                NoCredentials::Invalid { .. } => (
+                    Status::Problem,
+                    "the configuration of AWS credentials cannot be used",
+                ),
+                _ => (Status::Unknown, "the AWS credentials could not be had"),
             };
             let missing = Finding::explained(code::AWS_CREDENTIALS, status, &error);
-            let skipped = Finding::skipped(code::AWS_CALLER, "there are no AWS credentials");
-            return (vec![missing, skipped], Access::Missing);
+            let skipped = Finding::skipped(code::AWS_CALLER, why);
+            return (vec![missing, skipped], Access::Missing(why));
         }
     };
     let found = given(&credentials, now);

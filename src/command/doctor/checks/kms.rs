@@ -57,7 +57,7 @@ impl Question<'_> {
     pub(in crate::command::doctor) async fn ask(self) -> (Vec<Finding>, Option<SigningKey>) {
         let name = Escaped(self.uri.name());
         if let Some(obstacle) = self.access.obstacle() {
-            let why = format!("{obstacle} to ask about {name} with");
+            let why = format!("{obstacle}, and {name} can only be asked about with some");
             return (self.skipped(&why), None);
         }
         let options = Options {
