@@ -59,7 +59,7 @@ pub(crate) struct Doctor {
         value_delimiter = ':'
     )]
     pub(crate) tsa_chains: Vec<PathBuf>,
-    /// The most time to spend on one question, in seconds
+    /// The most time to spend on one question, in seconds; all together take six times as long at most
     #[arg(long, value_name = "SECONDS", default_value = "10", env = "COUNTERSIGN_TIMEOUT",
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,

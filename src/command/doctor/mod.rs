@@ -1,11 +1,12 @@
 //! `countersign doctor`: what is missing before signing and verifying work.
 //!
-//! Every check is made, whatever another has found, each within its time and those that do not need each other at once. What
-//! they need of the world is asked so that nothing comes of it.
+//! Every check is made, whatever another has found, each within its time and all within that of the whole, those that do not
+//! need each other at once. What they need of the world is asked so that nothing comes of it.
 
 mod checks;
 mod code;
 mod finding;
+mod patience;
 mod place;
 mod report;
 mod statement;
@@ -25,6 +26,7 @@ use self::{
         ecr, key_file, key_trusted, kms, network as surroundings, policy, registry, state,
     },
     finding::Finding,
+    patience::Patience,
     place::{Named, Place},
 };
 use crate::{
@@ -87,6 +89,7 @@ struct Patient<'a> {
     keys: Vec<NamedKey>,
     wanted: Wanted,
     timeout: Duration,
+    patience: Patience,
 }
 
 /// The algorithm that a key is to be used with.
@@ -157,6 +160,7 @@ impl<'a> Patient<'a> {
             None => Wanted::Own,
         };
         let (places, others) = of_each_repository(places);
+        let timeout = Duration::from_secs(arguments.timeout);
         Ok(Self {
             arguments,
             purpose,
@@ -164,33 +168,26 @@ impl<'a> Patient<'a> {
             places,
             others,
             keys,
-            timeout: Duration::from_secs(arguments.timeout),
+            timeout,
+            patience: Patience::of(timeout),
         })
     }
 
     async fn examine(&self, client: &Client, config: &Config, now: Timestamp) -> Vec<Finding> {
-        let timeout = self.arguments.timeout;
-        let governed = &self.arguments.governed;
-        let state = state::check(governed.state_dir.as_deref());
-        let uris = self.kms_keys();
-        let repositories = self.ecr_repositories();
-        let (policy, aws) = future::join(
-            policy::check(
-                governed,
-                config,
-                (&self.places, self.purpose),
-                (client, timeout, now),
-            ),
-            aws::check(&uris, &repositories, (self.timeout, now)),
-        )
-        .await;
-        let ((of_policy, court), (of_aws, access)) = (policy, aws);
-        let (keys, images, of_time) = future::join3(
-            self.keys(&access),
-            self.repositories(client, &access),
-            self.time(client, config, (court.as_ref(), now)),
-        )
-        .await;
+        let state = state::check(self.arguments.governed.state_dir.as_deref());
+        let governing = async {
+            let (of_policy, court) = self.policy(client, config, now).await;
+            let of_time = self.time(client, config, (court.as_ref(), now)).await;
+            (of_policy, court, of_time)
+        };
+        let asking = async {
+            let (of_aws, access) = self.aws(now).await;
+            let (keys, images) =
+                future::join(self.keys(&access), self.repositories(client, &access)).await;
+            (of_aws, keys, images)
+        };
+        let ((of_policy, court, of_time), (of_aws, keys, images)) =
+            future::join(governing, asking).await;
         let (of_keys, known): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
         let together = self.together(&known);
         let trusted = self.trusted(court.as_ref(), &known, now);
@@ -204,6 +201,33 @@ impl<'a> Patient<'a> {
             .chain(images)
             .chain(of_time)
             .collect()
+    }
+
+    async fn policy(
+        &self,
+        client: &Client,
+        config: &Config,
+        now: Timestamp,
+    ) -> (Vec<Finding>, Option<Court>) {
+        let codes = [code::POLICY, code::TRUST_ROOT];
+        let governed = &self.arguments.governed;
+        let work = async |found: &mut Vec<Finding>| {
+            let of = (self.places.as_slice(), self.purpose);
+            let asking = (client, self.arguments.timeout, now);
+            policy::check((governed, config), of, asking, found).await
+        };
+        let (findings, court) = self.patience.look(&codes, work).await;
+        (findings, court.flatten())
+    }
+
+    async fn aws(&self, now: Timestamp) -> (Vec<Finding>, Access) {
+        let codes = [code::AWS_REGION, code::AWS_CREDENTIALS, code::AWS_CALLER];
+        let (uris, repositories) = (self.kms_keys(), self.ecr_repositories());
+        let work = async |found: &mut Vec<Finding>| {
+            aws::check(&uris, &repositories, (self.timeout, now), found).await
+        };
+        let (findings, access) = self.patience.look(&codes, work).await;
+        (findings, access.unwrap_or(Access::Nameless))
     }
 
     fn kms_keys(&self) -> Vec<&KeyUri> {
@@ -241,7 +265,13 @@ impl<'a> Patient<'a> {
                     access,
                     timeout: self.timeout,
                 };
-                question.ask().await
+                let work = async |found: &mut Vec<Finding>| {
+                    let (findings, known) = question.ask().await;
+                    found.extend(findings);
+                    known
+                };
+                let (findings, known) = self.patience.look(&question.codes(), work).await;
+                (findings, known.flatten())
             }
             KeySource::File(path) => key_file::check(path, wanted, self.purpose),
         }))
@@ -288,16 +318,29 @@ impl<'a> Patient<'a> {
             timeout,
         };
         let each = future::join_all(self.places.iter().map(async |place| {
-            let (mut findings, seen) = question(place).ask().await;
-            if let Some(ecr) = EcrRepository::of(place.image.repository(), timeout) {
-                findings.extend(ecr::check(&ecr, seen.api, access).await);
-            }
-            findings
-        }))
-        .await;
-        let others = self.others.iter().map(|other| question(other).image());
-        let others = future::join_all(others).await;
-        each.into_iter().flatten().chain(others).collect()
+            let (question, ecr) = (
+                question(place),
+                EcrRepository::of(place.image.repository(), timeout),
+            );
+            let codes = [
+                question.codes(),
+                ecr.iter().flat_map(|_| ecr::ALL).collect(),
+            ];
+            let work = async |found: &mut Vec<Finding>| {
+                let seen = question.ask(found).await;
+                if let Some(ecr) = &ecr {
+                    found.extend(ecr::check(ecr, seen.api, access).await);
+                }
+            };
+            self.patience.look(&codes.concat(), work).await.0
+        }));
+        let others = future::join_all(self.others.iter().map(async |other| {
+            let work = async |found: &mut Vec<Finding>| found.push(question(other).image().await);
+            let codes = [code::REGISTRY_MANIFEST];
+            self.patience.look(&codes, work).await.0
+        }));
+        let (each, others) = future::join(each, others).await;
+        each.into_iter().chain(others).flatten().collect()
     }
 
     async fn time(
@@ -310,10 +353,15 @@ impl<'a> Patient<'a> {
             let why = "who verifies asks no time-stamp authority";
             return vec![Finding::skipped(code::AUTHORITY, why)];
         }
-        match self.asked(config, (court, now)) {
-            Ok(asked) => authorities::check(asked, (client, self.arguments.timeout)).await,
-            Err(stop) => vec![Finding::stopped(code::AUTHORITY, &stop)],
-        }
+        let asked = match self.asked(config, (court, now)) {
+            Ok(asked) => asked,
+            Err(stop) => return vec![Finding::stopped(code::AUTHORITY, &stop)],
+        };
+        let work = async |found: &mut Vec<Finding>| {
+            let asking = (client, self.arguments.timeout);
+            found.extend(authorities::check(asked, asking).await);
+        };
+        self.patience.look(&[code::AUTHORITY], work).await.0
     }
 
     /// Those that `sign` would ask, and by whose word it would judge them.

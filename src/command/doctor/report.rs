@@ -28,7 +28,9 @@ pub(super) fn report(findings: &[Finding], common: &Common) -> Result<(), Stop> 
 
 fn text(findings: &[Finding]) -> String {
     let is_one = |one: &Finding, next: &Finding| {
-        one.status == Status::Skipped && next.status == one.status && one.sentence == next.sentence
+        [Status::Skipped, Status::Unknown].contains(&one.status)
+            && (one.status, &one.sentence, &one.remedy)
+                == (next.status, &next.sentence, &next.remedy)
     };
     let mut text: String = findings.chunk_by(is_one).map(lines).collect();
     let policies = policies(needed(findings));
@@ -47,7 +49,7 @@ fn text(findings: &[Finding]) -> String {
     text
 }
 
-/// One finding, or several that were not looked at for one reason.
+/// One finding, or several that are not known for one reason.
 fn lines(alike: &[Finding]) -> String {
     let Some(finding) = alike.first() else {
         return String::new();

@@ -1,5 +1,7 @@
 //! Registries: Amazon ECR, where each action is denied by itself, and others.
 
+use std::time::{Duration, Instant};
+
 use countersign_stand_in::{
     Fault, Lie, Login, Mutability, Options, RegistryMode, Repositories, Transport,
 };
@@ -374,6 +376,31 @@ fn a_registry_that_is_silent_is_asked_once_and_not_known() {
         assert_eq!(found["cause"], code);
         world.stand_in.faults().clear();
     }
+}
+
+#[test]
+fn a_registry_that_is_slow_each_time_does_not_hold_the_command_for_ever() {
+    let world = World::with(Options {
+        registry: RegistryMode::PlainOci(Login::Anonymous),
+        delay: Duration::from_millis(700),
+        ..Options::default()
+    });
+    world.index("shop/api", "many", &["amd64"]);
+    let image = format!("{}/shop/api:many", world.stand_in.registry_host());
+    let words = ["--timeout", "1", "--for", "sign", &image];
+    let begun = Instant::now();
+    let late = "not found out within 6 s, which is all the time";
+    let report = report(&world, &words)
+        .ends(3)
+        .has("registry-manifest", "ok", "")
+        .has("registry-blob", "ok", "")
+        .has("registry-referrers", "ok", "")
+        .has("registry-upload", "unknown", late)
+        .has("registry-push", "unknown", late);
+    assert!(begun.elapsed() < Duration::from_mins(1));
+    let found = report.finding("registry-push", "unknown");
+    assert_eq!(found["cause"], "out-of-time");
+    assert_eq!(report.found("registry-manifest").len(), 1);
 }
 
 #[test]

@@ -47,30 +47,29 @@ pub(in crate::command::doctor) async fn check(
     keys: &[&KeyUri],
     repositories: &[EcrRepository],
     (timeout, now): (Duration, Timestamp),
-) -> (Vec<Finding>, Access) {
+    findings: &mut Vec<Finding>,
+) -> Access {
     if keys.is_empty() && repositories.is_empty() {
         let why = "no key in KMS and no repository in Amazon ECR is named";
         let codes = [code::AWS_REGION, code::AWS_CREDENTIALS, code::AWS_CALLER];
-        let skipped = codes.map(|code| Finding::skipped(code, why));
-        return (skipped.into(), Access::Missing(why));
+        findings.extend(codes.map(|code| Finding::skipped(code, why)));
+        return Access::Missing(why);
     }
     // Off EC2 its metadata takes seconds to be missing.
     let is_needed = keys.iter().any(|key| key.region().is_none());
     let patience = if is_needed { timeout } else { Duration::ZERO };
     let found = FoundRegion::find(patience).await;
-    let mut findings = regions(keys, found.as_ref());
+    findings.extend(regions(keys, found.as_ref()));
     let of_arn = keys.iter().find_map(|key| key.region());
     let named = of_arn.or_else(|| repositories.first().map(EcrRepository::region));
     let Some(region) = named.or(found.as_ref().map(|found| found.name.as_str())) else {
         let why = "no region is known in which to ask";
         let codes = [code::AWS_CREDENTIALS, code::AWS_CALLER];
         findings.extend(codes.map(|code| Finding::skipped(code, why)));
-        return (findings, Access::Nameless);
+        return Access::Nameless;
     };
     let account = Account::of_environment(region, timeout).await;
-    let (given, access) = callers(&account, now).await;
-    findings.extend(given);
-    (findings, access)
+    callers(&account, now, findings).await
 }
 
 fn regions(keys: &[&KeyUri], found: Option<&FoundRegion>) -> Vec<Finding> {
@@ -129,7 +128,7 @@ fn known(found: &FoundRegion) -> Finding {
     )
 }
 
-async fn callers(account: &Account, now: Timestamp) -> (Vec<Finding>, Access) {
+async fn callers(account: &Account, now: Timestamp, findings: &mut Vec<Finding>) -> Access {
     let credentials = match account.credentials().await {
         Ok(found) => found,
         Err(error) => {
@@ -141,18 +140,18 @@ async fn callers(account: &Account, now: Timestamp) -> (Vec<Finding>, Access) {
                 ),
                 _ => (Status::Unknown, "the AWS credentials could not be had"),
             };
-            let missing = Finding::explained(code::AWS_CREDENTIALS, status, &error);
-            let skipped = Finding::skipped(code::AWS_CALLER, why);
-            return (vec![missing, skipped], Access::Missing(why));
+            findings.push(Finding::explained(code::AWS_CREDENTIALS, status, &error));
+            findings.push(Finding::skipped(code::AWS_CALLER, why));
+            return Access::Missing(why);
         }
     };
-    let found = given(&credentials, now);
+    findings.push(given(&credentials, now));
     match account.caller().await {
         Ok(caller) => {
             let arn = Escaped(&caller.arn).to_string();
             let sentence = format!("they are those of {arn}");
-            let finding = Finding::ok(code::AWS_CALLER, sentence);
-            (vec![found, finding], Access::Known(caller))
+            findings.push(Finding::ok(code::AWS_CALLER, sentence));
+            Access::Known(caller)
         }
         Err(error) => {
             let status = if error.is_refusal() {
@@ -160,8 +159,8 @@ async fn callers(account: &Account, now: Timestamp) -> (Vec<Finding>, Access) {
             } else {
                 Status::Unknown
             };
-            let finding = Finding::explained(code::AWS_CALLER, status, &error);
-            (vec![found, finding], Access::Nameless)
+            findings.push(Finding::explained(code::AWS_CALLER, status, &error));
+            Access::Nameless
         }
     }
 }

@@ -17,6 +17,10 @@ use crate::command::doctor::{
 /// A tag that lists signatures where a registry has no referrers API.
 const FALLBACK: &str = "sha256-0000000000000000000000000000000000000000000000000000000000000000";
 
+/// What is found out.
+pub(in crate::command::doctor) const ALL: [Code; 3] =
+    [code::ECR_LOGIN, code::ECR_TAGS, code::ECR_LIFECYCLE];
+
 /// Whether AWS gives a login, and what it says of the repository.
 pub(in crate::command::doctor) async fn check(
     ecr: &EcrRepository,
@@ -24,8 +28,7 @@ pub(in crate::command::doctor) async fn check(
     access: &Access,
 ) -> Vec<Finding> {
     if let Some(obstacle) = access.obstacle() {
-        let codes = [code::ECR_LOGIN, code::ECR_TAGS, code::ECR_LIFECYCLE];
-        return codes.map(|code| Finding::skipped(code, obstacle)).into();
+        return ALL.map(|code| Finding::skipped(code, obstacle)).into();
     }
     let (login, tags, lifecycle) = future::join3(
         Box::pin(ecr.log_in()),

@@ -75,9 +75,14 @@ impl Question<'_> {
     }
 
     fn skipped(self, why: &str) -> Vec<Finding> {
-        let is_asked = |code: &Code| self.purpose == DoctorPurpose::Sign || *code != code::KMS_SIGN;
-        let codes = ALL.into_iter().filter(is_asked);
+        let codes = self.codes().into_iter();
         codes.map(|code| Finding::skipped(code, why)).collect()
+    }
+
+    /// What is found out.
+    pub(in crate::command::doctor) fn codes(self) -> Vec<Code> {
+        let is_asked = |code: &Code| self.purpose == DoctorPurpose::Sign || *code != code::KMS_SIGN;
+        ALL.into_iter().filter(is_asked).collect()
     }
 
     async fn answers(self, examiner: &Examiner) -> Answers {

@@ -24,23 +24,27 @@ use crate::{
     roots,
 };
 
-/// What was found out, and the policy with its roots opened, where there is one.
+/// Says what it finds out, and gives the policy with its roots opened, where there is one.
 pub(in crate::command::doctor) async fn check(
-    governed: &Governed,
-    config: &Config,
+    (governed, config): (&Governed, &Config),
     (places, purpose): (&[Place], DoctorPurpose),
     (client, timeout, now): (&Client, u64, Timestamp),
-) -> (Vec<Finding>, Option<Court>) {
+    findings: &mut Vec<Finding>,
+) -> Option<Court> {
     let file = match policy_file::find(governed, config) {
         Ok(Some(file)) => file,
         Ok(None) => {
             let skipped = Finding::skipped(code::POLICY, "there is no policy")
                 .mended_by("name one with `--policy`, or write `policy.toml` beside the configuration; by `--key` images are verified without");
-            return (vec![skipped], None);
+            findings.push(skipped);
+            return None;
         }
-        Err(stop) => return (vec![Finding::stopped(code::POLICY, &stop)], None),
+        Err(stop) => {
+            findings.push(Finding::stopped(code::POLICY, &stop));
+            return None;
+        }
     };
-    let mut findings = of_file(&file, places, purpose, now);
+    findings.extend(of_file(&file, places, purpose, now));
     let names: BTreeSet<_> = file.policy.roots().map(|root| root.name.clone()).collect();
     let summons = Summons {
         client,
@@ -54,11 +58,11 @@ pub(in crate::command::doctor) async fn check(
         Ok(court) => {
             findings.extend(of_rules(&court));
             findings.extend(names.iter().flat_map(|name| of_root(&court, name, now)));
-            (findings, Some(court))
+            Some(court)
         }
         Err(stop) => {
             findings.push(Finding::stopped(code::TRUST_ROOT, &stop));
-            (findings, None)
+            None
         }
     }
 }

@@ -43,8 +43,7 @@ pub(in crate::command::doctor) struct Seen {
 }
 
 impl Question<'_> {
-    pub(in crate::command::doctor) async fn ask(self) -> (Vec<Finding>, Seen) {
-        let mut findings = Vec::new();
+    pub(in crate::command::doctor) async fn ask(self, findings: &mut Vec<Finding>) -> Seen {
         let mut seen = Seen { api: None };
         let absent = self.client.try_blob(self.place.image.repository()).await;
         let unreached = matches!(&absent, Err(failure) if is_unreached(failure));
@@ -55,12 +54,10 @@ impl Question<'_> {
             } else {
                 "there is no such repository"
             };
-            findings.extend(
-                self.codes()
-                    .into_iter()
-                    .map(|code| Finding::skipped(code, why)),
-            );
-            return (findings, seen);
+            let rest = self.codes().into_iter();
+            let rest = rest.filter(|code| *code != code::REGISTRY_MANIFEST);
+            findings.extend(rest.map(|code| Finding::skipped(code, why)));
+            return seen;
         }
         let (manifest, pinned) = self.manifest().await;
         findings.push(manifest);
@@ -76,7 +73,7 @@ impl Question<'_> {
         if self.purpose == DoctorPurpose::Sign {
             findings.extend(self.pushing().await);
         }
-        (findings, seen)
+        seen
     }
 
     /// Whether it is there and may be read, of another image in a repository that is looked at.
@@ -84,9 +81,13 @@ impl Question<'_> {
         self.manifest().await.0
     }
 
-    /// What is not asked then.
-    fn codes(self) -> Vec<Code> {
-        let mut codes = vec![code::REGISTRY_BLOB, code::REGISTRY_REFERRERS];
+    /// What is found out.
+    pub(in crate::command::doctor) fn codes(self) -> Vec<Code> {
+        let mut codes = vec![
+            code::REGISTRY_MANIFEST,
+            code::REGISTRY_BLOB,
+            code::REGISTRY_REFERRERS,
+        ];
         if self.purpose == DoctorPurpose::Sign {
             codes.extend([
                 code::REGISTRY_BLOB_CHECK,
