@@ -18,14 +18,14 @@ use crate::{
 
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
-fn to(depth: DepthName, story: Story) -> Story {
+pub(crate) fn to(depth: DepthName, story: Story) -> Story {
     story
         .with(|case| case.demand.depth = Some(depth))
         .signed(&Signing::by(Key::Release))
 }
 
 /// Of an image of one layer, looked at to the ground.
-fn unpacked(media_type: &str, packed: Vec<u8>) -> Verdict {
+pub(crate) fn unpacked(media_type: &str, packed: Vec<u8>) -> Verdict {
     let layer = Layer::new("one", media_type, CONTENT, packed);
     to(DepthName::Unpacked, Story::new("", "").layered(&[layer])).verify()
 }
@@ -287,6 +287,7 @@ fn what_nobody_can_unpack_is_refused_and_can_be_hashed() {
     for media_type in [
         "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
         "application/vnd.oci.image.layer.v1.tar+lz4",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+lz4",
         "application/vnd.docker.image.rootfs.diff.tar.xz",
     ] {
         assert_refused(

@@ -34,5 +34,6 @@ mod signing;
 mod stamping;
 mod story;
 mod terms;
+mod unpacking;
 mod verdicts;
 mod world;
