@@ -6,12 +6,13 @@ use countersign_common::{
     Descriptor, Digest, Escaped, Explain, ImageRef, Limits,
     manifest::{OCI_MANIFEST, Platform},
     registry::Error,
+    statement::IMAGE_SIGNATURE,
 };
 use countersign_verify::{
     Deadline, Outcome, Reach,
     inspect::{
         self, Artifact, CODES, ChildState, Entry, EntryKind, Fault, Inspection, Judge, Missing,
-        Question, Scope, Standing, document::InspectionDocument, render,
+        Question, Scope, Standing, Vouched, document::InspectionDocument, render,
     },
     verdict::{Authenticity, Finding},
 };
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     fixtures::{all, outcome},
     signing::{Key, Signing},
+    stamping::Tsa,
     story::Story,
     world::{Fault as Broken, Request, World, block_on},
 };
@@ -167,6 +169,51 @@ fn a_threshold_that_is_not_met_makes_no_signature_untrusted() {
     });
     assert_eq!(outcome(&story.verify()), "refused");
     assert_eq!(trusted(&inspected(&story)), 1);
+}
+
+/// What is said of the only document, which is trusted.
+fn vouched(story: &Story) -> Vouched {
+    let inspection = inspected(story);
+    match entries(&inspection)[..] {
+        [
+            Entry {
+                standing: Standing::Trusted(vouched),
+                ..
+            },
+        ] => (**vouched).clone(),
+        _ => panic!("{inspection:?}"),
+    }
+}
+
+#[test]
+fn a_date_is_shown_by_whoever_is_believed_and_of_a_publication_why_there_is_none() {
+    let signings = [
+        Signing::publication(Key::Release),
+        Signing::attestation(Key::Release, "https://spdx.dev/Document"),
+        Signing {
+            predicate_type: IMAGE_SIGNATURE,
+            ..Signing::publication(Key::Release)
+        },
+    ];
+    // Of a signature of the image nothing but its latest time is judged.
+    for (signing, is_dated, undated) in [
+        (&signings[0], true, 1),
+        (&signings[1], true, 0),
+        (&signings[2], false, 0),
+    ] {
+        let story = Story::new("", "").signed(signing);
+        let nobody = vouched(&story);
+        assert_eq!((nobody.interval, nobody.signature.not_after), (None, None));
+        assert_eq!(nobody.remarks, []);
+        let one = vouched(&story.clone().timed_by(Tsa::One));
+        assert_eq!(one.interval.is_some(), is_dated);
+        assert!(one.signature.not_after.is_some());
+        assert_eq!(one.remarks, []);
+        let other = vouched(&story.timed_by(Tsa::Three));
+        assert_eq!(other.interval, None);
+        // What is wrong with the stamp of the signature is said of each.
+        assert_eq!(other.remarks.len(), 1 + undated, "{:?}", other.remarks);
+    }
 }
 
 #[test]
