@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     case::{CaseDocument, DemandedLevel},
-    fixtures::outcome,
+    date_crowds::{assert_outcome, honest},
+    fixtures::{decisive_codes, outcome},
     properties::{config, with_bundle},
     signing::{Key, Sealed, Signing, pretty},
     stamping::{AFTER, BEFORE, Over, Stamping, Tsa},
@@ -303,4 +304,22 @@ fn put(story: &mut Story, name: &str, manifest: &[u8], blob: Bytes) {
     manifest["annotations"]["org.opencontainers.image.title"] = name.into();
     story.put(&format!("{name}.manifest.json"), pretty(&manifest));
     *story = with_bundle(story, name, blob);
+}
+
+/// Where nobody is believed, that is what is said; the publication itself is there.
+#[test]
+fn no_date_is_proven_where_nobody_is_believed() {
+    for (signing, code) in [
+        (honest(), "tsa-untrusted"),
+        (
+            Signing::claiming(Key::Release, "2026-11-24T09:00:00Z"),
+            "date-unproven",
+        ),
+    ] {
+        let story = Story::new("", "")
+            .signed(&signing)
+            .with(|case| case.demand.level = Some(DemandedLevel::Dated));
+        let verdict = assert_outcome(&story, "refused");
+        assert_eq!(decisive_codes(&verdict), [code], "{verdict}");
+    }
 }
