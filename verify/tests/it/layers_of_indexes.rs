@@ -215,6 +215,24 @@ fn what_an_index_lists_has_its_own_time_and_ends_with_it() {
 }
 
 #[test]
+fn a_configuration_of_a_child_is_no_longer_than_is_read() {
+    let story = index();
+    let longest = CHILDREN
+        .map(|name| story.files[&format!("{name}-config.blob.json")].len())
+        .into_iter()
+        .max()
+        .unwrap();
+    let limited = |limit| {
+        let story = story.clone().with(|case| {
+            case.limits.insert("config".to_owned(), limit);
+        });
+        story.verify()
+    };
+    assert_eq!(outcome(&limited(longest)), "verified");
+    assert_refused(&limited(longest - 1), "too-large");
+}
+
+#[test]
 fn an_index_in_an_index_is_refused() {
     let nested = index().indexing(&[
         ("image.manifest.json", "linux/amd64"),
