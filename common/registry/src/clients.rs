@@ -1,21 +1,25 @@
-//! The HTTP clients, each made when it is first needed: reading the system's certificates takes longer than a request.
+//! The HTTP clients, one for each kind of host, each made when it is first needed.
+//!
+//! Made once for a process. All of them trust the same authorities, which are read once, and when the first certificate comes.
 
 use std::sync::{Arc, OnceLock};
 
 use countersign_common::{Repository, registry::Failure};
-use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
+use rustls::ClientConfig;
 
 use crate::{
     egress::Only,
     options::{ConfigError, Options},
     place::Place,
+    tls,
 };
 
 /// One pool of connections for each kind of host.
 #[derive(Debug)]
 pub(crate) struct Clients {
     options: Options,
-    certificates: Vec<Certificate>,
+    tls: ClientConfig,
     neighbours: OnceLock<Client>,
     registries: OnceLock<Client>,
     strangers: OnceLock<Client>,
@@ -55,22 +59,9 @@ impl Towards {
 
 impl Clients {
     pub(crate) fn new(options: &Options) -> Result<Self, ConfigError> {
-        // Ignored if one is there: this program links only one.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificates = match &options.certificate_authorities {
-            Some(pem) => {
-                Certificate::from_pem_bundle(pem).map_err(|error| ConfigError::Client {
-                    source: error.into(),
-                })?
-            }
-            None => Vec::new(),
-        };
-        if options.certificate_authorities.is_some() && certificates.is_empty() {
-            return Err(ConfigError::NoCertificate);
-        }
         Ok(Self {
+            tls: tls::configuration(options.certificate_authorities.as_deref())?,
             options: options.clone(),
-            certificates,
             neighbours: OnceLock::new(),
             registries: OnceLock::new(),
             strangers: OnceLock::new(),
@@ -118,6 +109,6 @@ impl Clients {
             .http2_max_header_list_size(
                 u32::try_from(self.options.limits.headers).unwrap_or(u32::MAX),
             )
-            .tls_certs_merge(self.certificates.iter().cloned())
+            .tls_backend_preconfigured(self.tls.clone())
     }
 }

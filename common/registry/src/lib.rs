@@ -33,6 +33,7 @@ mod referrers;
 mod root_files;
 mod session;
 mod stream;
+mod tls;
 mod transport;
 mod tsa;
 
