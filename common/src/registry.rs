@@ -216,11 +216,11 @@ pub enum Error {
         message: String,
     },
     /// Too many requests, still after retries.
-    #[error("{registry} is throttling requests, still after {attempts} attempts")]
+    #[error("{registry} is throttling requests{}", after(*attempts))]
     Throttled {
         /// The registry.
         registry: String,
-        /// How often was tried.
+        /// How often was tried: not at all if its turn would have come too late.
         attempts: u32,
     },
     /// Not in time.
@@ -383,6 +383,15 @@ pub enum Refusal {
         /// How many are read.
         limit: u64,
     },
+}
+
+/// How far one came who was throttled.
+fn after(attempts: u32) -> String {
+    match attempts {
+        0 => ", and the turn of this one would come too late".to_owned(),
+        1 => ", after one attempt".to_owned(),
+        _ => format!(", still after {attempts} attempts"),
+    }
 }
 
 /// Names shown in a message; somebody else chose how many there are.

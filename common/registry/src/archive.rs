@@ -18,8 +18,9 @@ use countersign_common::{
 };
 
 use crate::{
-    ecr::{EXCHANGE_TIME, Ecr},
+    ecr::{ATTEMPTS, EXCHANGE_TIME, Ecr},
     place::Told,
+    throttling,
 };
 
 /// The API gives no longer pages.
@@ -135,6 +136,10 @@ fn failed(repository: &Repository, error: &SdkError<ListImageReferrersError>) ->
         .raw_response()
         .map(|response| response.status().as_u16());
     Failure::Error(match status {
+        Some(_) if throttling::is_aws_throttling(error) => Error::Throttled {
+            registry,
+            attempts: ATTEMPTS,
+        },
         Some(status)
             if ["AccessDenied", "Unauthorized"]
                 .iter()

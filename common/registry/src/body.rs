@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use countersign_common::registry::{Failure, Refusal};
+use countersign_common::registry::{Error, Failure, Refusal};
 use futures_util::StreamExt;
 use reqwest::{Response, header::CONTENT_ENCODING};
 
-use crate::place::Place;
+use crate::{place::Place, throttling};
 
 /// Refuses what would unpack to more than it is: we never ask for compression.
 pub(crate) fn check_encoding(response: &Response, place: &Place) -> Result<(), Failure> {
@@ -123,6 +123,16 @@ pub(crate) struct ErrorBody {
 }
 
 impl ErrorBody {
+    /// Throttling under another status than its own: it must be neither a denial nor a refusal.
+    pub(crate) fn throttled(&self, place: &Place) -> Option<Failure> {
+        (self.code == throttling::OCI_CODE).then(|| {
+            Failure::Error(Error::Throttled {
+                registry: place.registry.clone(),
+                attempts: 1,
+            })
+        })
+    }
+
     fn parse(body: &[u8]) -> Self {
         #[derive(serde::Deserialize)]
         struct Document {

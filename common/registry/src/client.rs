@@ -239,12 +239,15 @@ impl Client {
         if !status.is_client_error() {
             return self.transport.status(Answer { response, place }).await;
         }
-        let message = self.transport.message(response, &place).await;
+        let said = self.transport.said(response, &place).await;
+        if let Some(throttled) = said.throttled(&place) {
+            return throttled;
+        }
         Failure::Refusal(Refusal::Rejected {
             registry: place.registry,
             path: place.path,
             status: status.as_u16(),
-            message,
+            message: said.message,
         })
     }
 }

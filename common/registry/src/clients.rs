@@ -1,4 +1,4 @@
-//! The HTTP clients, one for each kind of host, each made when it is first needed.
+//! The HTTP clients, one for each kind of host, each made when it is first needed; and how fast hosts are asked.
 //!
 //! Made once for a process. All of them trust the same authorities, which are read once, and when the first certificate comes.
 
@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use crate::{
     egress::Only,
+    hosts::Hosts,
     options::{ConfigError, Options},
     place::Place,
     tls,
@@ -18,6 +19,7 @@ use crate::{
 /// One pool of connections for each kind of host.
 #[derive(Debug)]
 pub(crate) struct Clients {
+    pub(crate) hosts: Hosts,
     options: Options,
     tls: ClientConfig,
     neighbours: OnceLock<Client>,
@@ -60,6 +62,7 @@ impl Towards {
 impl Clients {
     pub(crate) fn new(options: &Options) -> Result<Self, ConfigError> {
         Ok(Self {
+            hosts: Hosts::default(),
             tls: tls::configuration(options.certificate_authorities.as_deref())?,
             options: options.clone(),
             neighbours: OnceLock::new(),

@@ -116,19 +116,32 @@ pub(crate) fn header(value: &str) -> Result<HeaderValue, NoCredential> {
 #[error("{reason}")]
 pub(crate) struct NoCredential {
     reason: String,
+    /// How often its source was asked, if it throttles.
+    throttled: Option<u32>,
 }
 
 impl NoCredential {
     pub(crate) fn new(reason: &str) -> Self {
         Self {
             reason: reason.to_owned(),
+            throttled: None,
         }
     }
 
     pub(crate) fn aws(reason: &str) -> Self {
+        Self::new(&format!("Amazon ECR gives no login: {reason}"))
+    }
+
+    /// Amazon ECR throttles.
+    pub(crate) fn throttled(attempts: u32) -> Self {
         Self {
-            reason: format!("Amazon ECR gives no login: {reason}"),
+            throttled: Some(attempts),
+            ..Self::aws("it is throttling requests")
         }
+    }
+
+    pub(crate) fn attempts_throttled(&self) -> Option<u32> {
+        self.throttled
     }
 }
 
@@ -209,9 +222,10 @@ fn read_configuration(server: &str) -> Result<Option<Credential>, NoCredential> 
             return Ok(None);
         }
         Err(error) => {
-            return Err(NoCredential {
-                reason: format!("{} cannot be read: {error}", file.display()),
-            });
+            return Err(NoCredential::new(&format!(
+                "{} cannot be read: {error}",
+                file.display()
+            )));
         }
     };
     match docker_credential::get_credential_from_reader(opened, server) {
@@ -230,11 +244,11 @@ fn absent(error: &CredentialRetrievalError) -> Result<Option<Credential>, NoCred
         Error::NoCredentialConfigured | Error::ConfigNotFound => Ok(None),
         Error::HelperFailure { stdout, .. } if stdout.contains("credentials not found") => Ok(None),
         // What a helper printed may hold a secret.
-        Error::HelperFailure { helper, .. } => Err(NoCredential {
-            reason: format!("the credential helper `{helper}` failed"),
-        }),
-        other => Err(NoCredential {
-            reason: format!("Docker's configuration: {other}"),
-        }),
+        Error::HelperFailure { helper, .. } => Err(NoCredential::new(&format!(
+            "the credential helper `{helper}` failed"
+        ))),
+        other => Err(NoCredential::new(&format!(
+            "Docker's configuration: {other}"
+        ))),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, retry::RetryConfig};
 use aws_sdk_ecr::{Client, config::Builder};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{Repository, explain::with_causes};
@@ -13,6 +13,7 @@ use countersign_common::{Repository, explain::with_causes};
 use crate::{
     aws_body::BodyLimit,
     credentials::{Credential, NoCredential},
+    throttling,
 };
 
 /// A private registry in Amazon ECR.
@@ -78,7 +79,13 @@ impl Ecr {
 
     async fn exchange(&self) -> Result<Credential, NoCredential> {
         let answer = self.api().await.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| NoCredential::aws(&with_causes(&error)))?;
+        let answer = answer.map_err(|error| {
+            if throttling::is_aws_throttling(&error) {
+                NoCredential::throttled(ATTEMPTS)
+            } else {
+                NoCredential::aws(&with_causes(&error))
+            }
+        })?;
         let token = answer
             .authorization_data()
             .first()
@@ -112,6 +119,7 @@ impl Ecr {
     pub(crate) async fn api_with(&self, set: impl FnOnce(ConfigLoader) -> ConfigLoader) -> Client {
         let defaults = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .use_fips(self.fips)
             .use_dual_stack(self.dual_stack);
         let sdk = set(defaults).load().await;
@@ -133,6 +141,9 @@ fn renewed_at(end: SystemTime) -> SystemTime {
 /// How long an answer of the API may take, with all that AWS credentials may need before it. Shorter than the time for one
 /// image, so that it is named and not the registry.
 pub(crate) const EXCHANGE_TIME: Duration = Duration::from_secs(8);
+
+/// How often the API is asked before throttling and failures are believed: as often as fits into that time.
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// How long before its end a login is renewed.
 const RENEWED_BEFORE: Duration = Duration::from_mins(30);

@@ -7,6 +7,8 @@ use countersign_common::{
     registry::{Error, Failure},
 };
 
+use crate::hosts::NotSent;
+
 /// What a request is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -20,6 +22,25 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Until when it is worth waiting for a host that throttles. What the request is for has the same time for all of its
+    /// requests together, and must be told in time why this one was in vain.
+    pub(crate) fn patience(&self) -> Instant {
+        self.deadline
+            .checked_sub(self.timeout / 4)
+            .unwrap_or(self.deadline)
+    }
+
+    /// A request without an answer.
+    pub(crate) fn not_sent(&self, reason: NotSent) -> Error {
+        match reason {
+            NotSent::Broken(error) => self.broken(error),
+            NotSent::Late => Error::Throttled {
+                registry: self.registry.clone(),
+                attempts: 0,
+            },
+        }
     }
 
     /// A connection that failed or broke. The URL is left out: of a redirect it is a credential.

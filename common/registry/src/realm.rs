@@ -9,7 +9,7 @@ use countersign_common::{
     json,
     registry::{Error, Failure},
 };
-use reqwest::{Client, Response, StatusCode, header::HeaderValue};
+use reqwest::{Client, Response, header::HeaderValue};
 use url::Url;
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     egress,
     place::Place,
     session::{Access, Caller},
+    throttling,
+    transport::ONCE,
 };
 
 /// What a realm gave, and until when it is used.
@@ -80,8 +82,9 @@ impl Caller<'_> {
             path: "its login realm".to_owned(),
             ..self.place.clone()
         };
-        let response = request.timeout(place.remaining()).send().await;
-        let response = response.map_err(|error| Failure::Error(place.broken(error)))?;
+        let request = request.timeout(place.remaining());
+        let response = self.clients.hosts.send(request, &place).await;
+        let response = response.map_err(|error| Failure::Error(place.not_sent(error)))?;
         self.token(response, &place).await
     }
 
@@ -124,8 +127,8 @@ impl Caller<'_> {
     async fn no_token(&self, response: Response, place: &Place) -> Failure {
         let status = response.status();
         let (registry, path) = (place.registry.clone(), place.path.clone());
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let attempts = 1;
+        if throttling::of(&response).is_some() {
+            let attempts = ONCE;
             return Failure::Error(Error::Throttled { registry, attempts });
         }
         let message = body::message(response, self.limits.error_body)

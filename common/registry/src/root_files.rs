@@ -23,14 +23,12 @@ use crate::{
     body,
     client::Client,
     clients::Clients,
+    hosts::NotSent,
+    pacing::Again,
     place::Place,
+    throttling,
     tsa::{shown, towards},
 };
-
-/// How often a file is asked for before a failure that may pass is believed.
-const ATTEMPTS: u32 = 3;
-/// The wait before the second attempt; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// A folder of root files, reached over HTTP.
 pub struct RootFiles {
@@ -60,16 +58,33 @@ impl Client {
 /// What came instead of a file.
 #[derive(Debug, thiserror::Error)]
 enum NoFile {
+    #[error("it is throttling requests, and the turn of this one would come too late")]
+    Late,
     #[error("it answered with status {0}")]
     Status(u16),
+    #[error("it answered with status {status}")]
+    Throttled { status: u16, again: Again },
     #[error("it did not answer within {0} s")]
     TimedOut(u64),
 }
 
 impl NoFile {
-    fn may_pass(&self) -> bool {
-        matches!(self, Self::Status(429 | 500..))
+    fn again(&self) -> Option<Again> {
+        match self {
+            Self::Status(500..) => Some(Again::Failed),
+            Self::Throttled { again, .. } => Some(*again),
+            Self::Late | Self::Status(_) | Self::TimedOut(_) => None,
+        }
     }
+}
+
+/// Whether a file may be had later.
+fn again(failure: &Failure) -> Option<Again> {
+    let Failure::Unavailable(unavailable) = failure else {
+        return None;
+    };
+    let answered = unavailable.source.downcast_ref::<NoFile>();
+    answered.map_or(Some(Again::Failed), NoFile::again)
 }
 
 impl RootFiles {
@@ -79,50 +94,54 @@ impl RootFiles {
     }
 
     async fn fetch(&self, version: u64) -> Result<Option<Bytes>, Failure> {
+        let place = Place {
+            registry: self.name(),
+            path: format!("{version}.root.json"),
+            timeout: self.timeout,
+            deadline: Instant::now() + self.timeout,
+        };
+        self.clients.hosts.earn(&place.registry);
         let mut attempt = 1;
         loop {
-            let outcome = self.send(version).await;
-            let may_pass = outcome.as_ref().is_err_and(|failure| {
-                let Failure::Unavailable(unavailable) = failure else {
-                    return false;
-                };
-                let status = unavailable.source.downcast_ref::<NoFile>();
-                status.is_none_or(NoFile::may_pass)
-            });
-            if attempt == ATTEMPTS || !may_pass {
-                return outcome;
-            }
-            tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
+            let began = Instant::now();
+            let failure = match self.send(&place).await {
+                Ok(file) => return Ok(file),
+                Err(failure) => failure,
+            };
+            let estimate = (&place, began.elapsed());
+            let wait = again(&failure)
+                .and_then(|again| self.clients.hosts.again(again, attempt, estimate));
+            tokio::time::sleep(wait.ok_or(failure)?).await;
             attempt += 1;
         }
     }
 
-    async fn send(&self, version: u64) -> Result<Option<Bytes>, Failure> {
-        let name = format!("{version}.root.json");
-        let place = Place {
-            registry: self.name(),
-            path: name.clone(),
-            timeout: self.timeout,
-            deadline: Instant::now() + self.timeout,
-        };
-        let url = self.url.join(&name).map_err(|error| self.failed(error))?;
+    async fn send(&self, place: &Place) -> Result<Option<Bytes>, Failure> {
+        let url = self
+            .url
+            .join(&place.path)
+            .map_err(|error| self.failed(error))?;
         let client = self
             .clients
-            .get(towards(&self.url), &place)
+            .get(towards(&self.url), place)
             .map_err(|failure| self.failure(failure))?;
-        // The library's own sentence would tell the whole URL, and what is in it.
-        let response = client
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| self.failed(with_causes(&error.without_url())))?;
-        match response.status() {
-            StatusCode::OK => body::read(response, self.limits.root, &place)
+        let sent = self.clients.hosts.send(client.get(url), place).await;
+        let response = sent.map_err(|reason| match reason {
+            // The library's own sentence would tell the whole URL, and what is in it.
+            NotSent::Broken(error) => self.failed(with_causes(&error.without_url())),
+            NotSent::Late => self.failed(NoFile::Late),
+        })?;
+        match (response.status(), throttling::of(&response)) {
+            (StatusCode::OK, _) => body::read(response, self.limits.root, place)
                 .await
                 .map(Some)
                 .map_err(|failure| self.failure(failure)),
-            StatusCode::NOT_FOUND => Ok(None),
-            status => Err(self.failed(NoFile::Status(status.as_u16()))),
+            (StatusCode::NOT_FOUND, _) => Ok(None),
+            (status, Some(again)) => Err(self.failed(NoFile::Throttled {
+                status: status.as_u16(),
+                again,
+            })),
+            (status, None) => Err(self.failed(NoFile::Status(status.as_u16()))),
         }
     }
 

@@ -301,9 +301,13 @@ impl Caller<'_> {
     }
 
     pub(crate) fn no_credential(&self, source: NoCredential) -> Failure {
-        Failure::Error(Error::Credentials {
-            registry: self.repository.registry(),
-            source: Box::new(source),
+        let registry = self.repository.registry();
+        Failure::Error(match source.attempts_throttled() {
+            Some(attempts) => Error::Throttled { registry, attempts },
+            None => Error::Credentials {
+                registry,
+                source: Box::new(source),
+            },
         })
     }
 }

@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, Hasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use countersign_common::{
 };
 use reqwest::{
     Client, Method, Response, StatusCode,
-    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION},
 };
 use url::Url;
 
@@ -23,15 +22,15 @@ use crate::{
     clients::{Clients, Towards},
     credentials::Credentials,
     egress,
+    hosts::NotSent,
     options::{ConfigError, Options, PlainHttp},
+    pacing::Again,
     place::Place,
     session::{Access, Caller, Session},
+    throttling,
 };
 
-/// How often a request is sent before a failure that may pass is believed.
-const ATTEMPTS: u32 = 3;
-/// The longest wait before the second attempt; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+pub(crate) use crate::hosts::jitter;
 
 /// Sends requests.
 #[derive(Debug)]
@@ -128,42 +127,48 @@ impl Transport {
         let place = self.place(request);
         let mut is_first = true;
         loop {
+            let began = Instant::now();
             let Answer { response, place } = self.send_by(request, &place).await?;
             if response.status() != StatusCode::OK {
                 return Ok(Fetched::Other(Answer { response, place }));
             }
             let (headers, url) = (response.headers().clone(), response.url().clone());
-            match body::read(response, limit, &place).await {
-                Err(Failure::Error(Error::Unreachable { .. })) if is_first => is_first = false,
-                body => {
-                    return Ok(Fetched::Whole(Whole {
-                        headers,
-                        url,
-                        body: body?,
-                        place,
-                    }));
+            let body = body::read(response, limit, &place).await;
+            let wait = match &body {
+                Err(Failure::Error(Error::Unreachable { .. })) if is_first => {
+                    let estimate = (&place, began.elapsed());
+                    self.clients.hosts.again(Again::Failed, 1, estimate)
                 }
-            }
+                _ => None,
+            };
+            let Some(wait) = wait else {
+                return Ok(Fetched::Whole(Whole {
+                    headers,
+                    url,
+                    body: body?,
+                    place,
+                }));
+            };
+            is_first = false;
+            tokio::time::sleep(wait).await;
         }
     }
 
     async fn send_by(&self, request: &Request<'_>, place: &Place) -> Result<Answer, Failure> {
+        self.clients.hosts.earn(&place.registry);
         let mut attempt = 1;
         loop {
+            let began = Instant::now();
             let outcome = tokio::time::timeout(place.remaining(), self.attempt(request, place))
                 .await
                 .unwrap_or_else(|_| Err(Failure::Error(place.timed_out())));
-            let asked = match &outcome {
-                Ok(answer) => retry_after(&answer.response),
-                Err(_) => None,
-            };
-            let wait = asked.unwrap_or_else(|| jitter(FIRST_WAIT * 2_u32.pow(attempt - 1)));
-            // A registry may ask for a wait of a century.
-            let is_last = attempt == ATTEMPTS || wait >= place.remaining();
-            if is_last || !may_pass(&outcome, &request.method) {
+            let estimate = (place, began.elapsed());
+            let wait = again(&outcome, &request.method)
+                .and_then(|again| self.clients.hosts.again(again, attempt, estimate));
+            let Some(wait) = wait else {
                 let answer = outcome.map_err(|failure| counted(failure, attempt))?;
                 return self.judge(answer, attempt).await;
-            }
+            };
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
@@ -172,18 +177,22 @@ impl Transport {
     async fn judge(&self, answer: Answer, attempts: u32) -> Result<Answer, Failure> {
         let status = answer.response.status();
         let Answer { response, place } = answer;
+        let throttled = throttling::of(&response).is_some();
         let error = match status {
-            StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
+            _ if throttled => Error::Throttled {
                 registry: place.registry,
                 attempts,
             },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let message = self.message(response, &place).await;
+                let said = self.said(response, &place).await;
+                if let Some(throttled) = said.throttled(&place) {
+                    return Err(throttled);
+                }
                 Error::Denied {
                     registry: place.registry,
                     path: place.path,
                     status: status.as_u16(),
-                    message,
+                    message: said.message,
                 }
             }
             status if status.is_server_error() => {
@@ -280,15 +289,17 @@ impl Transport {
             if let Some(header) = &authorization.header {
                 outgoing = outgoing.header("Authorization", header.clone());
             }
-            match outgoing.send().await {
+            match self.clients.hosts.send(outgoing, place).await {
                 Ok(response) => {
                     check_headers(&response, self.options.limits.headers, place)?;
                     session.speaks(scheme);
                     return Ok((response, scheme, authorization));
                 }
                 // A bad certificate is no sign of a registry without TLS.
-                Err(error) if error.is_connect() && !is_certificate(&error) => last = Some(error),
-                Err(error) => return Err(Failure::Error(place.broken(error))),
+                Err(NotSent::Broken(error)) if error.is_connect() && !is_certificate(&error) => {
+                    last = Some(error);
+                }
+                Err(error) => return Err(Failure::Error(place.not_sent(error))),
             }
         }
         Err(match last {
@@ -380,12 +391,12 @@ impl Transport {
     ) -> Result<Option<Response>, Failure> {
         if egress::objection(target).is_none() {
             let client = self.clients.get(Towards::Stranger, place)?;
-            let sent = outgoing(client, request, target.clone(), place).send();
-            match sent.await {
+            let sent = outgoing(client, request, target.clone(), place);
+            match self.clients.hosts.send(sent, place).await {
                 Ok(response) => return Ok(Some(response)),
                 // The name leads to private addresses only.
-                Err(error) if is_permission(&error) => {}
-                Err(error) => return Err(Failure::Error(place.broken(error))),
+                Err(NotSent::Broken(error)) if is_permission(&error) => {}
+                Err(error) => return Err(Failure::Error(place.not_sent(error))),
             }
         }
         if !egress::is_private_neighbour(request.repository, target, scheme).await {
@@ -394,12 +405,11 @@ impl Transport {
         let client = self
             .clients
             .get(Towards::neighbour(request.repository), place)?;
-        let response = outgoing(client, request, target.clone(), place)
-            .send()
-            .await;
+        let sent = outgoing(client, request, target.clone(), place);
+        let response = self.clients.hosts.send(sent, place).await;
         response
             .map(Some)
-            .map_err(|error| Failure::Error(place.broken(error)))
+            .map_err(|error| Failure::Error(place.not_sent(error)))
     }
 }
 
@@ -437,47 +447,45 @@ fn check_headers(response: &Response, limit: usize, place: &Place) -> Result<(),
     }))
 }
 
-/// Whether the same request may succeed later. A write that a gateway lost sight of may have been done, and others may
+/// Why the same request may succeed later. A write that a gateway lost sight of may have been done, and others may
 /// have written since: it is sent again only where the server says that it did nothing.
-fn may_pass(outcome: &Result<Answer, Failure>, method: &Method) -> bool {
-    match outcome {
-        Ok(answer) => match answer.response.status().as_u16() {
-            429 | 503 => true,
-            500 | 502 | 504 => method.is_safe(),
-            _ => false,
-        },
-        Err(Failure::Error(Error::Unreachable { .. })) => method.is_safe(),
+fn again(outcome: &Result<Answer, Failure>, method: &Method) -> Option<Again> {
+    let again = match outcome {
+        Ok(answer) => {
+            let throttled = throttling::of(&answer.response);
+            return throttled.or_else(|| match answer.response.status().as_u16() {
+                503 => Some(Again::Failed),
+                500 | 502 | 504 if method.is_safe() => Some(Again::Failed),
+                _ => None,
+            });
+        }
         // Of the login realm: the registry itself was not asked yet.
-        Err(Failure::Error(Error::Throttled { .. } | Error::Status { status: 500.., .. })) => true,
-        Err(_) => false,
-    }
+        Err(Failure::Error(Error::Throttled { attempts: ONCE, .. })) => Again::Throttled(None),
+        Err(Failure::Error(Error::Status { status: 500.., .. })) => Again::Failed,
+        Err(Failure::Error(Error::Unreachable { .. })) if method.is_safe() => Again::Failed,
+        Err(_) => return None,
+    };
+    Some(again)
 }
 
-fn counted(failure: Failure, attempts: u32) -> Failure {
+/// A login realm is asked so often in one attempt. Whoever was not asked, since its turn would come too late, is not asked
+/// again, and a library that has asked more often has had its turns.
+pub(crate) const ONCE: u32 = 1;
+
+fn counted(failure: Failure, attempt: u32) -> Failure {
     match failure {
-        Failure::Error(Error::Throttled { registry, .. }) => {
-            Failure::Error(Error::Throttled { registry, attempts })
+        Failure::Error(Error::Throttled { registry, attempts }) => {
+            Failure::Error(Error::Throttled {
+                registry,
+                attempts: match attempts {
+                    0 => attempt - 1,
+                    ONCE => attempt,
+                    asked => asked,
+                },
+            })
         }
         other => other,
     }
-}
-
-/// Seconds, as registries send it; a date is left to our own wait.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// Anything up to the whole wait, so that many callers refused at once do not come back at once.
-pub(crate) fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX))
 }
 
 /// Whether an error has a cause of this kind.

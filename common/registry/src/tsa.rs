@@ -20,7 +20,7 @@ use countersign_common::{
     time_authority::{Error, Failure, Refusal},
 };
 use reqwest::{
-    StatusCode,
+    Response as Answer, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use tokio::sync::Mutex;
@@ -30,17 +30,16 @@ use crate::{
     body,
     client::Client,
     clients::{Clients, Towards},
+    hosts::NotSent,
+    pacing::Again,
     place::Place,
+    throttling,
 };
 
 /// How long one stamp may lie in several payloads: it makes each of their intervals so much wider.
 const SHARED: Duration = Duration::from_mins(2);
 /// How far an authority's time may be from the clock here.
 const TOLERATED: Duration = Duration::from_mins(5);
-/// How often a question is sent before a failure that may pass is believed.
-const ATTEMPTS: u32 = 3;
-/// The wait before the second attempt; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// One authority, reached over HTTP.
 pub struct TsaClient {
@@ -49,6 +48,28 @@ pub struct TsaClient {
     limits: Limits,
     clients: Arc<Clients>,
     shared: Mutex<Option<(Instant, Vec<u8>)>>,
+}
+
+/// Why a question has no answer, and whether it may have one later.
+struct NoAnswer {
+    failure: Failure,
+    again: Option<Again>,
+}
+
+impl NoAnswer {
+    fn failed(error: Error) -> Self {
+        Self {
+            failure: error.into(),
+            again: Some(Again::Failed),
+        }
+    }
+
+    fn last(failure: impl Into<Failure>) -> Self {
+        Self {
+            failure: failure.into(),
+            again: None,
+        }
+    }
 }
 
 impl Client {
@@ -99,72 +120,82 @@ impl TsaClient {
     }
 
     async fn ask(&self, request: &Request) -> Result<Vec<u8>, Failure> {
-        let mut attempt = 1;
-        loop {
-            let outcome = self.send(request.to_der()).await;
-            let may_pass = matches!(
-                &outcome,
-                Err(Failure::Error(
-                    Error::Unreachable { .. }
-                        | Error::Status {
-                            status: 429 | 500..,
-                            ..
-                        }
-                ))
-            );
-            if attempt == ATTEMPTS || !may_pass {
-                return outcome;
-            }
-            tokio::time::sleep(FIRST_WAIT * 2_u32.pow(attempt - 1)).await;
-            attempt += 1;
-        }
-    }
-
-    async fn send(&self, question: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let place = Place {
             registry: self.shown(),
             path: String::new(),
             timeout: self.timeout,
             deadline: Instant::now() + self.timeout,
         };
+        self.clients.hosts.earn(&place.registry);
+        let mut attempt = 1;
+        loop {
+            let began = Instant::now();
+            let (failure, again) = match self.send(request.to_der(), &place).await {
+                Ok(answer) => return Ok(answer),
+                Err(NoAnswer { failure, again }) => (failure, again),
+            };
+            let estimate = (&place, began.elapsed());
+            let wait = again.and_then(|again| self.clients.hosts.again(again, attempt, estimate));
+            tokio::time::sleep(wait.ok_or(failure)?).await;
+            attempt += 1;
+        }
+    }
+
+    async fn send(&self, question: Vec<u8>, place: &Place) -> Result<Vec<u8>, NoAnswer> {
         let unreachable = |source| Error::Unreachable {
             url: self.shown(),
             source,
         };
         let client = self
             .clients
-            .get(towards(&self.url), &place)
-            .map_err(|failure| unreachable(failure.to_string().into()))?;
-        let sent = client
+            .get(towards(&self.url), place)
+            .map_err(|failure| NoAnswer::last(unreachable(failure.to_string().into())))?;
+        let asked = client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/timestamp-query")
             .header(ACCEPT, "application/timestamp-reply")
-            .body(question)
-            .send()
-            .await;
-        // The library's own sentence would tell the whole URL, and what is in it.
-        let response =
-            sent.map_err(|error| unreachable(with_causes(&error.without_url()).into()))?;
-        if response.status() != StatusCode::OK {
-            let status = response.status().as_u16();
-            let message = body::message(response, self.limits.error_body)
-                .await
-                .message;
-            return Err(Error::Status {
-                url: self.shown(),
-                status,
-                message,
+            .body(question);
+        let response = match self.clients.hosts.send(asked, place).await {
+            Ok(response) => response,
+            // The library's own sentence would tell the whole URL, and what is in it.
+            Err(NotSent::Broken(error)) => {
+                let source = with_causes(&error.without_url());
+                return Err(NoAnswer::failed(unreachable(source.into())));
             }
-            .into());
+            Err(late @ NotSent::Late) => {
+                let source = place.not_sent(late);
+                return Err(NoAnswer::last(unreachable(source.into())));
+            }
+        };
+        if response.status() != StatusCode::OK {
+            return Err(self.no_stamp(response).await);
         }
-        match body::read(response, self.limits.time_stamp, &place).await {
+        match body::read(response, self.limits.time_stamp, place).await {
             Ok(answer) => Ok(answer.to_vec()),
             Err(Transfer::Refusal(TransferRefusal::TooLarge { .. })) => {
-                Err(self.refused(Invalid::TooLarge {
-                    limit: self.limits.time_stamp,
-                }))
+                let limit = self.limits.time_stamp;
+                Err(NoAnswer::last(self.refused(Invalid::TooLarge { limit })))
             }
-            Err(failure) => Err(unreachable(failure.to_string().into()).into()),
+            Err(failure) => Err(NoAnswer::failed(unreachable(failure.to_string().into()))),
+        }
+    }
+
+    /// What an authority says instead of giving a stamp.
+    async fn no_stamp(&self, response: Answer) -> NoAnswer {
+        let status = response.status();
+        let failed = status.is_server_error().then_some(Again::Failed);
+        let again = throttling::of(&response).or(failed);
+        let message = body::message(response, self.limits.error_body)
+            .await
+            .message;
+        let error = Error::Status {
+            url: self.shown(),
+            status: status.as_u16(),
+            message,
+        };
+        NoAnswer {
+            failure: error.into(),
+            again,
         }
     }
 

@@ -84,13 +84,9 @@ impl<'a> Request<'a> {
                 key,
                 message: said(),
             },
-            Some(code) if THROTTLING.contains(&code) => {
-                return signer::Error::Throttled {
-                    key,
-                    attempts: ATTEMPTS,
-                }
-                .into();
-            }
+            Some(code) if THROTTLING.contains(&code) => return throttled(key, ATTEMPTS),
+            // Something before KMS, which the SDK does not ask again.
+            None if status == 429 => return throttled(key, 1),
             Some(code) if CREDENTIALS.contains(&code) => {
                 return self.credentials(format!("{code}: {message}"));
             }
@@ -134,9 +130,16 @@ impl<'a> Request<'a> {
     }
 }
 
+fn throttled(key: String, attempts: u32) -> Failure {
+    signer::Error::Throttled { key, attempts }.into()
+}
+
 const THROTTLING: &[&str] = &[
+    "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
@@ -235,6 +238,7 @@ mod tests {
             (Some("KMSInternalException"), 500),
             (None, 400),
             (None, 403),
+            (None, 429),
             (None, 502),
         ] {
             assert!(

@@ -91,8 +91,9 @@ async fn what_may_pass_is_tried_again() {
     let source = source(&world, Duration::from_secs(30));
     for (lie, calls) in [
         (Lie::status(503), 3),
-        (Lie::status(429), 3),
+        (Lie::status(429), 6),
         (Lie::status(403), 1),
+        (Lie::throttled("99999"), 1),
     ] {
         world.stand_in.faults().clear();
         world.stand_in.forget_calls();

@@ -304,12 +304,17 @@ async fn a_clock_may_be_five_minutes_off_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_three_times() {
+async fn what_may_pass_is_tried_again() {
     let world = World::new();
-    for status in [429, 500, 503] {
-        for (times, passes) in [(1, true), (2, true), (3, false)] {
+    for (lie, status, most) in [
+        (Lie::status(429), 429, 6),
+        (Lie::throttled("0"), 429, 6),
+        (Lie::status(500), 500, 3),
+        (Lie::status(503), 503, 3),
+    ] {
+        for (times, passes) in [(1, true), (most, false)] {
             world.mend();
-            let fault = Fault::on("POST /one", Lie::status(status)).times(times);
+            let fault = Fault::on("POST /one", lie.clone()).times(times);
             world.stand_in.faults().push(fault);
             let result = world.one().before().await;
             if passes {
@@ -321,13 +326,22 @@ async fn what_may_pass_is_tried_three_times() {
                     "{error}"
                 );
             }
-            assert_eq!(world.calls().len(), 3.min(times as usize + 1));
+            assert_eq!(world.calls().len(), most.min(times + 1) as usize);
         }
     }
     world.mend();
     let broken = Fault::on("POST /one", Lie::ResetAfter(1)).times(2);
     world.stand_in.faults().push(broken);
     world.one().before().await.unwrap();
+    // Whoever wants to be left alone for longer than there is time is not asked in vain, neither at once nor later.
+    world.mend();
+    world.lie(Lie::throttled("99999"));
+    let authority = world.one();
+    is_unavailable(authority.before().await);
+    world.mend();
+    let error = is_unavailable(authority.before().await);
+    assert!(error.to_string().contains("too late"), "{error}");
+    assert_eq!(world.calls().len(), 0);
     assert_eq!(world.calls().len(), 3);
 }
 
@@ -455,13 +469,13 @@ async fn the_time_for_a_stamp_is_for_all_its_attempts() {
         ..StandInOptions::default()
     });
     world.lie(Lie::status(503));
-    // 400, 200 and 400 ms: there is no time for a third.
+    // After 400 ms there is no time for a second that takes as long: what the first said is told at once.
     let error = is_unavailable(world.hurried().before().await);
     assert!(
-        matches!(error, Error::TimedOut { timeout, .. } if timeout == Duration::from_secs(1)),
+        matches!(error, Error::Status { status: 503, .. }),
         "{error}"
     );
-    assert!(world.calls().len() <= 2);
+    assert_eq!(world.calls().len(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,165 @@
+//! The hosts that this process asks, each at its pace: every request to a registry, a login realm, a place that a registry
+//! points to, a time-stamp authority and a folder of roots is sent from here.
+//!
+//! The adapter of [`crate::pacing`], with a clock and chance: held by [`crate::clients::Clients`], which a process has once.
+//! Never decides whether a failure may pass.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use reqwest::{RequestBuilder, Response};
+
+use crate::{
+    pacing::{Again, Budget, Pace, Ticket, Turn},
+    place::Place,
+    throttling,
+};
+
+/// Hosts that are remembered. Registries name others, as many as they like.
+const HOSTS: usize = 1_024;
+
+/// The pace of each host, and what may be sent again to each registry.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    paces: Mutex<HashMap<Lane, Pace>>,
+    budgets: Mutex<HashMap<String, Budget>>,
+}
+
+/// What is throttled together. Registries count reading and writing apart: Amazon ECR takes ten manifests a second, and gives
+/// two thousand.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Lane {
+    host: String,
+    port: Option<u16>,
+    writes: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// The connection failed or broke.
+    Broken(reqwest::Error),
+    /// The host throttles, and the turn of this request would come too late.
+    Late,
+}
+
+impl Hosts {
+    /// Sends a request when it is its turn, and learns from the answer.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        place: &Place,
+    ) -> Result<Response, NotSent> {
+        let (client, request) = request.build_split();
+        let request = request.map_err(NotSent::Broken)?;
+        let lane = Lane {
+            host: request.url().host_str().unwrap_or_default().to_owned(),
+            port: request.url().port_or_known_default(),
+            writes: !request.method().is_safe(),
+        };
+        self.take_turn(&lane, place.patience()).await?;
+        let sent = Instant::now();
+        let response = client.execute(request).await.map_err(NotSent::Broken)?;
+        let now = Instant::now();
+        self.pace(&lane, |pace| match throttling::of(&response) {
+            Some(Again::Throttled(after)) => pace.throttled(sent, now, after),
+            _ => pace.answered(sent, now),
+        });
+        Ok(response)
+    }
+
+    async fn take_turn(&self, lane: &Lane, deadline: Instant) -> Result<(), NotSent> {
+        let in_line = InLine {
+            hosts: self,
+            lane,
+            ticket: self.pace(lane, Pace::join),
+        };
+        loop {
+            let turn = |pace: &mut Pace| pace.turn(in_line.ticket, Instant::now(), deadline);
+            match self.pace(lane, turn) {
+                Turn::Late => return Err(NotSent::Late),
+                Turn::Now => return Ok(()),
+                Turn::Wait(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    fn pace<T>(&self, lane: &Lane, told: impl FnOnce(&mut Pace) -> T) -> T {
+        let is_of_use = |pace: &Pace| pace.is_of_use(Instant::now());
+        told(entry(&mut lock(&self.paces), lane, is_of_use))
+    }
+
+    /// Counts a request for a registry that is sent for the first time.
+    pub(crate) fn earn(&self, registry: &str) {
+        self.budget(registry, Budget::earn);
+    }
+
+    /// How long to wait before a request is sent again. `None` if it is not: it was sent often enough, or there is no budget
+    /// left, or no time for another answer, which is taken to need as long as this one did.
+    pub(crate) fn again(
+        &self,
+        again: Again,
+        attempt: u32,
+        (place, took): (&Place, Duration),
+    ) -> Option<Duration> {
+        let left = place.patience().saturating_duration_since(Instant::now());
+        let wait = again.wait(attempt, left.checked_sub(took)?, random())?;
+        self.budget(&place.registry, |budget| budget.pay(again))
+            .then_some(wait)
+    }
+
+    fn budget<T>(&self, registry: &str, told: impl FnOnce(&mut Budget) -> T) -> T {
+        told(entry(
+            &mut lock(&self.budgets),
+            &registry.to_owned(),
+            |_| false,
+        ))
+    }
+}
+
+/// What is known under a key. If too much is, what is of no use is forgotten, and if that is nothing, everything.
+fn entry<'a, K: Clone + Eq + Hash, V: Default>(
+    known: &'a mut HashMap<K, V>,
+    key: &K,
+    is_of_use: impl Fn(&V) -> bool,
+) -> &'a mut V {
+    if known.len() >= HOSTS && !known.contains_key(key) {
+        known.retain(|_, value| is_of_use(value));
+        if known.len() >= HOSTS {
+            known.clear();
+        }
+    }
+    known.entry(key.clone()).or_default()
+}
+
+/// Leaves the line when it is given up.
+struct InLine<'a> {
+    hosts: &'a Hosts,
+    lane: &'a Lane,
+    ticket: Ticket,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.hosts.pace(self.lane, |pace| pace.leave(self.ticket));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+/// Anything up to the whole wait, so that many who wait at once do not come back at once.
+pub(crate) fn jitter(most: Duration) -> Duration {
+    most.mul_f64(random())
+}
