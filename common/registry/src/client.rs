@@ -23,12 +23,14 @@ use crate::{
     referrers::Listed,
     session::Access,
     transport::{Answer, Fetched, Kind, Request, Transport, Whole},
+    unlisted::Unlisted,
 };
 
 /// A client for any number of registries, with one pool of connections and one login for each.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
+    pub(crate) unlisted: Unlisted,
 }
 
 impl Client {
@@ -36,6 +38,7 @@ impl Client {
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
             transport: Transport::new(options, credentials)?,
+            unlisted: Unlisted::default(),
         })
     }
 

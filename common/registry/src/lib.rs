@@ -39,6 +39,7 @@ mod throttling;
 mod tls;
 mod transport;
 mod tsa;
+mod unlisted;
 
 pub use self::{
     account::{

@@ -16,7 +16,7 @@ use reqwest::{
 
 use crate::{
     client::{Client, malformed},
-    transport::{Fetched, Request, Whole},
+    transport::{Answer, Fetched, Request, Whole},
 };
 
 /// Whether a registry answers its referrers API.
@@ -53,6 +53,9 @@ impl Client {
         repository: &Repository,
         subject: &Digest,
     ) -> Result<Listed, Failure> {
+        if self.unlisted.has(repository) {
+            return Ok(Listed::NoApi);
+        }
         let limits = self.limits();
         let too_many = || {
             Failure::Refusal(Refusal::ReferrersTooMany {
@@ -71,6 +74,7 @@ impl Client {
                 Fetched::Other(answer)
                     if page == 0 && answer.response.status() == StatusCode::NOT_FOUND =>
                 {
+                    self.learn(repository, answer).await;
                     return Ok(Listed::NoApi);
                 }
                 Fetched::Other(answer) => return Err(self.transport.status(answer).await),
@@ -89,6 +93,11 @@ impl Client {
             }
         }
         Err(too_many())
+    }
+
+    async fn learn(&self, repository: &Repository, Answer { response, place }: Answer) {
+        let said = self.transport.said(response, &place).await;
+        self.unlisted.learn(repository, &said);
     }
 
     pub(crate) fn list(repository: &Repository, path: String) -> Request<'_> {
@@ -140,6 +149,9 @@ impl Client {
             self.put_manifest(repository, &digest, manifest).await
         }))
         .await?;
+        if self.unlisted.has(repository) {
+            return self.merge(repository, subject, manifests).await;
+        }
         // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells. One page: what
         // others have attached must not stop a signer.
         let request = Self::list(repository, format!("referrers/{subject}"));
