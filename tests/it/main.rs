@@ -28,6 +28,7 @@ mod recursion;
 mod round_trips;
 mod sign;
 mod three_years;
+mod throttling;
 mod told;
 mod trust;
 mod verify;

@@ -50,6 +50,23 @@ fn an_unknown_certificate_authority_is_refused_unless_it_is_named() {
 }
 
 #[test]
+fn without_tls_no_certificate_authorities_are_read() {
+    let world = World::oci();
+    let (image, public) = signed(&world);
+    // Whoever opens it waits for somebody who writes, and nobody does.
+    let endless = world.path("authorities.pem").display().to_string();
+    let mut make = world.program("/usr/bin/mkfifo");
+    make.arg(&endless);
+    run(make).ends(0);
+    world
+        .countersign_with(
+            &["verify", "--key", &public, &image.tagged()],
+            &[("SSL_CERT_FILE", &endless)],
+        )
+        .ends(0);
+}
+
+#[test]
 fn a_proxy_is_passed_by_for_this_machine() {
     let world = World::oci();
     let (image, public) = signed(&world);

@@ -33,6 +33,8 @@ pub(crate) struct Hosts {
 /// two thousand.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Lane {
+    /// On whose behalf: a registry that sends us where we are throttled must not slow down who else is there.
+    registry: String,
     host: String,
     port: Option<u16>,
     writes: bool,
@@ -57,6 +59,7 @@ impl Hosts {
         let (client, request) = request.build_split();
         let request = request.map_err(NotSent::Broken)?;
         let lane = Lane {
+            registry: place.registry.clone(),
             host: request.url().host_str().unwrap_or_default().to_owned(),
             port: request.url().port_or_known_default(),
             writes: !request.method().is_safe(),

@@ -158,7 +158,10 @@ impl Client {
         let answer = self.transport.send(&request).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(()),
-            StatusCode::NOT_FOUND => self.merge(repository, subject, manifests).await,
+            StatusCode::NOT_FOUND => {
+                self.learn(repository, answer).await;
+                self.merge(repository, subject, manifests).await
+            }
             _ => Err(self.transport.status(answer).await),
         }
     }

@@ -13,12 +13,14 @@
 )]
 
 mod bounds;
+mod http2;
 mod logins;
 mod reading;
 mod redirects;
 mod removing;
 mod root_files;
 mod streaming;
+mod throttling;
 mod tsa;
 mod world;
 mod writing;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use countersign_common::{Descriptor, ImageRef, Limits, Registry, registry::Blind};
-use countersign_stand_in::{Lie, Login};
+use countersign_common::{Descriptor, ImageRef, Limits, Registry, RegistryWriter, registry::Blind};
+use countersign_stand_in::{Call, Lie, Login};
 
 use crate::world::{World, is_error, is_refusal};
 
@@ -43,6 +43,55 @@ async fn only_a_404_is_absence() {
         world.stand_in.faults().clear();
     }
     world.client.resolve(&image).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registry_without_the_referrers_api_is_asked_for_it_once() {
+    let world = World::no_referrers();
+    let (image, repository) = (world.image("1"), world.repository());
+    let pinned = world.client.resolve(&image).await.unwrap();
+    let asked = |world: &World| {
+        let calls = world.stand_in.calls();
+        let of_api = |call: &&Call| call.line.contains("/referrers/");
+        calls.iter().filter(of_api).count()
+    };
+    let signature = world.referrer(&pinned.manifest, "signature").await;
+    for _ in 0..3 {
+        let client = &world.client;
+        client
+            .push_referrers(
+                &repository,
+                pinned.digest(),
+                std::slice::from_ref(&signature),
+            )
+            .await
+            .unwrap();
+        let listed = client.referrers(&repository, pinned.digest()).await;
+        assert_eq!(listed.unwrap().len(), 1);
+        let own = client.own_referrers(&repository, pinned.digest()).await;
+        assert_eq!(own.unwrap(), None);
+    }
+    assert_eq!(
+        asked(&world),
+        1 + 1,
+        "the signer looks, and then the reader learns"
+    );
+    // A 404 that names what is not there says nothing of the API.
+    let world = World::oci(Login::Anonymous);
+    let (image, repository) = (world.image("1"), world.repository());
+    let pinned = world.client.resolve(&image).await.unwrap();
+    world.lie("GET /v2/*/referrers/*", Lie::status(404));
+    let listed = world.client.referrers(&repository, pinned.digest()).await;
+    assert_eq!(listed.unwrap(), []);
+    world.stand_in.faults().clear();
+    let signature = world.referrer(&pinned.manifest, "signature").await;
+    let manifests = [signature];
+    let pushed = world
+        .client
+        .push_referrers(&repository, pinned.digest(), &manifests);
+    pushed.await.unwrap();
+    let listed = world.client.referrers(&repository, pinned.digest()).await;
+    assert_eq!(listed.unwrap().len(), 1);
 }
 
 #[tokio::test]

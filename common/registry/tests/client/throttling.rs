@@ -1,0 +1,142 @@
+//! Registries that throttle: waited for together, within the time that there is, and never more than they can bear.
+
+use std::time::{Duration, Instant};
+
+use countersign_common::{Descriptor, Registry, RegistryWriter, manifest::EMPTY_CONFIG};
+use countersign_stand_in::{Call, Fault, Lie, Login, Service};
+use futures_util::future;
+
+use crate::world::{World, hurried, is_error};
+
+fn count(world: &World, is_counted: impl Fn(&Call) -> bool) -> usize {
+    let calls = world.stand_in.calls();
+    calls.iter().filter(|call| is_counted(call)).count()
+}
+
+#[tokio::test]
+async fn what_a_registry_asks_for_is_waited_for_if_there_is_time() {
+    for (lie, waits) in [
+        (Lie::throttled("1"), true),
+        (retry_after(503, "1"), true),
+        (Lie::throttled("0"), false),
+        (Lie::throttled("Sun, 06 Nov 1994 08:49:37 GMT"), false),
+    ] {
+        let world = World::oci(Login::Anonymous);
+        let image = world.image("1");
+        let once = Fault::on("GET /v2/*", lie).times(1);
+        world.stand_in.faults().push(once);
+        let began = Instant::now();
+        world.client.resolve(&image).await.unwrap();
+        assert_eq!(began.elapsed() >= Duration::from_secs(1), waits);
+        assert_eq!(count(&world, |_| true), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_for_which_there_is_no_time_is_told_at_once() {
+    for lie in [
+        Lie::throttled("1"),
+        retry_after(503, "1"),
+        retry_after(503, "Wed, 21 Oct 2099 07:28:00 GMT"),
+    ] {
+        let world = World::oci(Login::Anonymous);
+        let image = world.image("1");
+        world.lie("GET /v2/*", lie);
+        let client = hurried(&world.stand_in);
+        let began = Instant::now();
+        is_error(client.resolve(&image).await, "registry-throttled");
+        assert!(began.elapsed() < Duration::from_millis(900));
+        assert_eq!(count(&world, |_| true), 1);
+        // Nor are others sent in vain meanwhile, and they say why.
+        world.stand_in.faults().clear();
+        is_error(client.resolve(&image).await, "registry-throttled");
+        assert_eq!(count(&world, |_| true), 1);
+    }
+}
+
+#[tokio::test]
+async fn reading_goes_on_while_writing_is_throttled() {
+    let world = World::oci(Login::Anonymous);
+    let image = world.image("1");
+    world.lie("HEAD /v2/*/blobs/*", Lie::status(404));
+    world.lie("POST /v2/*", Lie::throttled("30"));
+    let client = hurried(&world.stand_in);
+    let repository = world.repository();
+    let pushed = client.push_blob(&repository, b"blob".to_vec().into()).await;
+    is_error(pushed, "registry-throttled");
+    client.resolve(&image).await.unwrap();
+}
+
+#[tokio::test]
+async fn throttling_under_another_status_is_no_refusal() {
+    for status in [400, 403] {
+        let world = World::oci(Login::Anonymous);
+        let image = world.image("1");
+        let pinned = world.client.resolve(&image).await.unwrap();
+        world.lie("PUT /v2/*", renamed(status));
+        let pushed = world.client.push_manifest(&image, &pinned.manifest).await;
+        is_error(pushed, "registry-throttled");
+    }
+}
+
+#[tokio::test]
+async fn many_who_are_throttled_slow_down_together_and_are_served() {
+    let world = World::oci(Login::Anonymous);
+    world.image("1");
+    let repository = world.repository();
+    let blob = Descriptor::of(EMPTY_CONFIG, b"{}");
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*/blobs/*", Lie::throttled("0")).times(150));
+    let read = |_| world.client.blob(&repository, &blob, 10);
+    let began = Instant::now();
+    for bytes in future::join_all((0..200).map(read)).await {
+        assert!(bytes.unwrap().is_some());
+    }
+    // At half of two hundred a second, whoever was throttled takes his turn.
+    assert!(
+        began.elapsed() > Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(count(&world, |call| call.service == Service::Registry), 350);
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_all_requests_is_not_asked_three_times_for_each() {
+    let world = World::oci(Login::Anonymous);
+    world.image("1");
+    let repository = world.repository();
+    let blob = Descriptor::of(EMPTY_CONFIG, b"{}");
+    world.lie("GET /v2/*/blobs/*", Lie::status(503));
+    let read = |_| world.client.blob(&repository, &blob, 10);
+    for bytes in future::join_all((0..100).map(read)).await {
+        is_error(bytes, "registry-unavailable");
+    }
+    // The floor, and two fifths of as many as are asked for.
+    assert_eq!(count(&world, |_| true), 100 + 10 + 40);
+}
+
+fn retry_after(status: u16, after: &str) -> Lie {
+    let Lie::Instead { body, headers, .. } = Lie::throttled(after) else {
+        panic!("it is an answer")
+    };
+    Lie::Instead {
+        status,
+        headers,
+        body,
+    }
+}
+
+/// The error of a 429, with another status.
+fn renamed(status: u16) -> Lie {
+    let Lie::Instead { body, headers, .. } = Lie::status(429) else {
+        panic!("it is an answer")
+    };
+    Lie::Instead {
+        status,
+        headers,
+        body,
+    }
+}

@@ -1,0 +1,171 @@
+//! Throttling at any request of any command: it ends in success, or is told as throttling, and never as a missing signature.
+
+use std::collections::BTreeMap;
+
+use countersign_stand_in::{Call, Fault, Lie, Login, Options, RegistryMode, Service};
+
+use crate::world::World;
+
+/// The codes of those who may throttle.
+const CODES: [&str; 3] = ["registry-throttled", "key-throttled", "tsa-unavailable"];
+
+/// How long whoever throttles wants to be left alone.
+#[derive(Clone, Copy, Debug)]
+enum For {
+    AnHour,
+    NoTime,
+}
+
+/// What is done; where it changes something, each time to another image.
+type Work = fn(&World, u32) -> Vec<String>;
+
+fn arguments(fixed: &[&str], rest: &[String]) -> Vec<String> {
+    let fixed = fixed.iter().map(|argument| (*argument).to_owned());
+    fixed.chain(rest.iter().cloned()).collect()
+}
+
+/// The same image each time.
+fn signed(world: &World, number: u32) -> String {
+    let image = unsigned(world, 1);
+    if number == 1 {
+        let key = World::kms_key();
+        world.countersign(&["sign", "--key", &key, &image]).ends(0);
+    }
+    image
+}
+
+fn unsigned(world: &World, number: u32) -> String {
+    let number = number.to_string();
+    world.image("shop/api", &number, &number).tagged()
+}
+
+fn verify(world: &World, number: u32) -> Vec<String> {
+    let rest = [World::kms_key(), signed(world, number)];
+    arguments(&["verify", "--accept-stand-in", "--key"], &rest)
+}
+
+fn inspect(world: &World, number: u32) -> Vec<String> {
+    arguments(&["inspect"], &[signed(world, number)])
+}
+
+fn sign(world: &World, number: u32) -> Vec<String> {
+    let rest = [World::kms_key(), unsigned(world, number)];
+    arguments(&["sign", "--key"], &rest)
+}
+
+fn attest(world: &World, number: u32) -> Vec<String> {
+    let predicate = world.write("predicate.json", "{}");
+    let rest = [predicate, World::kms_key(), unsigned(world, number)];
+    let mut arguments = arguments(&["attest", "--type", "spdx", "--predicate"], &rest);
+    arguments.insert(5, "--key".to_owned());
+    arguments
+}
+
+/// A call as a pattern: whatever is another one for another image is left open.
+fn pattern(call: &Call) -> String {
+    let parts = call.line.split('/').map(|part| {
+        let is_open = part.starts_with("sha256") || part.parse::<u32>().is_ok() || part.len() > 30;
+        if is_open && call.service != Service::Aws {
+            "*"
+        } else {
+            part
+        }
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn lie(service: Service, long: For) -> Lie {
+    match (service, long) {
+        (Service::Aws, _) => Lie::kms_throttled(),
+        (_, For::AnHour) => Lie::throttled("3600"),
+        (_, For::NoTime) => Lie::throttled("0"),
+    }
+}
+
+/// Each request that the work makes is throttled once, in a run of its own.
+#[track_caller]
+fn is_never_unsigned(world: &World, work: Work) {
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        let arguments = work(world, number);
+        world.stand_in.forget_calls();
+        arguments
+    };
+    world.countersign(&next()).ends(0);
+    let honest = world.stand_in.calls();
+    assert!(honest.len() > 4, "{honest:?}");
+    let mut before: BTreeMap<String, u32> = BTreeMap::new();
+    let mut told = 0;
+    for call in &honest {
+        let pattern = pattern(call);
+        let earlier = before.entry(pattern.clone()).or_default();
+        for long in [For::NoTime, For::AnHour] {
+            let arguments = next();
+            let fault = Fault::on(&pattern, lie(call.service, long));
+            world.stand_in.faults().push(fault.after(*earlier).times(1));
+            let run = world.countersign(&arguments);
+            world.stand_in.faults().clear();
+            let said = format!("{} {long:?}: {}{}", call.line, run.stdout, run.stderr);
+            let struck = |call: &Call| call.status == 429 || call.status == 400;
+            assert_eq!(world.calls(struck).len(), 1, "{said}");
+            match (run.code, long) {
+                (0, _) => {}
+                (3, For::AnHour) => {
+                    assert!(CODES.iter().any(|code| said.contains(code)), "{said}");
+                    told += 1;
+                }
+                (code, _) => panic!("it ended with {code}: {said}"),
+            }
+        }
+        *earlier += 1;
+    }
+    assert!(told > 2, "nothing of {honest:?} was needed");
+}
+
+fn bearer() -> World {
+    World::with(Options {
+        registry: RegistryMode::PlainOci(Login::Bearer),
+        ..Options::default()
+    })
+}
+
+#[test]
+fn verifying() {
+    is_never_unsigned(&World::ecr(), verify);
+}
+
+#[test]
+fn verifying_where_there_is_a_login_realm() {
+    is_never_unsigned(&bearer(), verify);
+}
+
+#[test]
+fn verifying_by_the_fallback_tag() {
+    is_never_unsigned(&World::no_referrers(), verify);
+}
+
+#[test]
+fn inspecting() {
+    is_never_unsigned(&World::ecr(), inspect);
+}
+
+#[test]
+fn inspecting_by_the_fallback_tag() {
+    is_never_unsigned(&World::no_referrers(), inspect);
+}
+
+#[test]
+fn signing() {
+    is_never_unsigned(&World::ecr(), sign);
+}
+
+#[test]
+fn signing_with_the_fallback_tag() {
+    is_never_unsigned(&World::no_referrers(), sign);
+}
+
+#[test]
+fn attesting() {
+    is_never_unsigned(&World::ecr(), attest);
+}
