@@ -96,6 +96,10 @@ fn word_without_chance(word: &str, names: &mut Vec<String>) -> String {
 
 /// Puts something in place that refers to an image: its digest.
 fn attach(world: &World, image: &Image, artifact_type: &str, layers: &[Value]) -> String {
+    attached(world, image, artifact_type, layers).digest
+}
+
+fn attached(world: &World, image: &Image, artifact_type: &str, layers: &[Value]) -> Image {
     let config = world.blob(&image.path, "application/vnd.oci.empty.v1+json", b"{}");
     let manifest = json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": artifact_type,
@@ -103,7 +107,7 @@ fn attach(world: &World, image: &Image, artifact_type: &str, layers: &[Value]) -
         "subject": { "mediaType": OCI_MANIFEST, "digest": image.digest, "size": image.manifest.len() },
     });
     let manifest = serde_json::to_vec(&manifest).unwrap();
-    world.place(&image.path, "", OCI_MANIFEST, manifest).digest
+    world.place(&image.path, "", OCI_MANIFEST, manifest)
 }
 
 fn signed(world: &World) -> Image {

@@ -5,7 +5,7 @@ use std::fs;
 use countersign_stand_in::{Fault, Lie, Options, StorageClass, Transport};
 use serde_json::{Value, json};
 
-use super::{attach, entries, judged, shown, signed};
+use super::{attach, attached, entries, judged, shown, signed};
 use crate::world::{Image, OCI_INDEX, OCI_MANIFEST, Run, World};
 
 fn places(document: &Value) -> Vec<String> {
@@ -198,6 +198,31 @@ fn what_amazon_ecr_put_away_is_shown_as_archived() {
         .ends(0)
         .json();
     assert_eq!(places(&document), [r#"["referrers"]"#]);
+}
+
+#[test]
+fn what_refers_to_an_artifact_and_was_put_away_is_shown_below_it() {
+    let (world, image, _) = archive();
+    let note = world.blob(&image.path, "text/plain", b"a note");
+    let note = [note];
+    let parent = attached(&world, &image, "application/vnd.example.parent", &note);
+    let below = attach(&world, &parent, "application/vnd.example.below", &note);
+    let shown = |class| {
+        assert!(world.stand_in.set_storage(&image.path, &below, class));
+        let run = inspect(&world, &image, &["--output", "json"]);
+        let document = run.ends(0).json();
+        let artifacts = document["subject"]["attached"].as_array().unwrap();
+        let mut artifacts = artifacts.iter();
+        let parent = artifacts.find(|one| one["digest"] == parent.digest.as_str());
+        parent.unwrap()["attached"].clone()
+    };
+    let before = shown(StorageClass::Standard);
+    assert_eq!(before[0]["digest"], below);
+    assert_eq!(before[0]["foundIn"], json!(["referrers"]));
+    let after = shown(StorageClass::Archive);
+    assert_eq!(after[0]["digest"], below);
+    assert_eq!(after[0]["foundIn"], json!(["archive"]));
+    assert_eq!(after[0]["problem"]["code"], "artifact-archived");
 }
 
 #[test]

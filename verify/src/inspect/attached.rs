@@ -50,20 +50,24 @@ pub(super) async fn all(
     question: &Question,
     subject: &Descriptor,
 ) -> (Vec<Artifact>, Noticed) {
-    let (archived, (mut nodes, mut noticed)) =
+    let (archived, (mut nodes, mut away, mut noticed)) =
         future::join(source.archived(&subject.digest), gather(source, subject)).await;
     noticed.add(archived.1);
-    for listed in archived.0 {
-        add_archived(&mut nodes, subject, listed);
+    away.extend(wanted(None, subject, archived.0));
+    noticed.faults.extend(cut(&mut away, 0, source));
+    for one in away {
+        add_archived(&mut nodes, one);
     }
     judge(&mut nodes, &mut Bench::new(question, source.repository));
     (tree(nodes), noticed)
 }
 
-async fn gather(source: Source<'_, '_>, subject: &Descriptor) -> (Vec<Node>, Noticed) {
+/// What is there, and what was put away of what refers to that.
+async fn gather(source: Source<'_, '_>, subject: &Descriptor) -> (Vec<Node>, Vec<Wanted>, Noticed) {
     let (listed, mut noticed) = source.everywhere(&subject.digest).await;
     let mut level = wanted(None, subject, listed);
     let mut nodes: Vec<Node> = Vec::new();
+    let mut away = Vec::new();
     let mut seen = HashSet::new();
     for depth in 1..=source.limits.referrer_depth {
         level.retain(|one| seen.insert(one.listed.descriptor.digest.clone()));
@@ -77,21 +81,26 @@ async fn gather(source: Source<'_, '_>, subject: &Descriptor) -> (Vec<Node>, Not
             break;
         }
         let next = async |(position, node): (usize, &Node)| {
-            let listed = source.own(&node.artifact.descriptor.digest).await;
-            (position, node.artifact.descriptor.clone(), listed)
+            let subject = node.artifact.descriptor.clone();
+            let archived = source.archived(&subject.digest);
+            let listed = future::join(source.own(&subject.digest), archived).await;
+            (position, subject, listed)
         };
         let fetched = nodes.iter().enumerate().skip(first);
         let fetched = fetched.filter(|(_, node)| node.artifact.content.is_ok());
         let mut lists = stream::iter(fetched.map(next)).buffered(LISTS);
         level = Vec::new();
-        while let Some((position, subject, (listed, more))) = lists.next().await {
-            noticed.add(more);
-            level.extend(wanted(Some(position), &subject, listed));
+        while let Some((position, subject, (own, archived))) = lists.next().await {
+            noticed.add(own.1);
+            noticed.add(archived.1);
+            level.extend(wanted(Some(position), &subject, own.0));
+            away.extend(wanted(Some(position), &subject, archived.0));
             // What would be cut in the end is not kept until then.
             noticed.faults.extend(cut(&mut level, nodes.len(), source));
+            noticed.faults.extend(cut(&mut away, 0, source));
         }
     }
-    (nodes, noticed)
+    (nodes, away, noticed)
 }
 
 fn wanted(parent: Option<usize>, subject: &Descriptor, listed: Vec<Listed>) -> Vec<Wanted> {
@@ -313,7 +322,12 @@ async fn blob(
     }
 }
 
-fn add_archived(nodes: &mut Vec<Node>, subject: &Descriptor, listed: Listed) {
+fn add_archived(nodes: &mut Vec<Node>, archived: Wanted) {
+    let Wanted {
+        parent,
+        subject,
+        listed,
+    } = archived;
     let digest = &listed.descriptor.digest;
     let known = nodes
         .iter_mut()
@@ -323,8 +337,8 @@ fn add_archived(nodes: &mut Vec<Node>, subject: &Descriptor, listed: Listed) {
         return;
     }
     nodes.push(Node {
-        parent: None,
-        subject: subject.clone(),
+        parent,
+        subject,
         is_looked_for: false,
         artifact: Artifact {
             artifact_type: listed.descriptor.artifact_type.clone(),
