@@ -167,6 +167,9 @@ async fn bench(
         None => {}
     }
     if !verify::is_anybody_named(&arguments.trusted.keys, config) {
+        if !arguments.tsa_chains.is_empty() {
+            tracing::warn!("neither a policy nor a key is given: `--tsa-chain` is not used");
+        }
         return Ok(Bench::Nobody);
     }
     let threshold = asked.time_threshold.unwrap_or(NonZeroUsize::MIN);

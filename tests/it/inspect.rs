@@ -150,6 +150,10 @@ fn without_a_key_or_a_policy_everything_is_shown_and_nothing_judged() {
         .countersign(&["inspect", "--output", "json", &image.tagged()])
         .ends(0)
         .json();
+    world
+        .countersign(&["inspect", "--tsa-chain", "/nowhere.pem", &image.tagged()])
+        .ends(0)
+        .says("`--tsa-chain` is not used");
     assert_eq!(document["notJudged"]["code"], "not-judged");
     let standings = entries(&document);
     assert_eq!(standings.len(), 2);
