@@ -16,9 +16,9 @@ use countersign_trust_roots::format::Claim;
 use crate::evidence::{Artifact, Content};
 
 /// A document, and what it was found beside.
-pub(super) struct Document<'e> {
-    pub(super) subject: &'e Digest,
-    pub(super) claim: Cow<'e, Claim>,
+pub(crate) struct Document<'e> {
+    pub(crate) subject: &'e Digest,
+    pub(crate) claim: Cow<'e, Claim>,
     /// Its stamps, as a set: comparing each with each would take time that grows with the square of what strangers add.
     stamps: HashSet<&'e str>,
 }
@@ -28,30 +28,41 @@ pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
     let mut artifacts: Vec<_> = artifacts.iter().collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
+    let claims = artifacts.into_iter().flat_map(|artifact| {
+        let claims = match &artifact.content {
+            Content::Claims(claims) => claims.as_slice(),
+            Content::Foreign { .. } | Content::Refused(_) | Content::Unavailable(_) => &[],
+        };
+        claims.iter().map(|claim| (&artifact.subject, claim))
+    });
+    distinct(claims).0
+}
+
+/// The documents among claims about subjects, and for each claim which one it is a copy of.
+pub(crate) fn distinct<'e>(
+    claims: impl Iterator<Item = (&'e Digest, &'e Claim)>,
+) -> (Vec<Document<'e>>, Vec<usize>) {
     let mut known = HashMap::new();
     let mut documents: Vec<Document<'_>> = Vec::new();
-    for artifact in artifacts {
-        let Content::Claims(claims) = &artifact.content else {
-            continue;
-        };
-        for claim in claims {
-            let named = (
-                claim.signer.key_hash(),
-                claim.signer == ClaimedSigner::Certificate,
-            );
-            let key = (&artifact.subject, claim.document_digest(), named);
-            let position = *known.entry(key).or_insert(documents.len());
-            match documents.get_mut(position) {
-                Some(document) => document.join(claim),
-                None => documents.push(Document {
-                    subject: &artifact.subject,
-                    claim: Cow::Borrowed(claim),
-                    stamps: claim.after_stamps.iter().map(String::as_str).collect(),
-                }),
-            }
+    let mut positions = Vec::new();
+    for (subject, claim) in claims {
+        let named = (
+            claim.signer.key_hash(),
+            claim.signer == ClaimedSigner::Certificate,
+        );
+        let key = (subject, claim.document_digest(), named);
+        let position = *known.entry(key).or_insert(documents.len());
+        match documents.get_mut(position) {
+            Some(document) => document.join(claim),
+            None => documents.push(Document {
+                subject,
+                claim: Cow::Borrowed(claim),
+                stamps: claim.after_stamps.iter().map(String::as_str).collect(),
+            }),
         }
+        positions.push(position);
     }
-    documents
+    (documents, positions)
 }
 
 impl<'e> Document<'e> {

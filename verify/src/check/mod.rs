@@ -7,7 +7,7 @@
 pub mod attested;
 mod claims;
 pub mod demand;
-mod documents;
+pub(crate) mod documents;
 pub mod freshness;
 pub mod integrity;
 pub mod quorum;

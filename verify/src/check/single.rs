@@ -14,6 +14,7 @@ use super::claims::counts;
 use crate::{Verifier, verdict::CountedSignature};
 
 /// A document that counts.
+#[derive(Clone)]
 pub(crate) struct Counted {
     /// Whose it is.
     pub(crate) signature: CountedSignature,
@@ -23,19 +24,18 @@ pub(crate) struct Counted {
     pub(crate) undated: Option<document::Refusal>,
 }
 
-/// Checks a document by the steps that every document goes through. `Err` if it says to be of no kind that is judged.
+/// Checks a document of a kind by the steps that every document goes through.
 pub(crate) fn check(
     (verifier, now): (&Verifier, Timestamp),
     (repository, subject): (&Repository, &Descriptor),
-    claim: &Claim,
+    (claim, kind): (&Claim, &Kind),
     budget: &mut Budget,
-) -> Result<(Kind, Result<Counted, document::Refusal>), PredicateTypeError> {
-    let kind = kind(claim)?;
+) -> Result<Counted, document::Refusal> {
     let expected = verifier.expected(repository, subject);
-    let counted = judge(&expected, &verifier.authorities, |case| {
+    judge(&expected, &verifier.authorities, |case| {
         let rules = (&verifier.time, &verifier.limits);
-        let valid = counts((case, claim), &kind, budget, rules)?;
-        let is_dated = match (&kind, valid.proof()) {
+        let valid = counts((case, claim), kind, budget, rules)?;
+        let is_dated = match (kind, valid.proof()) {
             (Kind::ImageSignature, _) | (_, Proof::Latest(..)) => false,
             _ => !verifier.time.authorities().is_empty(),
         };
@@ -48,14 +48,13 @@ pub(crate) fn check(
         Ok(Counted {
             signature: CountedSignature::of(&valid, &verifier.time),
             interval,
-            undated: undated.filter(|_| kind == Kind::Publication),
+            undated: undated.filter(|_| *kind == Kind::Publication),
         })
-    });
-    Ok((kind, counted))
+    })
 }
 
-/// What a document says that it is.
-fn kind(claim: &Claim) -> Result<Kind, PredicateTypeError> {
+/// What a document says that it is. `Err` if that is nothing that is judged.
+pub(crate) fn kind(claim: &Claim) -> Result<Kind, PredicateTypeError> {
     if Kind::Publication.is_of(&claim.statement) {
         return Ok(Kind::Publication);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, Digest, Manifest,
+    Descriptor, Digest, Manifest, Repository,
     manifest::{Body, ImageBody},
     registry::Failure,
 };
@@ -58,7 +58,7 @@ pub(super) async fn all(
     for one in away {
         add_archived(&mut nodes, one);
     }
-    judge(&mut nodes, &mut Bench::new(question, source.repository));
+    judge(&mut nodes, question, source.repository);
     (tree(nodes), noticed)
 }
 
@@ -350,24 +350,34 @@ fn add_archived(nodes: &mut Vec<Node>, archived: Wanted) {
     });
 }
 
-/// Judges every entry, those first that name a trusted key.
-fn judge(nodes: &mut [Node], bench: &mut Bench<'_>) {
-    let mut entries: Vec<(&Descriptor, bool, &mut Entry)> = Vec::new();
+/// Judges every entry, those first that name a trusted key. What verifiers see is judged as they judge it, without the rest.
+fn judge(nodes: &mut [Node], question: &Question, repository: &Repository) {
+    let (seen, unseen): (Vec<_>, Vec<_>) = nodes.iter_mut().partition(|node| node.is_looked_for);
+    settle(seen, Bench::new(question, repository));
+    for entry in settle(unseen, Bench::new(question, repository)) {
+        // What verifiers never see counts for nothing, whoever made it.
+        if matches!(entry.standing, Standing::Trusted(_)) {
+            entry.standing = Standing::Untrusted(Finding::of(&Fault::Unlisted));
+        }
+    }
+}
+
+fn settle<'n>(mut nodes: Vec<&'n mut Node>, bench: Bench<'_>) -> Vec<&'n mut Entry> {
+    nodes.sort_by(|one, other| {
+        let digest = |node: &Node| node.artifact.descriptor.digest.clone();
+        digest(one).cmp(&digest(other))
+    });
+    let mut entries: Vec<(&Descriptor, &mut Entry)> = Vec::new();
     for node in nodes {
         if let Ok(content) = &mut node.artifact.content {
             let items = content.items.iter_mut();
             let found = items.filter_map(|item| item.entry.as_mut().ok());
-            entries.extend(found.map(|entry| (&node.subject, node.is_looked_for, entry)));
+            entries.extend(found.map(|entry| (&node.subject, entry)));
         }
     }
-    entries.sort_by_key(|(_, _, entry)| Reverse(bench.is_named(entry)));
-    for (subject, is_looked_for, entry) in entries {
-        bench.settle(subject, entry);
-        // What verifiers never see counts for nothing, whoever made it.
-        if !is_looked_for && matches!(entry.standing, Standing::Trusted(_)) {
-            entry.standing = Standing::Untrusted(Finding::of(&Fault::Unlisted));
-        }
-    }
+    entries.sort_by_key(|(_, entry)| Reverse(bench.is_named(entry)));
+    bench.settle(&mut entries);
+    entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// Puts each node into what it is attached to. A parent comes before what is attached to it.

@@ -38,7 +38,7 @@ pub(super) async fn subject(
     let source = Source {
         registry,
         repository: pinned.repository(),
-        limits: &question.limits,
+        limits: &question.limits(),
         deadline,
         allowance: &AtomicU64::new(question.limits.image_bytes),
         archive: &AtomicBool::new(true),

@@ -158,7 +158,7 @@ struct EntryDocument {
     /// Whether it is trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     standing: Option<StandingName>,
-    /// Why it is not trusted, or not judged.
+    /// Why it is not trusted, or not judged; or why the name of the key that made it says less than it seems to.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<FindingDocument>,
     /// Who vouches for it, where it is trusted.
@@ -414,7 +414,8 @@ impl EntryDocument {
         let (standing, reason, trusted, made_by) = match &entry.standing {
             Standing::NotJudged(why) => (StandingName::NotJudged, Some(why), None, None),
             Standing::NotVerifiedHere(maker) => {
-                (StandingName::NotVerifiedHere, None, None, maker.as_ref())
+                let caveat = maker.as_ref().and_then(|maker| maker.caveat.as_ref());
+                (StandingName::NotVerifiedHere, caveat, None, maker.as_ref())
             }
             Standing::Trusted(vouched) => (StandingName::Trusted, None, Some(vouched), None),
             Standing::Untrusted(why) => (StandingName::Untrusted, Some(why), None, None),
@@ -431,7 +432,7 @@ impl EntryDocument {
             standing: Some(standing),
             reason: reason.map(FindingDocument::from),
             trusted: trusted.map(|vouched| vouched.as_ref().into()),
-            made_by: made_by.map(|name| shown(name)),
+            made_by: made_by.map(|maker| shown(&maker.name)),
             other_subject: match &entry.about {
                 About::Other(other) => Some(shown(other)),
                 About::This | About::Unsaid => None,

@@ -1,6 +1,6 @@
 //! What is wrong with an artifact, or with what was asked for it, where no other package has a word for it.
 
-use countersign_common::{Code, Digest, Explain, json::JsonError, registry::Failure};
+use countersign_common::{Code, Digest, Escaped, Explain, json::JsonError, registry::Failure};
 use countersign_trust_roots::format::ReadError;
 
 /// Why something is shown as less than whole.
@@ -87,12 +87,22 @@ pub enum Fault {
     /// A signature by a key that is trusted, of which more is required than that.
     #[error("the policy requires signatures by other keys")]
     NotRequired,
+    /// A signature whose time nobody proved, by a key that was stolen or misused.
+    #[error(
+        "the key {} is revoked, and nothing here proves when this was signed",
+        Escaped(key)
+    )]
+    Revoked {
+        /// The key's name.
+        key: String,
+    },
 }
 
 /// Every code of this module, besides those of registries and of what verifiers read.
 pub const CODES: &[Code] = &[
     Code::new("artifact-archived"),
     Code::new("artifact-unlisted"),
+    Code::new("key-compromised"),
     Code::new("malformed"),
     Code::new("not-judged"),
     Code::new("signer-not-required"),
@@ -109,6 +119,7 @@ impl Explain for Fault {
             Self::Base64 { .. } | Self::Cose { .. } | Self::Json(_) => Code::new("malformed"),
             Self::NobodyNamed => Code::new("not-judged"),
             Self::NotRequired => Code::new("signer-not-required"),
+            Self::Revoked { .. } => Code::new("key-compromised"),
             Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::TooManyLayers { .. }
@@ -130,6 +141,7 @@ impl Explain for Fault {
             }
             Self::Unlisted => "sign the image again, or let the registry list what refers to it",
             Self::NobodyNamed => "name a policy with `--policy`, or a trusted key with `--key`",
+            Self::Revoked { .. } => "sign again with a key that is in use: whoever stole this one can sign too",
             Self::NotRequired => "let those sign whose signatures the policy requires",
             Self::TooLarge { .. } | Self::TooMany { .. } => {
                 "use something smaller: the limit protects whoever looks at it"

@@ -24,7 +24,7 @@ pub use self::{
         About, Artifact, Child, ChildState, Content, Entry, EntryKind, Inspection, Item, Layer,
         Missing, Place, Scope, Signer, Subject,
     },
-    standing::{Standing, Vouched},
+    standing::{Maker, Standing, Vouched},
 };
 use crate::{Deadline, Verifier, verdict::Finding};
 
@@ -48,6 +48,19 @@ pub struct Question {
     pub limits: Limits,
     /// When it is asked.
     pub now: Timestamp,
+}
+
+impl Question {
+    /// Those bounds, as far as verifiers have others of their own.
+    fn limits(&self) -> Limits {
+        Limits {
+            bundle: match &self.judge {
+                Judge::By(verifier) => verifier.blob_limit(),
+                Judge::Nobody(_) => self.limits.attestation,
+            },
+            ..self.limits
+        }
+    }
 }
 
 /// Resolves a reference and looks at everything that is attached to it.

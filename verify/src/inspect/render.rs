@@ -299,24 +299,26 @@ fn of_item(repository: &str, item: &Item) -> Vec<String> {
     lines.extend(
         signed.map(|(kind, (name, value))| format!("{kind} {}={}", Escaped(name), Escaped(value))),
     );
-    if let Standing::Trusted(vouched) = &entry.standing {
-        lines.extend(
-            vouched
-                .remarks
-                .iter()
-                .map(|remark| finding("remark", remark)),
-        );
-    }
+    let remarks = remarks(&entry.standing).iter();
+    lines.extend(remarks.map(|remark| finding("remark", remark)));
     lines
+}
+
+fn remarks(standing: &Standing) -> &[Finding] {
+    match standing {
+        Standing::NotVerifiedHere(Some(maker)) => maker.caveat.as_slice(),
+        Standing::Trusted(vouched) => &vouched.remarks,
+        Standing::NotJudged(_) | Standing::NotVerifiedHere(None) | Standing::Untrusted(_) => &[],
+    }
 }
 
 fn standing(standing: &Standing) -> String {
     match standing {
         Standing::NotJudged(_) => "not judged".to_owned(),
         Standing::NotVerifiedHere(None) => "not verified here".to_owned(),
-        Standing::NotVerifiedHere(Some(name)) => format!(
+        Standing::NotVerifiedHere(Some(maker)) => format!(
             "not verified here; its signature was made by {}",
-            Escaped(name)
+            Escaped(&maker.name)
         ),
         Standing::Trusted(vouched) => trusted(vouched),
         Standing::Untrusted(why) => finding("untrusted", why),

@@ -1,13 +1,16 @@
-//! Is a document trusted, and if not, why? By the steps of the judgement, on this document alone.
+//! Is a document trusted, and if not, why? By the steps of the judgement, on this document alone, with all its copies.
 //!
 //! What verifiers do not read is neither trusted nor untrusted: at the most it is told which known key made its signature.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter::zip};
 
-use countersign_common::{Descriptor, Limits, Repository, Timestamp};
+use countersign_common::{
+    Descriptor, Digest, Limits, Repository, Timestamp, predicate::PredicateTypeError,
+    signer::KeyOrigin,
+};
 use countersign_trust_roots::{
-    Role,
-    document::{self, Budget},
+    Authority, Role,
+    document::{self, Budget, Kind},
     format::Claim,
     time::Interval,
 };
@@ -18,7 +21,10 @@ use super::{
 };
 use crate::{
     Refusal, Verifier,
-    check::single,
+    check::{
+        documents,
+        single::{self, Counted},
+    },
     verdict::{CountedSignature, Finding},
 };
 
@@ -27,9 +33,8 @@ use crate::{
 pub enum Standing {
     /// It is not judged, and why.
     NotJudged(Finding),
-    /// It is of a format that is shown and not verified. With the name of the trusted key that made its signature, if one
-    /// did.
-    NotVerifiedHere(Option<String>),
+    /// It is of a format that is shown and not verified. With the known key that made its signature, if one did.
+    NotVerifiedHere(Option<Maker>),
     /// It counts.
     Trusted(Box<Vouched>),
     /// It does not count, and why.
@@ -48,6 +53,32 @@ impl Standing {
     }
 }
 
+/// Whose key made a signature that is not verified here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Maker {
+    /// The key's name.
+    pub name: String,
+    /// Why that says less than it seems to.
+    pub caveat: Option<Finding>,
+}
+
+impl Maker {
+    fn of(authority: &Authority) -> Self {
+        let key = authority.name.clone();
+        let caveat = if authority.origin == KeyOrigin::StandIn {
+            Some(Finding::of(&document::Refusal::StandInKey { key }))
+        } else if authority.term.revoked.is_some() {
+            Some(Finding::of(&Fault::Revoked { key }))
+        } else {
+            None
+        };
+        Self {
+            name: authority.name.clone(),
+            caveat,
+        }
+    }
+}
+
 /// Who vouches for a document, and for what.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Vouched {
@@ -59,17 +90,20 @@ pub struct Vouched {
     pub remarks: Vec<Finding>,
 }
 
-/// Who judges, and how much more.
+/// Who judges, and how much more. For what verifiers see, or for what they do not.
 pub(super) struct Bench<'a> {
     judge: &'a Judge,
     repository: &'a Repository,
     now: Timestamp,
-    /// Each kind has tries of its own: many of one must not hide another.
-    budgets: BTreeMap<EntryKind, Budget>,
+    /// Each subject and each kind have tries of their own: many of one must not hide another.
+    budgets: BTreeMap<(Digest, String), Budget>,
     /// How often it may still be tried which known key made a foreign signature.
     tries: usize,
     limits: Limits,
 }
+
+/// A document's kind, and whether it counts as such; `Err` if it says to be of none.
+type Judged = Result<(Kind, Result<Counted, document::Refusal>), PredicateTypeError>;
 
 impl<'a> Bench<'a> {
     pub(super) fn new(question: &'a Question, repository: &'a Repository) -> Self {
@@ -95,23 +129,41 @@ impl<'a> Bench<'a> {
             && hint.is_some_and(|hint| known.any(|one| one.key.hint() == hint))
     }
 
-    /// Judges an entry that is attached to this.
-    pub(super) fn settle(&mut self, subject: &Descriptor, entry: &mut Entry) {
-        entry.standing = match (&entry.proof, self.judge) {
-            (Proof::Refused(why), _) => Standing::Untrusted(why.clone()),
-            (Proof::Foreign(_), Judge::Nobody(_)) => Standing::NotVerifiedHere(None),
-            (Proof::Foreign(signed), Judge::By(verifier)) => {
-                Standing::NotVerifiedHere(self.maker(verifier, signed))
-            }
-            (Proof::Claim(_), Judge::Nobody(why)) => Standing::NotJudged(why.clone()),
-            (Proof::Claim(claim), Judge::By(verifier)) => {
-                self.check(verifier, subject, claim, entry.kind)
-            }
-        };
+    /// Judges entries, each for what it is attached to, in their order.
+    pub(super) fn settle(mut self, entries: &mut [(&Descriptor, &mut Entry)]) {
+        let mut copies = Vec::new();
+        for (subject, entry) in entries {
+            let Entry {
+                kind,
+                proof,
+                standing,
+                ..
+            } = entry;
+            *standing = match (&*proof, self.judge) {
+                (Proof::Refused(why), _) => Standing::Untrusted(why.clone()),
+                (Proof::Foreign(_), Judge::Nobody(_)) => Standing::NotVerifiedHere(None),
+                (Proof::Foreign(signed), Judge::By(verifier)) => {
+                    Standing::NotVerifiedHere(self.maker(verifier, signed))
+                }
+                (Proof::Claim(_), Judge::Nobody(why)) => Standing::NotJudged(why.clone()),
+                (Proof::Claim(claim), Judge::By(_)) => {
+                    copies.push(Copy {
+                        subject,
+                        claim,
+                        kind: *kind,
+                        standing,
+                    });
+                    continue;
+                }
+            };
+        }
+        if let Judge::By(verifier) = self.judge {
+            self.settle_copies(verifier, copies);
+        }
     }
 
-    /// The name of the known key that made a foreign signature.
-    fn maker(&mut self, verifier: &Verifier, signed: &[Signed]) -> Option<String> {
+    /// The known key that made a foreign signature.
+    fn maker(&mut self, verifier: &Verifier, signed: &[Signed]) -> Option<Maker> {
         let known = verifier.authorities.iter();
         let known: Vec<_> = known
             .filter(|one| one.roles.contains(&Role::Sign))
@@ -122,53 +174,79 @@ impl<'a> Bench<'a> {
                 .iter()
                 .find(|one| one.key.verify(message, signature).is_ok());
             if let Some(authority) = maker {
-                return Some(authority.name.clone());
+                return Some(Maker::of(authority));
             }
         }
         None
     }
 
-    fn check(
-        &mut self,
-        verifier: &Verifier,
-        subject: &Descriptor,
-        claim: &Claim,
-        kind: EntryKind,
-    ) -> Standing {
-        let budget = self.budgets.entry(kind);
+    /// Each document is judged once, with the stamps of all its copies, as verifiers judge it: whoever copies one must not use
+    /// the tries of the others up.
+    fn settle_copies(&mut self, verifier: &Verifier, copies: Vec<Copy<'_>>) {
+        let claims = copies.iter().map(|copy| (&copy.subject.digest, copy.claim));
+        let (documents, positions) = documents::distinct(claims);
+        let mut judged = BTreeMap::new();
+        for (copy, position) in zip(copies, positions) {
+            let judged = judged.entry(position).or_insert_with(|| {
+                let claim = documents.get(position);
+                let claim = claim.map_or(copy.claim, |document| &document.claim);
+                self.check(verifier, copy.subject, claim)
+            });
+            *copy.standing = copy.judged(verifier, self.repository, judged);
+        }
+    }
+
+    fn check(&mut self, verifier: &Verifier, subject: &Descriptor, claim: &Claim) -> Judged {
+        let kind = single::kind(claim)?;
+        let named = (subject.digest.clone(), kind.predicate_type().to_owned());
+        let budget = self.budgets.entry(named);
         let budget = budget.or_insert_with(|| Budget::of(self.limits.signatures));
         let about = (self.repository, subject);
-        let (judged, counted) = match single::check((verifier, self.now), about, claim, budget) {
-            Ok(judged) => judged,
-            Err(no_kind) => return Standing::Untrusted(Finding::of(&no_kind)),
-        };
-        match counted {
-            Ok(counted) => {
-                let expected = verifier.expected(self.repository, subject).repository;
+        let counted = single::check((verifier, self.now), about, (claim, &kind), budget);
+        Ok((kind, counted))
+    }
+}
+
+/// A copy of a document, and what becomes of it.
+struct Copy<'a> {
+    subject: &'a Descriptor,
+    claim: &'a Claim,
+    kind: EntryKind,
+    standing: &'a mut Standing,
+}
+
+impl Copy<'_> {
+    /// By what was found of the document.
+    fn judged(&self, verifier: &Verifier, repository: &Repository, judged: &Judged) -> Standing {
+        let artifact = self.claim.artifact.clone();
+        match judged {
+            Err(no_kind) => Standing::Untrusted(Finding::of(no_kind)),
+            Ok((_, Ok(counted))) => {
+                let expected = verifier.expected(repository, self.subject).repository;
                 let mut remarks = counted.signature.remarks(&expected);
                 let is_required = verifier.demand.signers.contains(&counted.signature.key_id);
-                if kind == EntryKind::ImageSignature && !is_required {
+                if self.kind == EntryKind::ImageSignature && !is_required {
                     remarks.push(Finding::of(&Fault::NotRequired));
                 }
-                remarks.extend(counted.undated.map(|source| {
-                    Finding::of(&Refusal::Undated {
-                        artifact: claim.artifact.clone(),
-                        source,
-                    })
-                }));
+                remarks.extend(
+                    counted
+                        .undated
+                        .clone()
+                        .map(|source| Finding::of(&Refusal::Undated { artifact, source })),
+                );
                 Standing::Trusted(Box::new(Vouched {
-                    signature: counted.signature,
+                    signature: counted.signature.clone(),
                     interval: counted.interval,
                     remarks,
                 }))
             }
-            Err(source @ document::Refusal::SignaturesTooMany { .. }) => {
-                Standing::NotJudged(Finding::of(&source))
+            Ok((_, Err(source @ document::Refusal::SignaturesTooMany { .. }))) => {
+                Standing::NotJudged(Finding::of(source))
             }
-            Err(source) => Standing::Untrusted(Finding::of(&Refusal::Document {
-                artifact: claim.artifact.clone(),
-                kind: judged,
-                source,
+            Ok((kind, Err(source))) => Standing::Untrusted(Finding::of(&Refusal::Document {
+                artifact,
+                kind: kind.clone(),
+                source: source.clone(),
             })),
         }
     }

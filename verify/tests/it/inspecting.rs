@@ -27,7 +27,7 @@ use crate::{
     world::{Fault as Broken, Request, World, block_on},
 };
 
-fn question(story: &Story) -> Question {
+pub(crate) fn question(story: &Story) -> Question {
     let verifier = story.verifier();
     Question {
         scope: match &verifier.demand.reach {
@@ -41,7 +41,7 @@ fn question(story: &Story) -> Question {
     }
 }
 
-fn ask(story: &Story, world: &World, question: &Question) -> Inspection {
+pub(crate) fn ask(story: &Story, world: &World, question: &Question) -> Inspection {
     let image = ImageRef::parse(&story.case.image).unwrap();
     block_on(inspect::inspect(
         &image,
@@ -60,7 +60,7 @@ pub(crate) fn document(inspection: &Inspection) -> Value {
 }
 
 /// All artifacts, of the image and of its children.
-fn artifacts(inspection: &Inspection) -> Vec<&Artifact> {
+pub(crate) fn artifacts(inspection: &Inspection) -> Vec<&Artifact> {
     fn below(artifacts: &[Artifact]) -> Vec<&Artifact> {
         artifacts
             .iter()
@@ -83,14 +83,14 @@ fn artifacts(inspection: &Inspection) -> Vec<&Artifact> {
         .collect()
 }
 
-fn entries(inspection: &Inspection) -> Vec<&Entry> {
+pub(crate) fn entries(inspection: &Inspection) -> Vec<&Entry> {
     let content = |artifact: &&Artifact| artifact.content.is_ok();
     let artifacts = artifacts(inspection).into_iter().filter(content);
     let items = artifacts.flat_map(|artifact| &artifact.content.as_ref().unwrap().items);
     items.filter_map(|item| item.entry.as_ref().ok()).collect()
 }
 
-fn trusted(inspection: &Inspection) -> usize {
+pub(crate) fn trusted(inspection: &Inspection) -> usize {
     let is_trusted = |entry: &&Entry| matches!(entry.standing, Standing::Trusted(_));
     entries(inspection).into_iter().filter(is_trusted).count()
 }
@@ -144,7 +144,7 @@ fn what_makes_an_image_verified_is_trusted_and_nothing_is_where_no_key_made_anyt
     }
 }
 
-fn signed() -> Story {
+pub(crate) fn signed() -> Story {
     Story::new("", "").signed(&Signing::by(Key::Release))
 }
 
@@ -511,6 +511,9 @@ fn every_fault_is_explained() {
         Fault::Json(json),
         Fault::NobodyNamed,
         Fault::NotRequired,
+        Fault::Revoked {
+            key: "release".to_owned(),
+        },
         Fault::TooLarge { size: 2, limit: 1 },
         Fault::TooMuch { limit: 1 },
         Fault::TooManyLayers {

@@ -23,6 +23,7 @@ mod deadlines;
 mod exceptions;
 mod fixtures;
 mod inspecting;
+mod inspecting_alike;
 mod layering;
 mod layers;
 mod layers_of_indexes;

@@ -73,6 +73,13 @@ fn proof(fetched: &Fetched<'_>, limits: &Limits) -> Proof {
                     limit: limits.publication,
                 })
             }
+            // A verifier that is asked for an attestation fetches longer ones.
+            Some(claim) if !attests(&claim) && fetched.blob.len() > limits.bundle => {
+                Proof::Refused(Finding::of(&Fault::TooLarge {
+                    size: fetched.blob.len() as u64,
+                    limit: limits.bundle as u64,
+                }))
+            }
             Some(claim) => Proof::Claim(Box::new(claim)),
             None => Proof::Foreign(Vec::new()),
         },
@@ -97,6 +104,10 @@ fn claims(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, read::Re
         blob: fetched.blob,
     };
     (reader.read)(&read, limits)
+}
+
+fn attests(claim: &Claim) -> bool {
+    kind(Some(&claim.statement)) == EntryKind::Attestation
 }
 
 fn publishes(claim: &Claim) -> bool {
