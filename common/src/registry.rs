@@ -414,6 +414,7 @@ fn list(found: &[String]) -> String {
 /// Every code of this module.
 pub const CODES: &[Code] = &[
     Code::new("credentials-unavailable"),
+    Code::new("descriptor-mismatch"),
     Code::new("digest-mismatch"),
     Code::new("egress-refused"),
     Code::new("fetch-timeout"),
@@ -481,7 +482,6 @@ impl Explain for Refusal {
         Code::new(match self {
             Self::Ambiguous { .. } => "image-ambiguous",
             Self::DigestMismatch { .. }
-            | Self::SizeMismatch { .. }
             | Self::Malformed {
                 source: ManifestError::Digest { .. },
                 ..
@@ -492,6 +492,7 @@ impl Explain for Refusal {
                 ..
             } => "format-not-allowed",
             Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
+            Self::SizeMismatch { .. } => "descriptor-mismatch",
             Self::TooLarge { .. }
             | Self::Malformed {
                 source: ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. },
@@ -506,6 +507,9 @@ impl Explain for Refusal {
 
     fn remedy(&self) -> String {
         match self.code().as_str() {
+            "descriptor-mismatch" => {
+                "push what names it again with a tool that writes true sizes; if it names the true one, suspect the registry or what lies between"
+            }
             "digest-mismatch" => "suspect the registry or what lies between: the bytes are not what their name says",
             "format-not-allowed" => "push the image as an OCI image or as Docker schema 2, uncompressed in transit",
             "image-ambiguous" => "name one by its tag or digest: `oci:FOLDER:TAG` or `oci:FOLDER@sha256:…`",

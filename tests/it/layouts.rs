@@ -278,7 +278,7 @@ fn damage_in_a_folder_is_refused_and_what_cannot_be_read_is_undecided() {
     let verify = |code: i32| world.in_layout("verify", "oci:build:1", &[]).ends(code);
     let manifest = fs::read(path(&digest)).unwrap();
     fs::write(path(&digest), [&manifest[..], b" "].concat()).unwrap();
-    verify(1).says("refused[digest-mismatch]");
+    verify(1).says("refused[descriptor-mismatch]");
     fs::write(path(&digest), &manifest).unwrap();
     verify(0);
     // With its publication alone it would be verified too.

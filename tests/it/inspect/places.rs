@@ -85,7 +85,7 @@ fn beside_a_list_of_referrers_the_fallback_tag_is_read_too() {
         ]
     );
     let last = &document["subject"]["attached"][3];
-    assert_eq!(last["problem"]["code"], "digest-mismatch");
+    assert_eq!(last["problem"]["code"], "descriptor-mismatch");
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn an_index_is_refused_before_anything_of_it_is_signed() {
     let edits: [Edit<'_>; 5] = [
         ("child-not-image", &nested),
         ("child-missing", &missing),
-        ("digest-mismatch", &longer),
+        ("descriptor-mismatch", &longer),
         ("descriptor-mismatch", &typed),
         ("too-large", &many),
     ];

@@ -112,7 +112,7 @@ fn a_child_must_be_there_and_be_what_the_index_says() {
     };
     let edits: [Edit<'_>; 3] = [
         ("child-missing", &missing),
-        ("digest-mismatch", &longer),
+        ("descriptor-mismatch", &longer),
         ("child-not-image", &nested),
     ];
     for (code, edit) in edits {

@@ -391,7 +391,7 @@ fn a_layer_of_another_length_than_is_said_is_refused() {
                 |_| (),
                 |manifest| manifest["layers"][0]["size"] = size.into(),
             );
-            assert_refused(&to(depth, story).verify(), "digest-mismatch");
+            assert_refused(&to(depth, story).verify(), "descriptor-mismatch");
         }
     }
 }

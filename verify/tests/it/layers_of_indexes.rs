@@ -247,10 +247,19 @@ fn an_index_in_an_index_is_refused() {
 
 #[test]
 fn an_index_that_lies_about_a_child_is_refused() {
-    let mut story = index();
-    let mut lying: Value = serde_json::from_slice(&story.files["index.manifest.json"]).unwrap();
-    lying["manifests"][1]["mediaType"] = DOCKER_MANIFEST.into();
-    story.put("index.manifest.json", lying.to_string());
-    let story = story.signed_for("index.manifest.json", &Signing::by(Key::Release));
-    assert_refused(&story.verify(), "descriptor-mismatch");
+    for (member, lie) in [
+        ("mediaType", Value::from(DOCKER_MANIFEST)),
+        ("size", 1.into()),
+        ("size", 1_000_000.into()),
+    ] {
+        let mut story = index();
+        let mut lying: Value = serde_json::from_slice(&story.files["index.manifest.json"]).unwrap();
+        lying["manifests"][1][member] = lie;
+        story.put("index.manifest.json", lying.to_string());
+        let story = story.signed_for("index.manifest.json", &Signing::by(Key::Release));
+        let verdict = story.verify();
+        assert_refused(&verdict, "descriptor-mismatch");
+        let text = document(&verdict);
+        assert!(text.contains("push"), "whoever wrote it is asked: {text}");
+    }
 }

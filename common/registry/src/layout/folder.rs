@@ -102,17 +102,24 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// What a descriptor names, of the size that it says and not hashed yet.
-    fn sized(&self, descriptor: &Descriptor, limit: usize) -> Result<Option<Bytes>, Failure> {
+    /// What a descriptor names, not longer than it says and not hashed yet.
+    fn announced(&self, descriptor: &Descriptor, limit: usize) -> Result<Option<Bytes>, Failure> {
         let path = blob_path(&descriptor.digest);
         if descriptor.size > limit as u64 {
             return Err(self.too_large(path, limit));
         }
         match self.read(&path, descriptor.size)? {
-            Some(bytes) if bytes.len() as u64 != descriptor.size => {
-                Err(self.wrong_size(descriptor))
-            }
+            Some(bytes) if bytes.len() as u64 > descriptor.size => Err(self.wrong_size(descriptor)),
             bytes => Ok(bytes.map(Bytes::from)),
+        }
+    }
+
+    /// Whether what hashes to its name is as long as its descriptor says; if not, that lies.
+    fn check_size(&self, descriptor: &Descriptor, size: u64) -> Result<(), Failure> {
+        if size == descriptor.size {
+            Ok(())
+        } else {
+            Err(self.wrong_size(descriptor))
         }
     }
 
@@ -121,10 +128,11 @@ impl Folder {
         descriptor: &Descriptor,
         limit: usize,
     ) -> Result<Option<Bytes>, Failure> {
-        let Some(bytes) = self.sized(descriptor, limit)? else {
+        let Some(bytes) = self.announced(descriptor, limit)? else {
             return Ok(None);
         };
         self.check_digest(&descriptor.digest, descriptor.digest.recomputed(&bytes))?;
+        self.check_size(descriptor, bytes.len() as u64)?;
         Ok(Some(bytes))
     }
 
@@ -147,10 +155,13 @@ impl Folder {
         descriptor: &Descriptor,
         limits: &Limits,
     ) -> Result<Option<Manifest>, Failure> {
-        let bytes = self.sized(descriptor, limits.manifest)?;
+        let Some(bytes) = self.announced(descriptor, limits.manifest)? else {
+            return Ok(None);
+        };
         let (media_type, digest) = (Some(descriptor.media_type.as_str()), &descriptor.digest);
-        let parse = |bytes| self.parse(bytes, media_type, digest, limits);
-        bytes.map(parse).transpose()
+        let manifest = self.parse(bytes, media_type, digest, limits)?;
+        self.check_size(descriptor, manifest.descriptor().size)?;
+        Ok(Some(manifest))
     }
 
     /// A manifest by its digest alone.
@@ -196,10 +207,11 @@ impl Folder {
             hasher.update(&piece);
             onlooker.see(&piece);
         }
-        if size != descriptor.size {
+        if size > descriptor.size {
             return Err(self.wrong_size(descriptor));
         }
         self.check_digest(&descriptor.digest, hasher.finish())?;
+        self.check_size(descriptor, size)?;
         Ok(Some(size))
     }
 

@@ -121,14 +121,14 @@ async fn altered_bytes_are_refused() {
         };
         is_refusal(
             world.client.blob(&repository, &lying, 10).await,
-            "digest-mismatch",
+            "descriptor-mismatch",
         );
         is_refusal(
             world
                 .client
                 .check_blob(&repository, &lying, Arc::new(Blind))
                 .await,
-            "digest-mismatch",
+            "descriptor-mismatch",
         );
     }
     world.lie("GET /v2/*/manifests/*", Lie::FlipByte(3));
@@ -166,7 +166,7 @@ async fn a_manifest_is_held_to_the_size_of_its_descriptor() {
         };
         is_refusal(
             world.client.manifest(&repository, &lying).await,
-            "digest-mismatch",
+            "descriptor-mismatch",
         );
     }
     // What is longer than any is not even asked for.

@@ -121,7 +121,7 @@ async fn what_is_longer_or_other_is_refused_and_no_more_is_read() {
     let blob = placed(&world, &bytes);
     world.lie(BLOBS, Lie::Endless);
     let (checked, seen) = check(&world, &blob).await;
-    is_refusal(checked, "digest-mismatch");
+    is_refusal(checked, "descriptor-mismatch");
     assert!(seen.len() as u64 <= blob.size);
     world.stand_in.faults().clear();
     // Another one after a break.

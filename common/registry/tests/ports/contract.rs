@@ -93,18 +93,18 @@ async fn a_descriptor_that_lies_about_the_size_is_refused() {
             let blob = lying(&Descriptor::of("x", b"content"));
             is_refusal(
                 registry.blob(repository, &blob, 1_000).await,
-                "digest-mismatch",
+                "descriptor-mismatch",
             );
             is_refusal(
                 registry
                     .check_blob(repository, &blob, Arc::new(Blind))
                     .await,
-                "digest-mismatch",
+                "descriptor-mismatch",
             );
             let manifest = lying(pinned.manifest.descriptor());
             is_refusal(
                 registry.manifest(repository, &manifest).await,
-                "digest-mismatch",
+                "descriptor-mismatch",
             );
         }
     }
