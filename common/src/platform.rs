@@ -102,15 +102,24 @@ fn is_word(text: &str) -> bool {
 
 impl std::fmt::Display for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&Escaped(&self.os).to_string())?;
+        f.write_str(&shown(&self.os))?;
         self.os_version
             .iter()
-            .try_for_each(|version| write!(f, "({})", Escaped(version)))?;
-        write!(f, "/{}", Escaped(&self.architecture))?;
+            .try_for_each(|version| write!(f, "({})", shown(version)))?;
+        write!(f, "/{}", shown(&self.architecture))?;
         self.variant
             .iter()
-            .try_for_each(|variant| write!(f, "/{}", Escaped(variant)))
+            .try_for_each(|variant| write!(f, "/{}", shown(variant)))
     }
+}
+
+/// Characters shown of each word; the longest that is known has half as many. An index names many platforms.
+const SHOWN: usize = 32;
+
+fn shown(word: &str) -> String {
+    let cut = word.chars().take(SHOWN).collect::<String>();
+    let more = if cut.len() < word.len() { "…" } else { "" };
+    format!("{}{more}", Escaped(&cut))
 }
 
 #[cfg(test)]
@@ -119,6 +128,23 @@ mod tests {
 
     fn platform(text: &str) -> Platform {
         Platform::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_long_word_is_cut_where_it_is_shown() {
+        let long = Platform {
+            os: "o".repeat(SHOWN),
+            architecture: "a".repeat(200_000),
+            variant: Some("\u{1b}".repeat(200_000)),
+            os_version: Some("1".repeat(SHOWN + 1)),
+        };
+        let (whole, cut) = ("o".repeat(SHOWN), "1".repeat(SHOWN));
+        let escaped = r"\u{1b}".repeat(SHOWN);
+        let architecture = "a".repeat(SHOWN);
+        assert_eq!(
+            long.to_string(),
+            format!("{whole}({cut}…)/{architecture}…/{escaped}…")
+        );
     }
 
     #[test]

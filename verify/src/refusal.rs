@@ -223,22 +223,24 @@ fn noun(kind: &Kind) -> &'static str {
 }
 
 fn children(matching: &[Descriptor]) -> String {
-    let names: Vec<_> = matching
-        .iter()
-        .map(|child| format!("{} ({})", child.listed(), child.digest))
-        .collect();
-    names.join(", ")
+    let named = |child: &Descriptor| format!("{} ({})", child.listed(), child.digest);
+    few(matching.iter().map(named))
+}
+
+/// As many as a person reads; an index may list more.
+fn few(all: impl ExactSizeIterator<Item = String>) -> String {
+    const SHOWN: usize = 16;
+    let more = all.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let shown: Vec<_> = all.take(SHOWN).chain(more).collect();
+    shown.join(", ")
 }
 
 fn platforms(available: &[Platform]) -> String {
     if available.is_empty() {
         "none that are named".to_owned()
     } else {
-        available
-            .iter()
-            .map(Platform::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
+        few(available.iter().map(Platform::to_string))
     }
 }
 
