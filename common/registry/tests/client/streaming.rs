@@ -78,6 +78,30 @@ async fn a_blob_is_taken_up_where_its_connection_broke() {
 }
 
 #[tokio::test]
+async fn a_blob_of_which_only_the_end_was_not_seen_is_asked_for_no_second_time() {
+    let world = World::oci(Login::Anonymous);
+    for bytes in [large(), Vec::new()] {
+        let blob = placed(&world, &bytes);
+        world.lie(BLOBS, Lie::Announce(blob.size + 1));
+        let asked = || world.stand_in.calls().len();
+        let before = asked();
+        let (checked, seen) = check(&world, &blob).await;
+        assert_eq!(checked.unwrap(), Some(blob.size));
+        assert!(seen == bytes);
+        assert_eq!(asked() - before, 1);
+        world.stand_in.faults().clear();
+    }
+    // Other bytes are no more the right ones than with an end.
+    let (blob, other) = (placed(&world, b"12"), placed(&world, b"13"));
+    let path = |blob: &Descriptor| format!("/v2/app/blobs/{}", blob.digest);
+    let host = world.stand_in.registry_host();
+    let moved = Lie::redirect(307, &format!("http://{host}{}", path(&other)));
+    world.lie(&format!("GET {}", path(&blob)), moved);
+    world.lie(&format!("GET {}", path(&other)), Lie::Announce(3));
+    is_refusal(check(&world, &blob).await.0, "digest-mismatch");
+}
+
+#[tokio::test]
 async fn a_registry_that_begins_again_is_followed() {
     let world = World::oci(Login::Anonymous);
     let bytes = large();
