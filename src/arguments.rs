@@ -7,6 +7,7 @@ pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod trust;
+pub(crate) mod variables;
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 

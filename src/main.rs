@@ -29,11 +29,10 @@ mod time;
 
 use std::{panic, process::ExitCode};
 
-use clap::Parser;
 use countersign_common::Timestamp;
 
 use crate::{
-    arguments::{Arguments, Command, Output},
+    arguments::{Arguments, Command, Output, variables},
     exit::Exit,
     output::Stop,
 };
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
         ));
         std::process::exit(Exit::Internal.code().into());
     }));
-    let arguments = match Arguments::try_parse() {
+    let arguments = match variables::parse() {
         Ok(arguments) => arguments,
         // Help and version are results: a full disk must not look like success.
         Err(help) if !help.use_stderr() => {

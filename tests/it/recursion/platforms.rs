@@ -33,6 +33,50 @@ fn an_attestation_is_for_no_platform() {
 }
 
 #[test]
+fn a_platform_that_is_typed_contradicts_and_that_of_a_variable_gives_way() {
+    let family = signed(|_| ());
+    let (key, index) = (World::kms_key(), family.index.tagged());
+    let run = |command, more: &[&str], variables: &[(&str, &str)]| {
+        let arguments = [&[command, "--key", &key, &index][..], more].concat();
+        family.world.countersign_with(&arguments, variables)
+    };
+    let variable = [("COUNTERSIGN_PLATFORM", "linux/amd64")];
+    for command in ["verify", "inspect"] {
+        let all = run(command, &["--recursive"], &variable).ends(0);
+        for child in &family.children {
+            assert!(all.stdout.contains(&child.digest), "{}", all.stdout);
+        }
+        let both = ["--recursive", "--platform", "linux/amd64"];
+        run(command, &both, &variable)
+            .ends(2)
+            .says("cannot be used with");
+        run(command, &both, &[]).ends(2).says("cannot be used with");
+        let elsewhere = [("COUNTERSIGN_PLATFORM", "linux/arm64")];
+        run(command, &[], &elsewhere)
+            .ends(1)
+            .says("platform-missing");
+        run(command, &["--platform", "linux/amd64"], &elsewhere).ends(0);
+    }
+}
+
+#[test]
+fn a_variable_that_is_empty_says_nothing() {
+    let family = signed(|_| ());
+    let (key, index) = (World::kms_key(), family.index.tagged());
+    let variables = [
+        ("COUNTERSIGN_PLATFORM", ""),
+        ("COUNTERSIGN_VERDICT_FILE", ""),
+        ("COUNTERSIGN_OUTPUT", ""),
+        ("COUNTERSIGN_TIMEOUT", ""),
+    ];
+    let verify = ["verify", "--key", &key, &index, "--require", "signed"];
+    let run = family.world.countersign_with(&verify, &variables);
+    run.ends(0).says("verified");
+    let wrong = [("COUNTERSIGN_PLATFORM", "linux")];
+    family.world.countersign_with(&verify, &wrong).ends(2);
+}
+
+#[test]
 fn a_platform_of_several_images_is_refused_with_their_list() {
     for other in [
         json!({ "os": "linux", "architecture": "amd64" }),
