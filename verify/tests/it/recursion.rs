@@ -7,6 +7,7 @@ use countersign_verify::{Deadline, Level, Outcome, Verdict};
 use serde_json::{Value, json};
 
 use crate::{
+    case::{ModeName, PolicyDocument},
     deadlines::{Stalling, ticks},
     fixtures::{all, decisive_codes, document, outcome},
     signing::{Key, Signing, pretty},
@@ -100,6 +101,30 @@ fn as_many_children_as_an_index_may_list_are_judged_and_one_more_is_a_refusal() 
     assert_eq!(decisive_codes(&verdict), ["too-large"]);
     assert_eq!(verdict.children(), None);
     assert_eq!(world.requests(), [Request::Resolve]);
+}
+
+/// Else a rule that only reports would refuse for what it could not fetch, and nobody would see which rule it was.
+#[test]
+fn a_child_that_cannot_be_had_is_told_by_the_rule_that_the_others_are_judged_by() {
+    let story = signed(&ALL).with(|case| {
+        case.policy = Some(PolicyDocument {
+            rule: "registry.example/shop/**".to_owned(),
+            root: "acme".to_owned(),
+            root_version: None,
+            scope: None,
+            mode: ModeName::Report,
+        });
+    });
+    let basis = story.verifier().basis;
+    for (fault, expected) in [(Fault::Status, "undecided"), (Fault::Absent, "refused")] {
+        let mut world = story.world();
+        world.fail(story.request(&format!("manifest {CHILD}")), fault);
+        let verdict = story.verify_in(&world);
+        assert!(outcomes(&verdict).contains(&expected), "{verdict}");
+        for child in verdict.children().unwrap() {
+            assert_eq!(child.verdict().basis(), &basis, "{verdict}");
+        }
+    }
 }
 
 #[test]
