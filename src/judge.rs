@@ -21,7 +21,7 @@ use countersign_trust_roots::{
 };
 use countersign_verify::{
     Asked, Basis, Besides, Class, Deadline, Demand, Depth, Level, Outcome, PolicyBasis, Reach,
-    RootVersion, Signers, Ungoverned, Verdict, Verifier,
+    RootVersion, Seen, Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -358,11 +358,11 @@ impl Court {
     async fn verify(
         &self,
         image: &ImageRef,
-        registry: &dyn Registry,
+        from: (&dyn Registry, &Seen),
         deadline: &Deadline<'_>,
     ) -> Verdict {
         match self.verifier(image) {
-            Ok(verifier) => verifier.verify(image, registry, self.now, deadline).await,
+            Ok(verifier) => verifier.verify_among(image, from, self.now, deadline).await,
             Err(obstacles) => unjudged(image, &obstacles, self.now).based_on(self.basis(image)),
         }
     }
@@ -471,17 +471,17 @@ fn unjudged(image: &ImageRef, obstacles: &[Obstacle<'_>], now: Timestamp) -> Ver
 }
 
 impl Judge {
-    /// Judges one image.
+    /// Judges one image, of a registry of which these layers were looked at.
     pub(crate) async fn verify(
         &self,
         image: &ImageRef,
-        registry: &dyn Registry,
+        from: (&dyn Registry, &Seen),
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
         match self {
-            Self::Keys(verifier) => verifier.verify(image, registry, now, deadline).await,
-            Self::Policy(court) => court.verify(image, registry, deadline).await,
+            Self::Keys(verifier) => verifier.verify_among(image, from, now, deadline).await,
+            Self::Policy(court) => court.verify(image, from, deadline).await,
         }
     }
 

@@ -4,12 +4,12 @@ mod told;
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
+use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Registry, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
     Asked, Basis, Besides, DateDemand, Deadline, Demand, Depth, Level, Mode, Naming, Outcome,
-    Reach, Signers, Timer, Verdict, Verifier,
+    Reach, Seen, Signers, Timer, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 use futures_util::{StreamExt, stream};
@@ -70,14 +70,19 @@ pub(super) async fn judged(
     let progress = Arc::new(Progress::of(located.len(), common));
     let attendant = Attendant::new(Arc::clone(&progress));
     let timer: &Timer<'_> = &|| Box::pin(tokio::time::sleep(Duration::from_secs(timeout)));
+    let of_registries = Seen::default();
     let judge_one = async |one: &Located| {
+        // What one folder has says nothing of another, though both may be for one repository.
+        let of_layout = Seen::default();
+        let seen = one.layout().map_or(&of_registries, |_| &of_layout);
         let deadline = Deadline::for_each(timer, timeout);
         let registry = attendant.attend(one.registry(client));
         let time = match when {
             When::AsOf(time) => time,
             When::Now => now,
         };
-        let verdict = judge.verify(&one.image, &registry, time, &deadline).await;
+        let from: (&dyn Registry, _) = (&registry, seen);
+        let verdict = judge.verify(&one.image, from, time, &deadline).await;
         progress.step();
         let verdict = match one.layout() {
             Some(layout) => verdict.in_layout(&layout),

@@ -337,4 +337,7 @@ fn several_images_are_each_looked_at() {
         .collect();
     let run = world.countersign(&arguments).ends(0);
     assert_eq!(run.stdout.lines().count(), 10);
+    let shared = Digest::sha256(&gzip(b"shared")).to_string();
+    let asked = world.calls(|call| call.line.ends_with(&shared));
+    assert_eq!(asked.len(), 1, "what they share is fetched once");
 }

@@ -70,6 +70,22 @@ impl World {
 }
 
 #[test]
+fn what_one_folder_has_says_nothing_of_the_layers_of_another() {
+    let world = World::ecr();
+    for folder in ["one", "other"] {
+        world.layout(folder, &["1"]);
+        let image = format!("oci:{folder}:1");
+        world.in_layout("sign", &image, &["--no-tsa"]).ends(0);
+    }
+    let deep = ["oci:other:1", "--deep", "--pin"];
+    world.in_layout("verify", "oci:one:1", &deep).ends(0);
+    let layer = Digest::sha256(b"1");
+    world.write(&format!("other/blobs/sha256/{}", layer.hex()), "2");
+    let run = world.in_layout("verify", "oci:one:1", &deep).ends(1);
+    run.says("refused[digest-mismatch]");
+}
+
+#[test]
 fn an_image_in_a_folder_is_signed_and_verified_without_a_registry() {
     let world = World::ecr();
     let digest = &world.layout("build", &["1"])[0];

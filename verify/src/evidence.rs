@@ -1,6 +1,6 @@
 //! Everything that was found about an image, undecided.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -23,7 +23,7 @@ pub struct Evidence {
     /// The image itself: its manifest and configuration.
     pub content: Result<ImageContent, ContentFault>,
     /// What else its digest reaches; `None` before that was fetched.
-    pub layers: Option<Result<Hashed, ContentFault>>,
+    pub layers: Option<Result<Hashed, Arc<ContentFault>>>,
     /// What refers to the image, or to the index that it was reached through, in the order of its digests.
     pub artifacts: Vec<Artifact>,
     /// Listings of referrers that failed.

@@ -23,7 +23,7 @@ pub use self::{
     evidence::{Artifact, Content, Evidence},
     exception::{Exceptable, Excepted},
     governed::{Asked, Class, Ungoverned},
-    layers::{Depth, Hashed, LayersRefusal},
+    layers::{Depth, Hashed, LayersRefusal, Seen},
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
     verifier::{Besides, Demand, Naming, Reach, Signers, Verifier},

@@ -8,7 +8,7 @@ use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, Timestamp,
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    Deadline, Verdict, Verifier,
+    Deadline, Seen, Verdict, Verifier,
     ahead::{Listing, Sighted},
     collect,
     evidence::ContentFault,
@@ -27,7 +27,7 @@ pub(crate) const PARALLEL: usize = 8;
 struct Family<'a, 'd> {
     verifier: &'a Verifier,
     index: &'a PinnedImage,
-    registry: &'a dyn Registry,
+    from: (&'a dyn Registry, &'a Seen),
     now: Timestamp,
     deadline: &'a Deadline<'d>,
 }
@@ -36,7 +36,7 @@ struct Family<'a, 'd> {
 pub(crate) async fn judge(
     verifier: &Verifier,
     sighted: Sighted<'_>,
-    registry: &dyn Registry,
+    from: (&dyn Registry, &Seen),
     now: Timestamp,
     deadline: &Deadline<'_>,
 ) -> Verdict {
@@ -44,7 +44,7 @@ pub(crate) async fn judge(
     let family = Family {
         verifier,
         index: &image,
-        registry,
+        from,
         now,
         deadline,
     };
@@ -58,7 +58,7 @@ pub(crate) async fn judge(
         Body::Index(_) => &alone,
         Body::Image(_) => verifier,
     };
-    let index = verifier.judge(sighted, registry, now, deadline);
+    let index = verifier.judge(sighted, from, now, deadline);
     let (index, children) = future::join(index, children).await;
     index.with_children(children)
 }
@@ -69,17 +69,17 @@ impl Family<'_, '_> {
         let (verifier, repository) = (self.verifier, self.index.repository());
         let reference = ImageRef::by_digest(repository, &child.digest);
         let fetching = async {
-            let manifest = collect::child(self.registry, repository, &child).await?;
+            let manifest = collect::child(self.from.0, repository, &child).await?;
             Ok(PinnedImage {
                 reference: reference.clone(),
                 manifest,
             })
         };
-        let listing = Listing::of(self.registry, repository, &child.digest);
+        let listing = Listing::of(self.from.0, repository, &child.digest);
         let sighted = Sighted::collect(fetching, Some(listing));
         let fault = match deadline.within(sighted).await {
             Some(Ok(sighted)) => {
-                let verdict = verifier.judge(sighted, self.registry, self.now, &deadline);
+                let verdict = verifier.judge(sighted, self.from, self.now, &deadline);
                 return Child::of(child.listed(), verdict.await);
             }
             Some(Err(fault)) => fault,

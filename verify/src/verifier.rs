@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
+    sync::Arc,
 };
 
 use countersign_common::{
@@ -15,7 +16,7 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Level, Verdict,
+    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Level, Seen, Verdict,
     ahead::{Listing, Sighted},
     check::{self, freshness::DateDemand},
     collect::{Source, collect},
@@ -183,15 +184,28 @@ impl Verifier {
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
+        self.verify_among(image, (registry, &Seen::default()), now, deadline)
+            .await
+    }
+
+    /// The same of one of several images that one registry has: none of their layers is looked at twice.
+    pub async fn verify_among(
+        &self,
+        image: &ImageRef,
+        (registry, seen): (&dyn Registry, &Seen),
+        now: Timestamp,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
+        let from = (registry, seen);
         let listing = image
             .digest()
             .map(|digest| Listing::of(registry, image.repository(), digest));
         let sighted = Sighted::collect(registry.resolve(image), listing);
         let unresolved = match deadline.within(sighted).await {
             Some(Ok(sighted)) if self.demand.reach == Reach::Children => {
-                return recursive::judge(self, sighted, registry, now, deadline).await;
+                return recursive::judge(self, sighted, from, now, deadline).await;
             }
-            Some(Ok(sighted)) => return self.judge(sighted, registry, now, deadline).await,
+            Some(Ok(sighted)) => return self.judge(sighted, from, now, deadline).await,
             Some(Err(Failure::Error(error))) => Verdict::undecided(image, now, &error),
             Some(Err(Failure::Refusal(refusal))) => Verdict::refused(image, now, &refusal.into()),
             None => Verdict::undecided(image, now, &deadline.missed(image.repository())),
@@ -202,7 +216,7 @@ impl Verifier {
     pub(crate) async fn judge(
         &self,
         sighted: Sighted<'_>,
-        registry: &dyn Registry,
+        (registry, seen): (&dyn Registry, &Seen),
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
@@ -227,7 +241,7 @@ impl Verifier {
         if !verdict.awaits_layers() {
             return verdict;
         }
-        evidence.layers = self.hash(&evidence, registry, deadline).await;
+        evidence.layers = self.hash(&evidence, (registry, seen), deadline).await;
         self.check(&evidence, now)
     }
 
@@ -236,9 +250,9 @@ impl Verifier {
     async fn hash(
         &self,
         evidence: &Evidence,
-        registry: &dyn Registry,
+        (registry, seen): (&dyn Registry, &Seen),
         deadline: &Deadline<'_>,
-    ) -> Option<Result<Hashed, ContentFault>> {
+    ) -> Option<Result<Hashed, Arc<ContentFault>>> {
         let source = Source {
             registry,
             repository: evidence.image.repository(),
@@ -246,7 +260,7 @@ impl Verifier {
             deadline,
         };
         let content = evidence.content.as_ref().ok()?;
-        Some(source.hash(content, self.demand.depth).await)
+        Some(source.hash(content, self.demand.depth, seen).await)
     }
 
     /// The same, for an index of which each child is judged down to the depth that is demanded.

@@ -9,6 +9,8 @@
 //! }
 //! ```
 
+use std::sync::Arc;
+
 use countersign_common::{Limits, Manifest, json, manifest::Platform};
 use countersign_trust_roots::document::Case;
 
@@ -72,15 +74,16 @@ pub fn check<'id, 'e>(
 }
 
 fn check_layers(
-    hashed: Option<&Result<Hashed, ContentFault>>,
+    hashed: Option<&Result<Hashed, Arc<ContentFault>>>,
     depth: Depth,
 ) -> Result<Layers, Broken> {
     if depth == Depth::Manifest {
         return Ok(Layers::NotDemanded);
     }
-    match hashed.ok_or(Broken::Unhashed)?.as_ref()? {
-        hashed if hashed.depth() >= depth => Ok(Layers::Hashed(*hashed)),
-        _ => Err(Broken::Unhashed),
+    match hashed.ok_or(Broken::Unhashed)? {
+        Err(fault) => Err(fault.as_ref().into()),
+        Ok(hashed) if hashed.depth() >= depth => Ok(Layers::Hashed(*hashed)),
+        Ok(_) => Err(Broken::Unhashed),
     }
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use countersign_common::{
     Descriptor,
     manifest::Body,
-    registry::{Blind, Onlooker},
+    registry::{Blind, Error, Onlooker},
 };
 use futures_util::{StreamExt, stream};
 
 use super::{
-    Depth, Hashed,
+    Depth, Hashed, Seen,
     contents::{Layer, Layers},
     unpack::Unpacking,
 };
@@ -25,35 +25,58 @@ use crate::{
 /// Children and layers of one image at a time: they are large, and take a core each.
 const PARALLEL: usize = 4;
 
+/// Children and layers of one image that a registry may fail to give before nothing more is asked of it: each failure may
+/// have taken the time of several attempts.
+const FAILURES: usize = 4;
+
 impl Source<'_, '_> {
     /// Hashes all that the image's digest reaches, each blob once. The first in their order that is not what it is named ends
-    /// it.
+    /// it; one that could not be had hides no other that is not.
     pub(crate) async fn hash(
         self,
         content: &ImageContent,
         depth: Depth,
-    ) -> Result<Hashed, ContentFault> {
-        let layers = self.layers(content, depth).await?;
+        seen: &Seen,
+    ) -> Result<Hashed, Arc<ContentFault>> {
+        let mut obstacles = Obstacles::default();
+        let layers = self.layers(content, depth, &mut obstacles).await?;
         let mut hashed = Hashed::down_to(depth);
-        let mut checks =
-            stream::iter(layers.iter().map(|layer| self.check(layer))).buffered(PARALLEL);
+        let checks = layers.iter().map(async |layer| {
+            let look = self.check(&layer);
+            seen.once(self.repository, &layer, look)
+                .await
+                .map(|()| layer)
+        });
+        let mut checks = stream::iter(checks).buffered(PARALLEL);
         while let Some(checked) = checks.next().await {
-            hashed.add(&checked?);
+            match checked {
+                Ok(layer) => hashed.add(&layer),
+                Err(fault) => obstacles.meet(fault)?,
+            }
         }
-        Ok(hashed)
+        obstacles.end().map(|()| hashed)
     }
 
-    async fn layers(self, content: &ImageContent, depth: Depth) -> Result<Layers, ContentFault> {
+    async fn layers(
+        self,
+        content: &ImageContent,
+        depth: Depth,
+        obstacles: &mut Obstacles,
+    ) -> Result<Layers, Arc<ContentFault>> {
         if let Body::Image(body) = content.manifest.body() {
             let config = content.config.as_deref().unwrap_or_default();
-            return Ok(Layers::of(body, config, depth, self.limits)?);
+            let layers = Layers::of(body, config, depth, self.limits);
+            return layers.map_err(|refusal| Arc::new(refusal.into()));
         }
         let children = content.manifest.children();
         let children = children.iter().map(|child| self.layers_of(child, depth));
         let mut images = stream::iter(children).buffered(PARALLEL);
         let mut layers = Layers::default();
         while let Some(image) = images.next().await {
-            layers.join(image?);
+            match image {
+                Ok(image) => layers.join(image),
+                Err(fault) => obstacles.meet(Arc::new(fault))?,
+            }
         }
         Ok(layers)
     }
@@ -78,8 +101,8 @@ impl Source<'_, '_> {
         Ok(Layers::of(body, &config, depth, self.limits)?)
     }
 
-    async fn check(self, layer: Layer<'_>) -> Result<Layer<'_>, ContentFault> {
-        let unpacking = Arc::new(Unpacking::new(&layer, self.limits));
+    async fn check(self, layer: &Layer<'_>) -> Result<(), ContentFault> {
+        let unpacking = Arc::new(Unpacking::new(layer, self.limits));
         let onlooker: Arc<dyn Onlooker> = if layer.diff_ids.is_empty() {
             Arc::new(Blind)
         } else {
@@ -102,8 +125,37 @@ impl Source<'_, '_> {
             return Err(ContentFault::Error(self.absent(layer.digest)));
         }
         if !layer.diff_ids.is_empty() {
-            unpacking.check(&layer)?;
+            unpacking.check(layer)?;
         }
-        Ok(layer)
+        Ok(())
+    }
+}
+
+/// What could not be found out on the way. Whoever can make a registry fail must not thereby hide what is wrong elsewhere.
+#[derive(Default)]
+struct Obstacles {
+    first: Option<Arc<ContentFault>>,
+    failures: usize,
+}
+
+impl Obstacles {
+    /// Goes on behind a fault; `Err` if there is nothing to go on for.
+    fn meet(&mut self, fault: Arc<ContentFault>) -> Result<(), Arc<ContentFault>> {
+        match &*fault {
+            ContentFault::Refusal(_) => return Err(fault),
+            // That it is not there a registry answers at once.
+            ContentFault::Error(Error::BlobAbsent { .. }) => {}
+            ContentFault::Error(_) => self.failures += 1,
+        }
+        let first = self.first.get_or_insert(fault);
+        if self.failures < FAILURES {
+            Ok(())
+        } else {
+            Err(Arc::clone(first))
+        }
+    }
+
+    fn end(self) -> Result<(), Arc<ContentFault>> {
+        self.first.map_or(Ok(()), Err)
     }
 }

@@ -1,16 +1,17 @@
 //! How far down an image is looked at: what its digest reaches beyond its manifest and configuration, hashed.
 //!
 //! Collected for the judgement if nothing else is missing for trust, since what is refused anyway need not be fetched. Each
-//! layer is streamed once and none is kept; nothing looks into an archive.
+//! layer is streamed once in a run and none is kept; nothing looks into an archive.
 
 mod collect;
 mod contents;
 mod refusal;
+mod seen;
 mod unpack;
 mod zstd;
 
 use self::contents::Layer;
-pub use self::refusal::LayersRefusal;
+pub use self::{refusal::LayersRefusal, seen::Seen};
 
 /// How much of an image must hash to its name.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

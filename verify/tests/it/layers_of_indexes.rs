@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Two images that share a layer, and what was attested of one as `BuildKit` stores it.
-fn index() -> Story {
+pub(crate) fn index() -> Story {
     let base = Layer::gzip("base", CONTENT);
     let attestation = Layer::new(
         "sbom",
@@ -127,7 +127,7 @@ fn nothing_that_an_index_reaches_is_left_out() {
 const CHILDREN: [&str; 3] = ["image", "arm", "attested"];
 
 /// The same, where each child is judged by a signature of its own, but for those that are named.
-fn family(unsigned: &[&str]) -> Story {
+pub(crate) fn family(unsigned: &[&str]) -> Story {
     let story = index().with(|case| case.demand.recursive = true);
     let signed = CHILDREN.iter().filter(|name| !unsigned.contains(name));
     signed.fold(story, |story, name| {

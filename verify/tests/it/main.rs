@@ -27,6 +27,7 @@ mod inspecting_alike;
 mod layering;
 mod layers;
 mod layers_of_indexes;
+mod layers_seen;
 mod properties;
 mod recursion;
 mod schema;
