@@ -93,7 +93,7 @@ pub enum Body {
     /// An image or an artifact.
     Image(Box<ImageBody>),
     /// A list of manifests.
-    Index(IndexBody),
+    Index(Box<IndexBody>),
 }
 
 /// What an image or artifact manifest says.
@@ -114,8 +114,14 @@ pub struct ImageBody {
 /// What an index says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IndexBody {
+    /// The type of the artifact, if it is one.
+    pub artifact_type: Option<String>,
     /// Its children, in order.
     pub manifests: Vec<Descriptor>,
+    /// What it refers to.
+    pub subject: Option<Descriptor>,
+    /// Unsigned hints.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -176,6 +182,14 @@ impl Manifest {
     /// What it says.
     pub fn body(&self) -> &Body {
         &self.body
+    }
+
+    /// What it refers to, whether it is an artifact or a list of them.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match &self.body {
+            Body::Image(body) => body.subject.as_ref(),
+            Body::Index(body) => body.subject.as_ref(),
+        }
     }
 }
 
@@ -350,7 +364,12 @@ impl ManifestDocument {
                 limit: limits.children,
             });
         }
-        Ok(Body::Index(IndexBody { manifests }))
+        Ok(Body::Index(Box::new(IndexBody {
+            artifact_type: self.artifact_type,
+            manifests,
+            subject: self.subject,
+            annotations: self.annotations.unwrap_or_default(),
+        })))
     }
 }
 

@@ -10,15 +10,14 @@ use serde_json::{Value, json};
 
 /// What a list says of an artifact.
 pub(crate) fn entry(manifest: &Manifest) -> Descriptor {
-    let descriptor = manifest.descriptor().clone();
-    match manifest.body() {
-        Body::Index(_) => descriptor,
-        Body::Image(body) => Descriptor {
-            artifact_type: Some(body.artifact_type.clone()),
-            annotations: Some(body.annotations.clone())
-                .filter(|annotations| !annotations.is_empty()),
-            ..descriptor
-        },
+    let (artifact_type, annotations) = match manifest.body() {
+        Body::Image(body) => (Some(&body.artifact_type), &body.annotations),
+        Body::Index(body) => (body.artifact_type.as_ref(), &body.annotations),
+    };
+    Descriptor {
+        artifact_type: artifact_type.cloned(),
+        annotations: Some(annotations.clone()).filter(|annotations| !annotations.is_empty()),
+        ..manifest.descriptor().clone()
     }
 }
 

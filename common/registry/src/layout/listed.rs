@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository,
-    manifest::{Body, DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
+    manifest::{DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
     registry::{Error, Failure, Refusal},
 };
 
@@ -28,10 +28,8 @@ pub(super) struct Opened {
 
 impl Opened {
     fn subject(&self) -> Option<&Digest> {
-        match self.manifest.as_ref().ok()?.as_ref()?.body() {
-            Body::Image(body) => body.subject.as_ref().map(|subject| &subject.digest),
-            Body::Index(_) => None,
-        }
+        let manifest = self.manifest.as_ref().ok()?.as_ref()?;
+        manifest.subject().map(|subject| &subject.digest)
     }
 
     /// Whether it refers to something, by its own word or, if that cannot be read, by its list's.

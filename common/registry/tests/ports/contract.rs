@@ -11,7 +11,7 @@ use countersign_common::{
     registry::{Blind, Onlooker},
 };
 
-use crate::places::{Place, image, index, is_refusal, referrer};
+use crate::places::{Place, image, index, is_refusal, referrer, referring_index};
 
 fn digests<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> BTreeSet<Digest> {
     let digests = manifests.into_iter().map(|one| one.digest().clone());
@@ -214,6 +214,33 @@ async fn what_refers_to_an_image_is_listed_once_however_often_it_is_pushed() {
         // A name that an artifact gives itself is no tag.
         let resolved = place.registry.resolve(&image.reference).await.unwrap();
         assert_eq!(resolved.digest(), image.digest(), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn an_index_may_refer_to_an_image_too() {
+    for place in Place::all().await {
+        let (image, part) = (
+            place.push_image("1", "a").await,
+            place.push_image("part", "b").await,
+        );
+        let set = referring_index(image.manifest.descriptor(), &[&part.manifest]);
+        let pushed = place.registry.push_referrers(
+            &place.repository,
+            image.digest(),
+            std::slice::from_ref(&set),
+        );
+        pushed.await.unwrap();
+        let entries = place.referrers(image.digest()).await;
+        assert_eq!(listed(&entries), digests([&set]), "{}", place.name);
+        assert_eq!(
+            entries[0].artifact_type.as_deref(),
+            Some("application/vnd.example.set"),
+            "{}",
+            place.name
+        );
+        let of_part = place.referrers(part.digest()).await;
+        assert_eq!(of_part, [], "{}", place.name);
     }
 }
 

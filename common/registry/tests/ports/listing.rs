@@ -6,7 +6,8 @@ use countersign_common::{Descriptor, Digest, Limits, Manifest, Registry, manifes
 use serde_json::{Value, json};
 
 use crate::places::{
-    Folder, image, in_layout, index, is_error, is_refusal, parse, referrer, shop, tagged,
+    Folder, image, in_layout, index, is_error, is_refusal, parse, referrer, referring_index, shop,
+    tagged,
 };
 
 fn fallback_tag(subject: &Digest) -> String {
@@ -52,8 +53,10 @@ async fn the_only_image_needs_no_tag() {
             .unwrap(),
         *one.digest()
     );
+    let set = referring_index(one.descriptor(), &[&other]);
+    let set = folder.put_manifest(&set, "");
     // Without it, nothing of that is the image.
-    for entry in [&signature, &fallback, &legacy] {
+    for entry in [&signature, &fallback, &legacy, &set] {
         folder.list(std::slice::from_ref(entry));
         let layout = folder.open(&Limits::TABLE).await.unwrap();
         is_refusal(layout.resolve(&in_layout("")).await, "image-not-found");
@@ -63,6 +66,7 @@ async fn the_only_image_needs_no_tag() {
         tagged(entry.clone(), "1"),
         fallback,
         legacy,
+        set,
     ];
     assert_eq!(named(&folder, &list, "").await.unwrap(), *one.digest());
     // oras lists the children of an index too.

@@ -232,6 +232,19 @@ pub(crate) fn referrer(subject: &Descriptor, content: &str) -> Manifest {
     }))
 }
 
+/// A list of artifacts that refers to an image itself.
+pub(crate) fn referring_index(subject: &Descriptor, children: &[&Manifest]) -> Manifest {
+    let children: Vec<_> = children.iter().map(|child| child.descriptor()).collect();
+    parse(&json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "artifactType": "application/vnd.example.set",
+        "manifests": children,
+        "subject": subject,
+        "annotations": { "note": "set" },
+    }))
+}
+
 pub(crate) fn index(children: &[&Manifest]) -> Manifest {
     let children: Vec<_> = children.iter().map(|child| child.descriptor()).collect();
     parse(&json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }))
