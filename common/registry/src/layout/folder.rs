@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Read},
     path::PathBuf,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use super::{Caller, LayoutError};
+use super::{Caller, LayoutError, listed::Known};
 
 /// What makes a folder a layout.
 pub(super) const MARKER: &str = "oci-layout";
@@ -34,6 +35,9 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) patience: Duration,
     pub(super) limits: Limits,
+    /// Its list, as it was parsed last.
+    pub(super) index: Mutex<Option<Arc<Manifest>>>,
+    pub(super) known: Mutex<Option<Known>>,
 }
 
 impl Folder {

@@ -2,7 +2,10 @@
 //!
 //! The list is a claim, as a registry's tags are: what a name leads to is hashed, and signatures decide about it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+};
 
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest,
@@ -23,15 +26,23 @@ const COSIGN_KINDS: [&str; 2] = [
 ];
 
 impl Folder {
-    /// What it lists. One read for each question: another process may have written since.
-    pub(super) fn index(&self) -> Result<Manifest, Failure> {
+    /// What it lists. Read for each question, since another process may have written, and parsed if it is not the same, to
+    /// the last byte.
+    pub(super) fn index(&self) -> Result<Arc<Manifest>, Failure> {
         let limit = self.limits.manifest as u64;
         let bytes = self.read(INDEX, limit)?.ok_or_else(|| {
             // It was there when the folder was opened: a list that went away says nothing about images.
             self.unreadable(INDEX, std::io::ErrorKind::NotFound.into())
         })?;
-        Manifest::parse(bytes.into(), Some(OCI_INDEX), None, &self.index_limits())
-            .map_err(|source| self.malformed(INDEX, source))
+        let mut known = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref()
+            && known.bytes() == &bytes
+        {
+            return Ok(Arc::clone(known));
+        }
+        let index = Manifest::parse(bytes.into(), Some(OCI_INDEX), None, &self.index_limits())
+            .map_err(|source| self.malformed(INDEX, source))?;
+        Ok(Arc::clone(known.insert(Arc::new(index))))
     }
 
     fn index_limits(&self) -> Limits {
@@ -70,7 +81,7 @@ impl Folder {
                 let named = listed.iter().filter(|entry| tagged(entry));
                 (format!("tagged `{tag}`"), named.cloned().collect())
             }
-            (None, None) => ("to choose from".to_owned(), self.images(listed)?),
+            (None, None) => ("to choose from".to_owned(), self.images(&index)?),
         };
         let found = distinct(found);
         match found.as_slice() {
@@ -96,9 +107,9 @@ impl Folder {
     }
 
     /// What is listed for its own sake: neither what refers to something, nor what another entry lists and nobody named.
-    fn images(&self, listed: &[Descriptor]) -> Result<Vec<Descriptor>, Failure> {
-        let listed = distinct(listed.to_vec());
-        let opened = self.opened(&listed)?;
+    fn images(&self, index: &Arc<Manifest>) -> Result<Vec<Descriptor>, Failure> {
+        let listed = distinct(entries(index).to_vec());
+        let opened = self.opened(index)?;
         let of_others: BTreeSet<&Digest> = opened
             .iter()
             .filter(|one| one.refers() || one.parent.is_some() && ref_name(&one.entry).is_none())

@@ -1,9 +1,13 @@
 //! What a layout lists, opened: the only way to find out what refers to an image.
 //!
 //! `index.json` lists each artifact that oras or we attach; a fallback tag, as some clients write it into folders too, lists
-//! them in an index of its own. Both are looked into, and nothing deeper.
+//! them in an index of its own. Both are looked into, and nothing deeper. One command asks thousands of times: what was
+//! read is kept for as long as the list stays as it is, and what could not be read is tried again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
 
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository,
@@ -18,32 +22,113 @@ use super::{
 use crate::{listing, referrers::distinct};
 
 /// A listed manifest, as far as it can be read.
+#[derive(Debug)]
 pub(super) struct Opened {
     pub(super) entry: Descriptor,
     /// The index that lists it, unless the folder itself does.
     pub(super) parent: Option<Digest>,
-    /// `None` if it is not there.
-    manifest: Result<Option<Manifest>, Failure>,
+    found: Found,
 }
 
-impl Opened {
-    fn subject(&self) -> Option<&Digest> {
-        let manifest = self.manifest.as_ref().ok()?.as_ref()?;
-        manifest.subject().map(|subject| &subject.digest)
-    }
+/// All that is listed, and the list that lists it.
+#[derive(Debug)]
+pub(super) struct Known {
+    index: Arc<Manifest>,
+    opened: Arc<[Opened]>,
+}
 
-    /// Whether it refers to something, by its own word or, if that cannot be read, by its list's.
-    pub(super) fn refers(&self) -> bool {
-        match &self.manifest {
-            Ok(Some(_)) => self.subject().is_some(),
-            Ok(None) | Err(_) => self.entry.artifact_type.is_some(),
+/// What came of opening a manifest. Neither its bytes nor its annotations, of which there may be a thousand times as many.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Found {
+    /// It is not there, or not what it is listed as.
+    Nothing,
+    /// It is what its digest names: that stays true, whatever becomes of the folder.
+    Read {
+        artifact_type: Option<String>,
+        subject: Option<Digest>,
+    },
+    /// It is there, and could be anything.
+    Unreadable,
+}
+
+impl Found {
+    fn of(manifest: &Result<Option<Manifest>, Failure>) -> Self {
+        match manifest {
+            Ok(Some(manifest)) => Self::Read {
+                artifact_type: listing::entry(manifest).artifact_type,
+                subject: manifest.subject().map(|subject| subject.digest.clone()),
+            },
+            Ok(None) | Err(Failure::Refusal(_)) => Self::Nothing,
+            Err(Failure::Error(_)) => Self::Unreadable,
         }
     }
 }
 
+impl Opened {
+    /// What a list of referrers says of it. Its own word about its type decides, if it has been read.
+    fn listed(&self) -> Descriptor {
+        let artifact_type = match &self.found {
+            Found::Read { artifact_type, .. } => artifact_type,
+            Found::Nothing | Found::Unreadable => &self.entry.artifact_type,
+        };
+        Descriptor {
+            artifact_type: artifact_type.clone(),
+            ..self.entry.clone()
+        }
+    }
+
+    /// Whether it refers to something, by its own word or, if that cannot be read, by its list's.
+    pub(super) fn refers(&self) -> bool {
+        match &self.found {
+            Found::Read { subject, .. } => subject.is_some(),
+            Found::Nothing | Found::Unreadable => self.entry.artifact_type.is_some(),
+        }
+    }
+
+    /// What was read of an image or an artifact by such an entry. An index is read again: it lists others.
+    fn known_as(&self, entry: &Descriptor) -> Option<&Found> {
+        let is_image = [OCI_MANIFEST, DOCKER_MANIFEST].contains(&entry.media_type.as_str());
+        let is_same = self.entry.size == entry.size && self.entry.media_type == entry.media_type;
+        let is_read = matches!(self.found, Found::Read { .. });
+        (is_image && is_same && is_read).then_some(&self.found)
+    }
+}
+
 impl Folder {
-    /// Opens what is listed, and what listed indexes list, each once. What cannot be read is said of itself alone.
-    pub(super) fn opened(&self, listed: &[Descriptor]) -> Result<Vec<Opened>, Failure> {
+    /// What is listed, and what listed indexes list. Opened once by many who ask at the same time: each alone may take as
+    /// much memory as all that is listed.
+    pub(super) fn opened(&self, index: &Arc<Manifest>) -> Result<Arc<[Opened]>, Failure> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref()
+            && Arc::ptr_eq(&known.index, index)
+            && known.opened.iter().all(|one| self.is_still_so(one))
+        {
+            return Ok(Arc::clone(&known.opened));
+        }
+        let earlier = known.as_ref().map_or(&[][..], |known| &known.opened);
+        let earlier = earlier.iter().map(|one| (&one.entry.digest, one)).collect();
+        let opened: Arc<[_]> = self.open_all(entries(index), &earlier)?.into();
+        *known = Some(Known {
+            index: Arc::clone(index),
+            opened: Arc::clone(&opened),
+        });
+        Ok(opened)
+    }
+
+    /// Whether opening it again comes to the same. Somebody may mend a blob without a change of the list.
+    fn is_still_so(&self, one: &Opened) -> bool {
+        match &one.found {
+            Found::Read { .. } => true,
+            found => Found::of(&self.listing(&one.entry)) == *found,
+        }
+    }
+
+    /// Opens each once that was not read before. What cannot be read is said of itself alone.
+    fn open_all(
+        &self,
+        listed: &[Descriptor],
+        earlier: &BTreeMap<&Digest, &Opened>,
+    ) -> Result<Vec<Opened>, Failure> {
         let mut bytes = self.limits.image_bytes;
         let mut all: Vec<Opened> = Vec::new();
         let mut children: BTreeMap<Digest, (Descriptor, Digest)> = BTreeMap::new();
@@ -53,17 +138,24 @@ impl Folder {
             .collect();
         // oras lists the children of an index beside it, too: they count once.
         let mut known: BTreeSet<_> = listed.iter().map(|entry| entry.digest.clone()).collect();
+        let before = |entry: &Descriptor| earlier.get(&entry.digest)?.known_as(entry).cloned();
         for entry in listed {
-            let manifest = self.afforded(&entry, &mut bytes)?;
-            for child in manifest.iter().flatten().flat_map(entries) {
-                known.insert(child.digest.clone());
-                let parent = (child.clone(), entry.digest.clone());
-                children.entry(child.digest.clone()).or_insert(parent);
-            }
+            self.afford(&entry, &mut bytes)?;
+            let found = before(&entry).unwrap_or_else(|| {
+                let manifest = self.listing(&entry);
+                for child in manifest.iter().flatten().flat_map(entries) {
+                    known.insert(child.digest.clone());
+                    let mut unannotated = child.clone();
+                    unannotated.annotations = None;
+                    let parent = (unannotated, entry.digest.clone());
+                    children.entry(child.digest.clone()).or_insert(parent);
+                }
+                Found::of(&manifest)
+            });
             all.push(Opened {
                 entry,
                 parent: None,
-                manifest,
+                found,
             });
             self.check_count(known.len())?;
         }
@@ -73,23 +165,21 @@ impl Folder {
         }
         for (entry, parent) in children.into_values() {
             if is_manifest(&entry) {
-                let manifest = self.afforded(&entry, &mut bytes)?;
+                self.afford(&entry, &mut bytes)?;
+                let open = || Found::of(&self.listing(&entry));
+                let found = before(&entry).unwrap_or_else(open);
                 all.push(Opened {
                     entry,
                     parent: Some(parent),
-                    manifest,
+                    found,
                 });
             }
         }
         Ok(all)
     }
 
-    /// A manifest, if all of them together are not too much. One that is longer than is read costs nothing.
-    fn afforded(
-        &self,
-        entry: &Descriptor,
-        bytes: &mut u64,
-    ) -> Result<Result<Option<Manifest>, Failure>, Failure> {
+    /// Refuses what is too much for all of them together. One that is longer than is read costs nothing.
+    fn afford(&self, entry: &Descriptor, bytes: &mut u64) -> Result<(), Failure> {
         if entry.size <= self.limits.manifest as u64 {
             *bytes = bytes.checked_sub(entry.size).ok_or_else(|| {
                 Failure::Refusal(Refusal::TooLarge {
@@ -99,7 +189,7 @@ impl Folder {
                 })
             })?;
         }
-        Ok(self.listing(entry))
+        Ok(())
     }
 
     fn check_count(&self, count: usize) -> Result<(), Failure> {
@@ -135,16 +225,14 @@ impl Folder {
             parent => parent.is_none() && ref_name(&one.entry).is_none(),
         };
         let referrers: Vec<_> = self
-            .opened(listed)?
-            .into_iter()
-            .filter_map(|one| match &one.manifest {
-                Ok(Some(manifest)) => {
-                    (one.subject() == Some(subject)).then(|| listing::entry(manifest))
-                }
-                // It is there, and could be anything.
-                Err(Failure::Error(_)) => Some(one.entry),
-                Ok(None) | Err(Failure::Refusal(_)) => may_refer(&one).then_some(one.entry),
+            .opened(&index)?
+            .iter()
+            .filter(|one| match &one.found {
+                Found::Read { subject: of, .. } => of.as_ref() == Some(subject),
+                Found::Unreadable => true,
+                Found::Nothing => may_refer(one),
             })
+            .map(Opened::listed)
             .collect();
         let limit = self.limits.referrers;
         if referrers.len() > limit {

@@ -16,7 +16,7 @@ mod writing;
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -45,6 +45,8 @@ impl Layout {
             path: PathBuf::from(path),
             patience,
             limits,
+            index: Mutex::default(),
+            known: Mutex::default(),
         });
         let opened = Arc::clone(&folder);
         let checked = tokio::task::spawn_blocking(move || opened.check()).await;

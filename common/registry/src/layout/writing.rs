@@ -136,7 +136,7 @@ impl Folder {
         edit: impl FnOnce(&Manifest) -> Edit,
     ) -> Result<(), Failure> {
         let _lock = self.lock(caller)?;
-        let Some(index) = edit(&self.index()?)? else {
+        let Some(index) = edit(self.index()?.as_ref())? else {
             return Ok(());
         };
         self.check_index(&index)?;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use countersign_common::{Descriptor, Digest, Limits, Manifest, Registry, manifest::DOCKER_LIST};
+use countersign_registry::Layout;
 use serde_json::{Value, json};
 
 use crate::places::{
@@ -367,4 +368,80 @@ async fn a_blob_that_is_listed_as_something_else_is_not_opened() {
     let empty = parse(&json!({ "schemaVersion": 2, "manifests": [] }));
     let empty = folder.put_manifest(&empty, "");
     assert_eq!(referring(&folder, &[empty], &subject).await, []);
+}
+
+/// A list that says nothing about what refers to what: whatever is unread may refer to any image.
+async fn count(layout: &Layout, subject: &Manifest) -> usize {
+    let listed = layout.referrers(&shop(), subject.digest()).await;
+    listed.unwrap().len()
+}
+
+#[tokio::test]
+async fn what_was_read_is_known_as_long_as_the_list_stays_as_it_is() {
+    let folder = Folder::empty();
+    let (subject, other) = (image("a"), image("b"));
+    let signature = referrer(subject.descriptor(), "signature");
+    let entries = [
+        tagged(folder.put_image("a"), "1"),
+        tagged(folder.put_image("b"), "2"),
+        json!(signature.descriptor()),
+    ];
+    folder.put(signature.bytes());
+    folder.list(&entries);
+    let (folder, layout) = folder.opened().await;
+    assert_eq!(count(&layout, &subject).await, 1);
+    // What is gone could be about any image, if nobody had read it before.
+    fs::remove_file(folder.blob_path(signature.digest())).unwrap();
+    assert_eq!(count(&layout, &other).await, 0);
+    assert_eq!(count(&layout, &subject).await, 1);
+    let (folder, fresh) = folder.opened().await;
+    assert_eq!(count(&fresh, &other).await, 1);
+    // It comes back, and the list stays: only what was read is known.
+    folder.put(signature.bytes());
+    assert_eq!(count(&fresh, &other).await, 0);
+    assert_eq!(count(&fresh, &subject).await, 1);
+    // It is no longer listed, or as something else.
+    folder.list(&entries[..2]);
+    assert_eq!(count(&layout, &subject).await, 0);
+    let mut longer = entries.clone();
+    longer[2]["size"] = json!(signature.descriptor().size + 1);
+    folder.list(&longer);
+    assert_eq!(count(&layout, &other).await, 1);
+}
+
+#[tokio::test]
+async fn what_others_write_is_seen_at_once() {
+    let folder = Folder::empty();
+    let subject = image("a");
+    let image = tagged(folder.put_image("a"), "1");
+    let signatures = ["one", "two"].map(|content| {
+        let signature = referrer(subject.descriptor(), content);
+        folder.put_manifest(&signature, content)
+    });
+    let listed = |signature: &Value| [image.clone(), signature.clone()];
+    folder.list(&listed(&signatures[0]));
+    let (folder, layout) = folder.opened().await;
+    let list = folder.path("index.json");
+    let written = fs::metadata(&list).unwrap().modified().unwrap();
+    for signature in signatures.iter().cycle().take(4) {
+        // In place, of the same length, and within one tick of the file system's clock.
+        folder.list(&listed(signature));
+        let file = fs::File::options().write(true).open(&list).unwrap();
+        file.set_modified(written).unwrap();
+        let referrers = layout.referrers(&shop(), subject.digest()).await.unwrap();
+        assert_eq!(json!(referrers[0].digest), signature["digest"]);
+        assert_eq!(referrers.len(), 1);
+    }
+    // A list of artifacts that another one takes the place of, by the same name.
+    let parts = ["x", "y"].map(|content| referrer(subject.descriptor(), content));
+    for (part, count_of_all) in parts.iter().zip([1, 2]) {
+        folder.put(part.bytes());
+        let all: Vec<_> = parts.iter().take(count_of_all).collect();
+        let fallback = folder.put_manifest(&index(&all), "");
+        folder.list(&[
+            image.clone(),
+            tagged(fallback, &fallback_tag(subject.digest())),
+        ]);
+        assert_eq!(count(&layout, &subject).await, count_of_all);
+    }
 }
