@@ -29,11 +29,7 @@ impl Folder {
     /// Waits until no other process writes in this folder. The lock is on the marker, which nobody replaces.
     pub(super) fn lock(&self, caller: &Caller) -> Result<Lock, Failure> {
         let unwritable = |path, source| Err(self.unwritable(path, source));
-        let mut options = File::options();
-        // Some network file systems lock only what is open for writing.
-        options.read(true).write(true);
-        without_surprises(&mut options);
-        let marker = match options.open(self.path.join(MARKER)) {
+        let marker = match self.marker() {
             Ok(marker) => marker,
             Err(source) => return unwritable(MARKER, told(source)),
         };
@@ -53,6 +49,21 @@ impl Folder {
                 }
                 Err(TryLockError::Error(source)) => return unwritable(MARKER, source),
             }
+        }
+    }
+
+    /// Open for writing if that may be: some network file systems lock nothing else. Who may only read it can lock it
+    /// elsewhere, and whether they may write is for the folder to say.
+    fn marker(&self) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true).write(true);
+        without_surprises(&mut options);
+        let path = self.path.join(MARKER);
+        match options.open(&path) {
+            Err(denied) if denied.kind() == io::ErrorKind::PermissionDenied => {
+                options.write(false).open(&path)
+            }
+            opened => opened,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
     time::Duration,
 };
 
@@ -204,6 +205,48 @@ async fn a_writer_waits_for_another_as_long_as_it_was_told_and_not_in_secret() {
     let listed = folder.listed();
     assert_eq!(listed["manifests"].as_array().unwrap().len(), 2, "{listed}");
     assert_eq!(listed["manifests"][0], before["manifests"][0]);
+}
+
+/// Root may write what nobody else may: the test gives that up, for its own threads.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_marker_that_may_only_be_read_is_locked_all_the_same() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, none).unwrap();
+    let (folder, patient) = folder().opened().await;
+    let allow =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let marker = folder.path("oci-layout");
+    allow(&marker, 0o444);
+    fs::File::options().write(true).open(&marker).unwrap_err();
+    attach(&patient, &[signature("one")]).await.unwrap();
+    // It keeps others out.
+    let path = folder.folder.path().to_str().unwrap();
+    let hurried = Layout::open(path, Duration::from_millis(20), Limits::TABLE)
+        .await
+        .unwrap();
+    let before = folder.listed();
+    let locked = fs::File::open(&marker).unwrap();
+    locked.lock().unwrap();
+    let two = [signature("two")];
+    is_error(attach(&hurried, &two).await, "layout-unwritable");
+    drop(locked);
+    // Whether anything may be written is for the folder to say.
+    allow(folder.folder.path(), 0o555);
+    is_error(attach(&hurried, &two).await, "layout-unwritable");
+    allow(folder.folder.path(), 0o755);
+    assert_eq!(folder.listed(), before);
+    // A marker that may not be read either is no reason to write without a lock.
+    allow(&marker, 0o000);
+    is_error(attach(&hurried, &two).await, "layout-unwritable");
+    allow(&marker, 0o444);
+    attach(&hurried, &two).await.unwrap();
 }
 
 #[tokio::test]
