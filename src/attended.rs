@@ -73,6 +73,14 @@ impl Registry for Attended<'_> {
         self.registry.own_referrers(repository, subject)
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        self.registry.tagged_referrers(repository, subject)
+    }
+
     fn archived_referrers<'a>(
         &'a self,
         repository: &'a Repository,

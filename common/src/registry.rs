@@ -42,6 +42,13 @@ pub trait Registry: Send + Sync {
         Box::pin(async move { self.referrers(repository, subject).await.map(Some) })
     }
 
+    /// The same by the fallback tag alone, which may be there beside the registry's own list; nothing if there is no such tag.
+    fn tagged_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>>;
+
     /// What refers to this digest and was put away: known to the registry, and not to be had before somebody brings it back.
     /// Most registries put nothing away.
     fn archived_referrers<'a>(

@@ -303,6 +303,14 @@ impl Registry for Client {
         Box::pin(async move { self.listed(repository, subject).await.map(Listed::own) })
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(self.fallback(repository, subject))
+    }
+
     fn archived_referrers<'a>(
         &'a self,
         repository: &'a Repository,

@@ -66,6 +66,14 @@ impl Registry for Shelf {
         unreachable!("nothing is signed yet")
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        _: &'a Repository,
+        _: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        unreachable!("nothing is signed yet")
+    }
+
     fn blob<'a>(
         &'a self,
         _: &'a Repository,

@@ -195,6 +195,14 @@ impl Registry for MemoryRegistry {
         })
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        _: &'a Repository,
+        _: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(async { panic!("a signer has no use for it") })
+    }
+
     fn blob<'a>(
         &'a self,
         _: &'a Repository,

@@ -150,6 +150,23 @@ fn a_fallback_tag_that_names_no_list_is_said() {
     assert_eq!(places(&document).len(), 2);
 }
 
+#[test]
+fn a_fallback_tag_may_list_more_than_an_index_of_images() {
+    let world = World::oci();
+    let image = signed(&world);
+    let entry = |one: usize| {
+        let digest = format!("sha256:{one:064x}");
+        json!({ "mediaType": OCI_MANIFEST, "digest": digest, "size": 1 })
+    };
+    let entries: Vec<_> = (0..257).map(entry).collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+    let tag = image.digest.replace(':', "-");
+    let index = serde_json::to_vec(&index).unwrap();
+    world.place(&image.path, &tag, OCI_INDEX, index);
+    let document = shown(&world, &image.tagged(), 0);
+    assert_eq!(places(&document).len(), 2 + 257);
+}
+
 /// A world in which Amazon ECR has its true name, and an image of which something was archived.
 fn archive() -> (World, Image, String) {
     let world = World::with(Options {

@@ -8,7 +8,6 @@ use std::{
 
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, Registry, Repository,
-    manifest::{Body, ManifestError},
     registry::{Error, Failure, Refusal},
 };
 use futures_util::future;
@@ -119,24 +118,18 @@ impl Source<'_, '_> {
 
     /// What the fallback tag lists beside a registry that has a list of its own: an older client, or a mirror, left it there.
     async fn fallback(self, subject: &Digest) -> List {
-        let tag = subject.referrers_tag();
-        let manifest = match self.tagged(&tag).await {
-            Ok(Some(manifest)) => manifest,
-            Ok(None) => return (Vec::new(), Noticed::default()),
-            Err(failure) => return unlisted(&failure),
-        };
-        let Body::Index(index) = manifest.body() else {
-            return unlisted(&Failure::Refusal(Refusal::Malformed {
-                registry: self.repository.registry(),
-                path: format!("{}/manifests/{tag}", self.repository.path()),
-                source: ManifestError::Missing {
-                    member: "manifests",
-                },
-            }));
-        };
-        let listed = index.manifests.iter().cloned();
-        let listed = listed.map(|one| Listed::at(Place::FallbackTag, one));
-        (listed.collect(), Noticed::default())
+        if self.tag(&subject.referrers_tag()).is_none() {
+            return (Vec::new(), Noticed::default());
+        }
+        let listed = self.registry.tagged_referrers(self.repository, subject);
+        self.within(listed).await.map_or_else(
+            |failure| unlisted(&failure),
+            |listed| {
+                let listed = listed.into_iter();
+                let listed = listed.map(|one| Listed::at(Place::FallbackTag, one));
+                (listed.collect(), Noticed::default())
+            },
+        )
     }
 
     async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
@@ -164,9 +157,13 @@ impl Source<'_, '_> {
         }
     }
 
-    /// What a tag names. What is too long for a tag names nothing.
+    /// What is called so; what is too long for a tag is not.
+    fn tag(&self, tag: &str) -> Option<ImageRef> {
+        ImageRef::parse(&format!("{}:{tag}", self.repository)).ok()
+    }
+
     async fn tagged(self, tag: &str) -> Result<Option<Manifest>, Failure> {
-        let Ok(image) = ImageRef::parse(&format!("{}:{tag}", self.repository)) else {
+        let Some(image) = self.tag(tag) else {
             return Ok(None);
         };
         match self.within(self.registry.resolve(&image)).await {

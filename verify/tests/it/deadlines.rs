@@ -63,6 +63,17 @@ impl Registry for Stalling<'_> {
         )
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        self.or_silence(
+            &Request::Resolve,
+            self.world.tagged_referrers(repository, subject),
+        )
+    }
+
     fn blob<'a>(
         &'a self,
         repository: &'a Repository,

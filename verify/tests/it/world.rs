@@ -256,6 +256,29 @@ impl Registry for World {
         })
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(async move {
+            let tag = format!("{repository}:{}", subject.referrers_tag());
+            let tagged = self.ask(Request::Resolve).await?;
+            let tagged = tagged.and_then(|()| self.tags.get(&tag));
+            let Some(digest) = tagged else {
+                return Ok(Vec::new());
+            };
+            match self.parsed(digest)?.as_ref().map(Manifest::body) {
+                Some(Body::Index(index)) => Ok(index.manifests.clone()),
+                Some(Body::Image(_)) => {
+                    let member = "manifests";
+                    Err(malformed(digest, ManifestError::Missing { member }))
+                }
+                None => Ok(Vec::new()),
+            }
+        })
+    }
+
     fn blob<'a>(
         &'a self,
         _: &'a Repository,

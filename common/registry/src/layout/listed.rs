@@ -11,12 +11,12 @@ use std::{
 
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository,
-    manifest::{DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
+    manifest::{Body, DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
     registry::{Error, Failure, Refusal},
 };
 
 use super::{
-    folder::{Folder, INDEX},
+    folder::{Folder, INDEX, blob_path},
     index::{entries, ref_name},
 };
 use crate::{listing, referrers::distinct};
@@ -243,6 +243,28 @@ impl Folder {
             }));
         }
         Ok(referrers)
+    }
+
+    /// What the fallback tag lists. What it names and is not there lists nothing here; for the list of all it may be anything.
+    pub(super) fn tagged_referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Failure> {
+        let index = self.index()?;
+        let tag = subject.referrers_tag();
+        let mut referrers = Vec::new();
+        for entry in entries(&index) {
+            if ref_name(entry) != Some(&tag) {
+                continue;
+            }
+            match self.listing(entry)?.as_ref().map(Manifest::body) {
+                Some(Body::Index(index)) => referrers.extend(index.manifests.iter().cloned()),
+                Some(Body::Image(_)) => {
+                    let member = "manifests";
+                    let source = ManifestError::Missing { member };
+                    return Err(self.malformed(&blob_path(&entry.digest), source));
+                }
+                None => {}
+            }
+        }
+        Ok(distinct(referrers))
     }
 }
 

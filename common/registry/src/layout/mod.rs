@@ -113,6 +113,15 @@ impl Registry for Layout {
         self.work(move |folder, _| folder.referrers(&repository, &subject))
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        _: &'a Repository,
+        subject: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        let subject = subject.clone();
+        self.work(move |folder, _| folder.tagged_referrers(&subject))
+    }
+
     fn blob<'a>(
         &'a self,
         _: &'a Repository,

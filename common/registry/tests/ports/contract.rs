@@ -262,6 +262,34 @@ async fn what_refers_to_what_is_not_there_is_listed_all_the_same() {
     }
 }
 
+/// More than an index of images may list.
+#[tokio::test]
+async fn what_lies_at_the_fallback_tag_is_listed_up_to_the_limit_of_referrers() {
+    for place in Place::all().await {
+        let image = place.push_image("1", "a").await;
+        let tagged = async |subject: &Digest| {
+            let (registry, repository) = (&place.registry, &place.repository);
+            registry.tagged_referrers(repository, subject).await
+        };
+        assert_eq!(tagged(image.digest()).await.unwrap(), [], "{}", place.name);
+        let part = place.push_image("part", "b").await;
+        let tag = place.reference(&format!(":{}", image.digest().referrers_tag()));
+        let contents: Vec<_> = (0..257).map(|one| one.to_string()).collect();
+        let contents: Vec<_> = contents.iter().map(String::as_str).collect();
+        let parts = place.push_referrers(&part, &contents).await;
+        let list = index(&parts.iter().collect::<Vec<_>>());
+        place.registry.push_manifest(&tag, &list).await.unwrap();
+        let found = tagged(image.digest()).await.unwrap();
+        assert_eq!(listed(&found), digests(&parts), "{}", place.name);
+        place
+            .registry
+            .push_manifest(&tag, &image.manifest)
+            .await
+            .unwrap();
+        is_refusal(tagged(image.digest()).await, "malformed");
+    }
+}
+
 #[tokio::test]
 async fn what_is_removed_is_gone_and_the_rest_stays() {
     for place in Place::all().await {
