@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
-    registry::{Failure, Onlooker},
+    registry::{Error, Failure, Onlooker},
 };
 use tokio::sync::Semaphore;
 
@@ -113,6 +113,10 @@ impl Registry for Attended<'_> {
                 .check_blob(repository, descriptor, counting)
                 .await
         })
+    }
+
+    fn absent(&self, repository: &Repository, digest: &Digest) -> Error {
+        self.registry.absent(repository, digest)
     }
 }
 

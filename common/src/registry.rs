@@ -12,6 +12,10 @@ use crate::{
     manifest::ManifestError,
 };
 
+pub use self::damage::Damage;
+
+mod damage;
+
 /// Reads from registries. Everything it returns was bounded before it was read, and hashed before it was returned.
 pub trait Registry: Send + Sync {
     /// Turns a reference into a manifest, once. No such manifest is a refusal.
@@ -74,6 +78,14 @@ pub trait Registry: Send + Sync {
         descriptor: &'a Descriptor,
         onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>>;
+
+    /// What is said where something is absent that a manifest names, which is a fault and no answer.
+    fn absent(&self, repository: &Repository, digest: &Digest) -> Error {
+        Error::BlobAbsent {
+            repository: repository.clone(),
+            digest: digest.clone(),
+        }
+    }
 }
 
 /// Sees the bytes of a blob as they come, each once and in order: before anybody knows whether they are the right ones.
@@ -207,6 +219,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A file that a manifest of a layout names is not there.
+    #[error("{path} of {layout} is missing, though a manifest in it names it")]
+    FileAbsent {
+        /// The layout, escaped.
+        layout: String,
+        /// The file.
+        path: String,
+    },
     /// An answer outside its protocol, or a failing server.
     #[error(
         "{registry} answered {path} with status {status}: {}",
@@ -283,6 +303,16 @@ pub enum Refusal {
         asked: String,
         /// Their tags, and their digests.
         found: Vec<String>,
+    },
+    /// A file of a layout that is not what it should be.
+    #[error("{path} of {layout} {source}")]
+    Damaged {
+        /// The layout, escaped.
+        layout: String,
+        /// The file.
+        path: String,
+        /// What is wrong.
+        source: Damage,
     },
     /// Bytes that are not what they were named.
     #[error("{path} on {registry} does not hash to its name: asked for {named}, got {actual}")]
@@ -451,7 +481,7 @@ impl Explain for Error {
             Self::Egress { .. } => "egress-refused",
             Self::Throttled { .. } => "registry-throttled",
             Self::TimedOut { .. } => "fetch-timeout",
-            Self::Unreadable { .. } => "layout-unreadable",
+            Self::FileAbsent { .. } | Self::Unreadable { .. } => "layout-unreadable",
             Self::Unwritable { .. } => "layout-unwritable",
         })
     }
@@ -467,6 +497,9 @@ impl Explain for Error {
             ),
             Self::Egress { .. } => {
                 "check the registry's and the proxy's configuration: redirects must stay on HTTPS and off private addresses".to_owned()
+            }
+            Self::FileAbsent { .. } => {
+                "copy the image into the folder again with all that belongs to it, as `oras copy -r --to-oci-layout` does".to_owned()
             }
             Self::Status { .. } => "run it again; if it persists, ask whoever runs the registry".to_owned(),
             Self::Throttled { .. } => "run it again later, or with fewer images at once".to_owned(),
@@ -488,24 +521,23 @@ impl Explain for Refusal {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Ambiguous { .. } => "image-ambiguous",
-            Self::DigestMismatch { .. }
-            | Self::Malformed {
-                source: ManifestError::Digest { .. },
+            Self::Damaged {
+                source: Damage::Malformed(source),
                 ..
-            } => "digest-mismatch",
-            Self::FormatNotAllowed { .. }
-            | Self::Malformed {
-                source: ManifestError::MediaType { .. },
-                ..
-            } => "format-not-allowed",
+            }
+            | Self::Malformed { source, .. } => match source {
+                ManifestError::Digest { .. } => "digest-mismatch",
+                ManifestError::MediaType { .. } => "format-not-allowed",
+                ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. } => {
+                    "too-large"
+                }
+                _ => "malformed",
+            },
+            Self::Damaged { .. } | Self::DigestMismatch { .. } => "digest-mismatch",
+            Self::FormatNotAllowed { .. } => "format-not-allowed",
             Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
             Self::SizeMismatch { .. } => "descriptor-mismatch",
-            Self::TooLarge { .. }
-            | Self::Malformed {
-                source: ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. },
-                ..
-            } => "too-large",
-            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too-large",
             Self::ReferrersTooMany { .. } => "referrers-too-many",
             Self::Rejected { .. } => "push-rejected",
             Self::TagImmutable { .. } => "tag-immutable",
@@ -513,9 +545,19 @@ impl Explain for Refusal {
     }
 
     fn remedy(&self) -> String {
+        let is_of_layout = matches!(self, Self::Damaged { .. } | Self::NotInLayout { .. });
         match self.code().as_str() {
             "descriptor-mismatch" => {
                 "push what names it again with a tool that writes true sizes; if it names the true one, suspect the registry or what lies between"
+            }
+            "digest-mismatch" if is_of_layout => {
+                "copy the image into the folder again: what lies there was damaged, or somebody has changed it"
+            }
+            "format-not-allowed" | "malformed" if is_of_layout => {
+                "write the folder again with a tool that writes valid layouts, such as `crane pull --format oci` or `oras copy --to-oci-layout`"
+            }
+            "image-not-found" if is_of_layout => {
+                "name a tag that the folder has, or copy the image into it with all that belongs to it"
             }
             "digest-mismatch" => "suspect the registry or what lies between: the bytes are not what their name says",
             "format-not-allowed" => "push the image as an OCI image or as Docker schema 2, uncompressed in transit",

@@ -294,8 +294,23 @@ fn damage_in_a_folder_is_refused_and_what_cannot_be_read_is_undecided() {
     let verify = |code: i32| world.in_layout("verify", "oci:build:1", &[]).ends(code);
     let manifest = fs::read(path(&digest)).unwrap();
     fs::write(path(&digest), [&manifest[..], b" "].concat()).unwrap();
-    verify(1).says("refused[descriptor-mismatch]");
+    let file = format!("blobs/{} of oci:build ", digest.replace(':', "/"));
+    let again = "remedy: copy the image into the folder again";
+    verify(1)
+        .says("refused[digest-mismatch]")
+        .says(&file)
+        .says(again);
     fs::write(path(&digest), &manifest).unwrap();
+    verify(0);
+    let config = serde_json::from_slice::<Value>(&manifest).unwrap();
+    let config = path(config["config"]["digest"].as_str().unwrap());
+    let bytes = fs::read(&config).unwrap();
+    fs::remove_file(&config).unwrap();
+    verify(3)
+        .says("error[layout-unreadable]: blobs/sha256/")
+        .says("of oci:build is missing, though a manifest in it names it")
+        .says(again);
+    fs::write(&config, bytes).unwrap();
     verify(0);
     // With its publication alone it would be verified too.
     let listed = world.listed("build");

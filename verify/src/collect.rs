@@ -168,10 +168,7 @@ impl Source<'_, '_> {
 
     /// What another manifest names must be there: its absence is a fault, not an answer.
     pub(crate) fn absent(self, digest: &Digest) -> Error {
-        Error::BlobAbsent {
-            repository: self.repository.clone(),
-            digest: digest.clone(),
-        }
+        self.registry.absent(self.repository, digest)
     }
 
     /// In batches, until they are enough: whoever may push can list a thousand artifacts, and must not thereby make the

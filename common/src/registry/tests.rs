@@ -26,6 +26,10 @@ fn errors() -> Vec<Error> {
             target: HOSTILE.to_owned(),
             reason: "it is a private address",
         },
+        Error::FileAbsent {
+            layout: "oci:build".to_owned(),
+            path: "blobs/sha256/0".to_owned(),
+        },
         Error::Status {
             registry: registry(),
             path: path(),
@@ -74,6 +78,13 @@ fn refusals() -> Vec<Refusal> {
             layout: "oci:build".to_owned(),
             asked: "tagged `1`".to_owned(),
             found: hostile(),
+        },
+        Refusal::Damaged {
+            layout: "oci:build".to_owned(),
+            path: "index.json".to_owned(),
+            source: Damage::Malformed(ManifestError::MediaType {
+                media_type: HOSTILE.to_owned(),
+            }),
         },
         Refusal::DigestMismatch {
             registry: registry(),
@@ -133,12 +144,13 @@ fn error_position(error: &Error) -> usize {
         Error::Credentials { .. } => 1,
         Error::Denied { .. } => 2,
         Error::Egress { .. } => 3,
-        Error::Status { .. } => 4,
-        Error::Throttled { .. } => 5,
-        Error::TimedOut { .. } => 6,
-        Error::Unreachable { .. } => 7,
-        Error::Unreadable { .. } => 8,
-        Error::Unwritable { .. } => 9,
+        Error::FileAbsent { .. } => 4,
+        Error::Status { .. } => 5,
+        Error::Throttled { .. } => 6,
+        Error::TimedOut { .. } => 7,
+        Error::Unreachable { .. } => 8,
+        Error::Unreadable { .. } => 9,
+        Error::Unwritable { .. } => 10,
     }
 }
 
@@ -146,24 +158,25 @@ fn error_position(error: &Error) -> usize {
 fn refusal_position(refusal: &Refusal) -> usize {
     match refusal {
         Refusal::Ambiguous { .. } => 0,
-        Refusal::DigestMismatch { .. } => 1,
-        Refusal::FormatNotAllowed { .. } => 2,
-        Refusal::ImageNotFound { .. } => 3,
-        Refusal::Malformed { .. } => 4,
-        Refusal::NotInLayout { .. } => 5,
-        Refusal::ReferrersTooMany { .. } => 6,
-        Refusal::Rejected { .. } => 7,
-        Refusal::SizeMismatch { .. } => 8,
-        Refusal::TagImmutable { .. } => 9,
-        Refusal::TooLarge { .. } => 10,
+        Refusal::Damaged { .. } => 1,
+        Refusal::DigestMismatch { .. } => 2,
+        Refusal::FormatNotAllowed { .. } => 3,
+        Refusal::ImageNotFound { .. } => 4,
+        Refusal::Malformed { .. } => 5,
+        Refusal::NotInLayout { .. } => 6,
+        Refusal::ReferrersTooMany { .. } => 7,
+        Refusal::Rejected { .. } => 8,
+        Refusal::SizeMismatch { .. } => 9,
+        Refusal::TagImmutable { .. } => 10,
+        Refusal::TooLarge { .. } => 11,
     }
 }
 
 #[test]
 fn every_failure_is_explained_and_shows_no_hostile_text() {
     let (errors, refusals) = (errors(), refusals());
-    assert!(errors.iter().map(error_position).eq(0..10));
-    assert!(refusals.iter().map(refusal_position).eq(0..11));
+    assert!(errors.iter().map(error_position).eq(0..11));
+    assert!(refusals.iter().map(refusal_position).eq(0..12));
     let errors = errors.iter().map(|error| error as &dyn Explain);
     let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
     assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);
@@ -197,6 +210,46 @@ fn a_failure_says_what_its_part_says() {
             (code, text, remedy)
         );
     }
+}
+
+#[test]
+fn what_lies_in_a_folder_is_not_said_of_a_registry() {
+    let (layout, path) = ("oci:build".to_owned(), "index.json".to_owned());
+    for (damage, code) in [
+        (
+            Damage::Digest {
+                actual: Digest::sha256(b""),
+            },
+            "digest-mismatch",
+        ),
+        (Damage::Size { size: 1 }, "digest-mismatch"),
+        (ManifestError::Mixed.into(), "malformed"),
+        (
+            ManifestError::Digest {
+                named: Digest::sha256(b""),
+                actual: Digest::sha256(b"x"),
+            }
+            .into(),
+            "digest-mismatch",
+        ),
+        (ManifestError::TooLarge { limit: 1 }.into(), "too-large"),
+    ] {
+        let refusal = Refusal::Damaged {
+            layout: layout.clone(),
+            path: path.clone(),
+            source: damage,
+        };
+        assert_eq!(refusal.code().as_str(), code);
+        let said = format!("{refusal}; {}", refusal.remedy());
+        assert!(
+            said.starts_with("index.json of oci:build ") && !said.contains("registry"),
+            "{said}"
+        );
+        assert!(!said.contains("push"), "{said}");
+    }
+    let absent = Error::FileAbsent { layout, path };
+    assert_eq!(absent.code().as_str(), "layout-unreadable");
+    assert!(absent.remedy().contains("folder"));
 }
 
 #[test]

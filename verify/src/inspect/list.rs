@@ -201,10 +201,7 @@ impl Source<'_, '_> {
 
     /// What another manifest names must be there.
     pub(super) fn absent(&self, digest: &Digest) -> Error {
-        Error::BlobAbsent {
-            repository: self.repository.clone(),
-            digest: digest.clone(),
-        }
+        self.registry.absent(self.repository, digest)
     }
 }
 

@@ -171,7 +171,10 @@ impl Findings {
         if self.faults.contains(&fault) {
             return;
         }
-        if !matches!(error, registry::Error::BlobAbsent { .. }) {
+        if !matches!(
+            error,
+            registry::Error::BlobAbsent { .. } | registry::Error::FileAbsent { .. }
+        ) {
             self.open.push(fault.clone());
         }
         self.faults.push(fault);

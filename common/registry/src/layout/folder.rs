@@ -14,7 +14,7 @@ use countersign_common::{
     digest::Hasher,
     json,
     manifest::ManifestError,
-    registry::{Error, Failure, Onlooker, Refusal},
+    registry::{Damage, Error, Failure, Onlooker, Refusal},
 };
 use serde::Deserialize;
 
@@ -223,20 +223,12 @@ impl Folder {
         if actual == *named {
             return Ok(());
         }
-        Err(Failure::Refusal(Refusal::DigestMismatch {
-            registry: self.name.clone(),
-            path: blob_path(named),
-            named: named.clone(),
-            actual,
-        }))
+        Err(self.damaged(&blob_path(named), Damage::Digest { actual }))
     }
 
     fn wrong_size(&self, descriptor: &Descriptor) -> Failure {
-        Failure::Refusal(Refusal::SizeMismatch {
-            registry: self.name.clone(),
-            digest: descriptor.digest.clone(),
-            size: descriptor.size,
-        })
+        let size = descriptor.size;
+        self.damaged(&blob_path(&descriptor.digest), Damage::Size { size })
     }
 
     fn too_large(&self, path: String, limit: usize) -> Failure {
@@ -248,11 +240,22 @@ impl Folder {
     }
 
     pub(super) fn malformed(&self, path: &str, source: ManifestError) -> Failure {
-        Failure::Refusal(Refusal::Malformed {
-            registry: self.name.clone(),
+        self.damaged(path, source.into())
+    }
+
+    fn damaged(&self, path: &str, source: Damage) -> Failure {
+        Failure::Refusal(Refusal::Damaged {
+            layout: self.name.clone(),
             path: path.to_owned(),
             source,
         })
+    }
+
+    pub(super) fn absent(&self, digest: &Digest) -> Error {
+        Error::FileAbsent {
+            layout: self.name.clone(),
+            path: blob_path(digest),
+        }
     }
 
     pub(super) fn unreadable(&self, path: &str, source: io::Error) -> Error {

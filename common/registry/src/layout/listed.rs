@@ -12,7 +12,7 @@ use std::{
 use countersign_common::{
     Descriptor, Digest, Manifest, Repository,
     manifest::{Body, DOCKER_LIST, DOCKER_MANIFEST, ManifestError, OCI_INDEX, OCI_MANIFEST},
-    registry::{Error, Failure, Refusal},
+    registry::{Failure, Refusal},
 };
 
 use super::{
@@ -213,10 +213,8 @@ impl Folder {
         let mut fallback = BTreeSet::new();
         for entry in listed.iter().filter(|entry| ref_name(entry) == Some(&tag)) {
             // It may list the signature: that it cannot be read does not mean that there is none.
-            self.listing(entry)?.ok_or_else(|| Error::BlobAbsent {
-                repository: repository.clone(),
-                digest: entry.digest.clone(),
-            })?;
+            let found = self.listing(entry)?;
+            found.ok_or_else(|| self.absent(&entry.digest))?;
             fallback.insert(&entry.digest);
         }
         let may_refer = |one: &Opened| match &one.parent {

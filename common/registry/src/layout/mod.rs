@@ -24,7 +24,7 @@ use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Escaped, ImageRef, Limits, Manifest, PinnedImage, Registry, RegistryWriter,
     Repository, Task,
-    registry::{Failure, Onlooker},
+    registry::{Error, Failure, Onlooker},
 };
 
 pub use self::error::LayoutError;
@@ -140,6 +140,10 @@ impl Registry for Layout {
     ) -> Task<'a, Result<Option<u64>, Failure>> {
         let descriptor = descriptor.clone();
         self.work(move |folder, caller| folder.check_blob(&descriptor, caller, onlooker.as_ref()))
+    }
+
+    fn absent(&self, _: &Repository, digest: &Digest) -> Error {
+        self.folder.absent(digest)
     }
 }
 

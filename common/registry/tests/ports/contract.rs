@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, Digest, Manifest,
+    Descriptor, Digest, Explain, Manifest,
     manifest::OCI_MANIFEST,
     registry::{Blind, Onlooker},
 };
@@ -71,6 +71,9 @@ async fn what_is_not_there_is_absent_and_no_failure() {
         assert_eq!(size.unwrap(), None, "{}", place.name);
         let manifest = registry.manifest(repository, descriptor).await;
         assert_eq!(manifest.unwrap(), None, "{}", place.name);
+        let code = registry.absent(repository, absent.digest()).code();
+        let is_folder = place.name == "layout";
+        assert_eq!(code.as_str() == "layout-unreadable", is_folder, "{code}");
         assert_eq!(place.referrers(absent.digest()).await, [], "{}", place.name);
         let by_digest = place.reference(&format!("@{}", absent.digest()));
         for reference in [place.reference(":absent"), by_digest] {

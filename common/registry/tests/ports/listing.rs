@@ -327,7 +327,7 @@ async fn a_fallback_tag_that_cannot_be_read_is_no_empty_list() {
     fs::write(&path, b"{").unwrap();
     is_refusal(listed().await, "digest-mismatch");
     fs::remove_file(&path).unwrap();
-    is_error(listed().await, "registry-unavailable");
+    is_error(listed().await, "layout-unreadable");
     // It lists nothing of another image.
     let other = layout.referrers(&shop(), image("b").digest()).await;
     assert_eq!(other.unwrap(), []);

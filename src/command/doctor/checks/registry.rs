@@ -178,10 +178,7 @@ impl Question<'_> {
         match self.client.blob(repository, &config, BLOB_LIMIT).await {
             Ok(Some(_)) => Finding::ok(code, format!("blobs of {repository} may be read")),
             Ok(None) => {
-                let error = Error::BlobAbsent {
-                    repository: repository.clone(),
-                    digest: config.digest,
-                };
+                let error = self.client.absent(repository, &config.digest);
                 Finding::explained(code, Status::Problem, &error)
             }
             Err(failure) => self.failed(code, &actions, &failure),
