@@ -365,6 +365,18 @@ pub enum Refusal {
         /// The tags that there are.
         found: Vec<String>,
     },
+    /// More referrers than are read, if there were one more.
+    #[error(
+        "with what is to be attached {subject} would have more than {limit} referrers in {repository}, and nobody could verify it"
+    )]
+    ReferrersFull {
+        /// The repository.
+        repository: Repository,
+        /// Whose referrers.
+        subject: Digest,
+        /// How many are read.
+        limit: usize,
+    },
     /// More referrers than are read.
     #[error("{subject} has more than {limit} referrers in {repository}")]
     ReferrersTooMany {
@@ -538,7 +550,7 @@ impl Explain for Refusal {
             Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
             Self::SizeMismatch { .. } => "descriptor-mismatch",
             Self::TooLarge { .. } => "too-large",
-            Self::ReferrersTooMany { .. } => "referrers-too-many",
+            Self::ReferrersFull { .. } | Self::ReferrersTooMany { .. } => "referrers-too-many",
             Self::Rejected { .. } => "push-rejected",
             Self::TagImmutable { .. } => "tag-immutable",
         })
@@ -558,6 +570,9 @@ impl Explain for Refusal {
             }
             "image-not-found" if is_of_layout => {
                 "name a tag that the folder has, or copy the image into it with all that belongs to it"
+            }
+            "referrers-too-many" if matches!(self, Self::ReferrersFull { .. }) => {
+                "remove what should not refer to this image or is no longer needed; `attest --replace` keeps one attestation of a kind"
             }
             "digest-mismatch" => "suspect the registry or what lies between: the bytes are not what their name says",
             "format-not-allowed" => "push the image as an OCI image or as Docker schema 2, uncompressed in transit",

@@ -1,7 +1,8 @@
 //! Finds what says already what is about to be signed, so that doing it again changes nothing.
 //!
 //! Asked before each signature, by the same verification as everybody else's. Evidence that cannot be read is no
-//! obstacle to signing: whoever may write junk beside an image must not be able to stop its signer.
+//! obstacle to signing: whoever may write junk beside an image must not be able to stop its signer, unless there is so much
+//! of it that nobody would verify what is signed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +31,8 @@ const PARALLEL: usize = 16;
 /// What lies beside an image.
 pub(crate) struct Existing {
     found: Vec<Found>,
+    /// How many are listed, whatever they are.
+    listed: usize,
     limits: Limits,
     /// Why nothing was listed, if that was refused.
     pub(crate) unlisted: Option<Refusal>,
@@ -60,9 +63,10 @@ impl Existing {
         let (listed, unlisted) = match listing.await {
             Ok(listed) => (listed, None),
             Err(Failure::Error(error)) => return Err(error),
-            // More junk than is listed hides a signature from this search, which then is made once more.
+            // What hides a signature from this search makes it once more, if there is room.
             Err(Failure::Refusal(refusal)) => (Vec::new(), Some(refusal)),
         };
+        let count = listed.len();
         let allowance = &AtomicU64::new(limits.image_bytes);
         let fetch = |descriptor: Descriptor| async move {
             match read(image, registry, descriptor, (limits, allowance)).await {
@@ -78,9 +82,25 @@ impl Existing {
                 .await?;
         Ok(Self {
             found: found.into_iter().flatten().collect(),
+            listed: count,
             limits: *limits,
             unlisted,
         })
+    }
+
+    /// Refuses to add what would make the list longer than verifiers read: they would refuse the image.
+    pub(crate) fn check_room(&mut self, image: &PinnedImage, more: usize) -> Result<(), Refusal> {
+        let limit = self.limits.referrers;
+        match self.unlisted.take() {
+            _ if more == 0 => Ok(()),
+            Some(refused @ Refusal::ReferrersTooMany { .. }) => Err(refused),
+            _ if self.listed + more <= limit => Ok(()),
+            _ => Err(Refusal::ReferrersFull {
+                repository: image.repository().clone(),
+                subject: image.digest().clone(),
+                limit,
+            }),
+        }
     }
 
     /// The record of an equivalent signature: the same key, kind, content, repository and annotations, and stamped if it is

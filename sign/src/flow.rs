@@ -116,7 +116,7 @@ pub async fn sign_image(
         bundle: request.limits().publication,
         ..*request.limits()
     };
-    let existing = Existing::collect(image, means.registry, &limits).await?;
+    let mut existing = Existing::collect(image, means.registry, &limits).await?;
     let key = means.signer.key();
     let signature = plan(image, key, request)?;
     let signed = existing.signature(&signature, means.dating);
@@ -135,6 +135,8 @@ pub async fn sign_image(
         }
         published => published.map(|(record, _)| record),
     };
+    let missing = usize::from(signed.is_none()) + usize::from(published.is_none());
+    existing.check_room(image, missing).map_err(Refusal::from)?;
     let work = Work { means, occasion };
     let signature = async {
         match signed {
@@ -186,6 +188,7 @@ pub async fn attest_image(
             if let Some(refusal) = existing.unlisted.take() {
                 return Err(Refusal::from(refusal).into());
             }
+            existing.check_room(&image, 1).map_err(Refusal::from)?;
             Some(existing)
         }
     };

@@ -118,7 +118,7 @@ impl Client {
         let index = with_entries(known, missing)
             .map_err(|source| malformed(repository, subject, source))?;
         if entries(repository, subject, &index)?.len() > limit {
-            return Err(Failure::Refusal(Refusal::ReferrersTooMany {
+            return Err(Failure::Refusal(Refusal::ReferrersFull {
                 repository: repository.clone(),
                 subject: subject.clone(),
                 limit,

@@ -109,6 +109,11 @@ fn refusals() -> Vec<Refusal> {
             asked: "tagged `1`".to_owned(),
             found: hostile(),
         },
+        Refusal::ReferrersFull {
+            repository: image.repository().clone(),
+            subject: digest(),
+            limit: 1_000,
+        },
         Refusal::ReferrersTooMany {
             repository: image.repository().clone(),
             subject: digest(),
@@ -164,11 +169,12 @@ fn refusal_position(refusal: &Refusal) -> usize {
         Refusal::ImageNotFound { .. } => 4,
         Refusal::Malformed { .. } => 5,
         Refusal::NotInLayout { .. } => 6,
-        Refusal::ReferrersTooMany { .. } => 7,
-        Refusal::Rejected { .. } => 8,
-        Refusal::SizeMismatch { .. } => 9,
-        Refusal::TagImmutable { .. } => 10,
-        Refusal::TooLarge { .. } => 11,
+        Refusal::ReferrersFull { .. } => 7,
+        Refusal::ReferrersTooMany { .. } => 8,
+        Refusal::Rejected { .. } => 9,
+        Refusal::SizeMismatch { .. } => 10,
+        Refusal::TagImmutable { .. } => 11,
+        Refusal::TooLarge { .. } => 12,
     }
 }
 
@@ -176,7 +182,7 @@ fn refusal_position(refusal: &Refusal) -> usize {
 fn every_failure_is_explained_and_shows_no_hostile_text() {
     let (errors, refusals) = (errors(), refusals());
     assert!(errors.iter().map(error_position).eq(0..11));
-    assert!(refusals.iter().map(refusal_position).eq(0..12));
+    assert!(refusals.iter().map(refusal_position).eq(0..13));
     let errors = errors.iter().map(|error| error as &dyn Explain);
     let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
     assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);

@@ -360,23 +360,27 @@ async fn a_stand_in_key_says_so_in_what_it_attests() {
 }
 
 #[tokio::test]
-async fn no_more_is_read_than_is_listed_before_it_is_replaced() {
+async fn one_that_replaces_others_needs_room_beside_them() {
     let (registry, _) = MemoryRegistry::with_image();
     let signer = TestSigner::new();
     for _ in 0..5 {
         added(&registry, &signer, "spdx").await;
     }
-    let mut limits = Limits::TABLE;
-    limits.referrers = 3;
-    let request = Request::bounded(std::collections::BTreeMap::new(), limits).unwrap();
     let replacing = attestation("spdx", PREDICATE, Earlier::Replaced);
     let image = ImageRef::parse(IMAGE).unwrap();
     let means = means(&registry, &signer, Dating::Claimed);
-    let attested = attest_image(&image, (&request, &replacing), means, occasion())
-        .await
-        .unwrap();
-    assert_eq!(attested.replaced.len(), 3);
-    assert_eq!(registry.referrer_count(), 3);
+    let replace = async |referrers| {
+        let mut limits = Limits::TABLE;
+        limits.referrers = referrers;
+        let request = Request::bounded(std::collections::BTreeMap::new(), limits).unwrap();
+        attest_image(&image, (&request, &replacing), means, occasion()).await
+    };
+    let error = replace(5).await.unwrap_err();
+    is_refused(&error, "referrers-too-many");
+    assert_eq!(signer.count(), 5);
+    assert_eq!(registry.referrer_count(), 5);
+    assert_eq!(replace(6).await.unwrap().replaced.len(), 5);
+    assert_eq!(registry.referrer_count(), 1);
 }
 
 #[tokio::test]

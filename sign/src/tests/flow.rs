@@ -10,8 +10,8 @@ use countersign_common::{
 use serde_json::json;
 
 use super::world::{
-    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new, is_signed,
-    means, now, occasion, pinned, sign_with,
+    Fault, IMAGE, MemoryRegistry, TestSigner, annotated, image_manifest, is_nothing_new,
+    is_refused, is_signed, means, now, occasion, pinned, sign_with,
 };
 use crate::{Dating, Made, Outcome, Request, SignError, plan, seal, sign, sign_image};
 
@@ -255,13 +255,34 @@ async fn junk_beside_an_image_does_not_stop_its_signer() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_too_long_does_not_stop_the_signer() {
+async fn what_nobody_would_verify_is_not_signed() {
     let (mut registry, _) = MemoryRegistry::with_image();
     registry.fault = Some(Fault::ListingTooLong);
-    let outcome = sign_with(&registry, &TestSigner::new(), &annotated(&[]))
-        .await
-        .unwrap();
+    let signer = TestSigner::new();
+    let error = sign_with(&registry, &signer, &annotated(&[])).await;
+    is_refused(&error.unwrap_err(), "referrers-too-many");
+    assert_eq!(signer.count(), 0);
+    assert!(registry.is_untouched());
+    // With a signature and a publication there would be nine.
+    let (registry, _) = MemoryRegistry::with_image();
+    for junk in 0..7_u8 {
+        registry.list(Descriptor::of(OCI_MANIFEST, &[junk]));
+    }
+    let within = |referrers| {
+        let limits = Limits {
+            referrers,
+            ..Limits::TABLE
+        };
+        Request::bounded(BTreeMap::new(), limits).unwrap()
+    };
+    let error = sign_with(&registry, &signer, &within(8)).await;
+    is_refused(&error.unwrap_err(), "referrers-too-many");
+    assert_eq!(signer.count(), 0);
+    let outcome = sign_with(&registry, &signer, &within(9)).await.unwrap();
     assert!(is_new(&outcome));
+    // Nothing is added where everything is there.
+    let outcome = sign_with(&registry, &signer, &within(9)).await.unwrap();
+    assert!(is_nothing_new(&outcome));
 }
 
 #[tokio::test]
@@ -273,9 +294,8 @@ async fn no_more_artifacts_are_read_than_the_limit() {
     let mut limits = Limits::TABLE;
     limits.referrers = 7;
     let request = Request::bounded(BTreeMap::new(), limits).unwrap();
-    sign_with(&registry, &TestSigner::new(), &request)
-        .await
-        .unwrap();
+    let error = sign_with(&registry, &TestSigner::new(), &request).await;
+    is_refused(&error.unwrap_err(), "referrers-too-many");
     assert_eq!(registry.reads.load(Ordering::Relaxed), 7);
 }
 

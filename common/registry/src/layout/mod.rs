@@ -167,12 +167,13 @@ impl RegistryWriter for Layout {
 
     fn push_referrers<'a>(
         &'a self,
-        _: &'a Repository,
-        _: &'a Digest,
+        repository: &'a Repository,
+        subject: &'a Digest,
         manifests: &'a [Manifest],
     ) -> Task<'a, Result<(), Failure>> {
+        let about = (repository.clone(), subject.clone());
         let manifests = manifests.to_vec();
-        self.work(move |folder, caller| folder.attach(&manifests, caller))
+        self.work(move |folder, caller| folder.attach((&about.0, &about.1), &manifests, caller))
     }
 
     fn remove_referrer<'a>(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, Digest, ImageRef, Manifest,
+    Descriptor, Digest, ImageRef, Manifest, Repository,
     manifest::{Body, ManifestError},
     registry::{Failure, Refusal},
 };
@@ -47,21 +47,53 @@ impl Folder {
         Ok(descriptor.digest)
     }
 
-    /// Adds manifests to the list.
-    pub(super) fn attach(&self, manifests: &[Manifest], caller: &Caller) -> Result<(), Failure> {
+    /// Adds manifests that refer to a subject to the list.
+    pub(super) fn attach(
+        &self,
+        about: (&Repository, &Digest),
+        manifests: &[Manifest],
+        caller: &Caller,
+    ) -> Result<(), Failure> {
+        let ours: Vec<_> = manifests.iter().map(untagged).collect();
+        // Before anything is written; and again while nobody else writes.
+        self.missing(self.index()?.as_ref(), about, &ours)?;
         for manifest in manifests {
             self.write_blob(manifest.bytes())?;
         }
-        let entries_of_ours: Vec<_> = manifests.iter().map(untagged).collect();
         self.edit_index(caller, |index| {
-            let is_missing =
-                |ours: &&Descriptor| entries(index).iter().all(|one| one.digest != ours.digest);
-            let missing: Vec<_> = entries_of_ours.iter().filter(is_missing).collect();
+            let missing = self.missing(index, about, &ours)?;
             if missing.is_empty() {
                 return Ok(None);
             }
             self.index_of(with_entries(Some(index), &missing))
         })
+    }
+
+    /// What is not listed yet, if there is room for it: with more than verifiers read, they would refuse the image.
+    fn missing<'o>(
+        &self,
+        index: &Manifest,
+        (repository, subject): (&Repository, &Digest),
+        ours: &'o [Descriptor],
+    ) -> Result<Vec<&'o Descriptor>, Failure> {
+        let is_missing = |one: &&Descriptor| !lists(index, &one.digest);
+        let missing: Vec<_> = ours.iter().filter(is_missing).collect();
+        let limit = self.limits.referrers;
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        match self.referrers(repository, subject) {
+            Ok(known) if known.len() + missing.len() > limit => {
+                Err(Failure::Refusal(Refusal::ReferrersFull {
+                    repository: repository.clone(),
+                    subject: subject.clone(),
+                    limit,
+                }))
+            }
+            Err(refused @ Failure::Refusal(Refusal::ReferrersTooMany { .. })) => Err(refused),
+            // What else is wrong with what others have written stops no signer.
+            Ok(_) | Err(_) => Ok(missing),
+        }
     }
 
     /// Takes a manifest from the list and from the fallback tag of its subject, if there is one, and removes it.

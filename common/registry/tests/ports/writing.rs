@@ -302,6 +302,50 @@ async fn no_list_is_written_that_would_not_be_read() {
 }
 
 #[tokio::test]
+async fn nothing_is_attached_that_would_make_an_image_unverifiable() {
+    let folder = folder();
+    let limits = Limits {
+        referrers: 2,
+        ..Limits::TABLE
+    };
+    let layout = folder.open(&limits).await.unwrap();
+    let two = ["one", "two"].map(signature);
+    attach(&layout, &two).await.unwrap();
+    let before = (folder.listed(), names(&folder));
+    let said = is_refusal(
+        attach(&layout, &[signature("three")]).await,
+        "referrers-too-many",
+    );
+    assert!(said.contains("would have more than 2 referrers"), "{said}");
+    assert_eq!((folder.listed(), names(&folder)), before);
+    layout
+        .referrers(&shop(), image("a").digest())
+        .await
+        .unwrap();
+    // What is there already needs no room, and nor does what refers to another.
+    attach(&layout, &two).await.unwrap();
+    let other = image("b");
+    layout
+        .push_referrers(
+            &shop(),
+            other.digest(),
+            &[referrer(other.descriptor(), "of another")],
+        )
+        .await
+        .unwrap();
+    // Others may have written more than are read.
+    let mut listed = folder.listed();
+    let three = folder.put_manifest(&signature("three"), "three");
+    listed["manifests"].as_array_mut().unwrap().push(three);
+    folder.write("index.json", listed.to_string().as_bytes());
+    is_refusal(
+        attach(&layout, &[signature("four")]).await,
+        "referrers-too-many",
+    );
+    assert_eq!(folder.listed(), listed);
+}
+
+#[tokio::test]
 async fn what_is_removed_is_taken_from_the_fallback_tag_too() {
     let folder = Folder::empty();
     let (one, two) = (signature("one"), signature("two"));
