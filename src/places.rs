@@ -3,7 +3,7 @@
 //! Made once from what was typed, before anything is done with an image. No image is fetched here, and nothing is decided
 //! about one.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use countersign_common::{
     Code, Explain, ImageRef, LayoutRef, Limits, RegistryWriter, Repository,
@@ -80,9 +80,18 @@ pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Vec<Located>
         return Err(usage(&Unnamed::NoLayout));
     }
     let mut located = Vec::with_capacity(named.len());
+    // One for each folder, however many of its images are named: what one question reads is known for the next.
+    let mut opened: BTreeMap<String, Layout> = BTreeMap::new();
     for (image, layout) in named {
         let place = match layout {
-            Some(named) => Place::Layout(open(&named, timeout).await?, named),
+            Some(named) => {
+                let layout = match opened.get(named.path()) {
+                    Some(layout) => layout.clone(),
+                    None => open(&named, timeout).await?,
+                };
+                opened.insert(named.path().to_owned(), layout.clone());
+                Place::Layout(layout, named)
+            }
             None => Place::Registry,
         };
         located.push(Located { image, place });
