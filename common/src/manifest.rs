@@ -307,7 +307,8 @@ impl ManifestDocument {
                 )
             });
         let media_type = match (&self.media_type, header) {
-            (Some(body), Some(header)) if body != header => {
+            // Types are the same in any case (RFC 9110).
+            (Some(body), Some(header)) if !body.eq_ignore_ascii_case(header) => {
                 return Err(ManifestError::Contradiction {
                     header: header.to_owned(),
                     body: body.clone(),
@@ -466,6 +467,11 @@ mod tests {
         parse(
             &typed,
             Some("application/vnd.docker.distribution.manifest.v2+json; charset=utf-8"),
+        )
+        .unwrap();
+        parse(
+            &typed,
+            Some("Application/Vnd.Docker.Distribution.Manifest.V2+JSON"),
         )
         .unwrap();
         parse(&typed, Some("application/json")).unwrap();
