@@ -133,7 +133,7 @@ impl ErrorBody {
         })
     }
 
-    fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         #[derive(serde::Deserialize)]
         struct Document {
             errors: Vec<Entry>,

@@ -23,6 +23,8 @@ mod ecr;
 mod ecr_repository;
 mod egress;
 mod fallback;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hosts;
 mod layout;
 mod listing;

@@ -17,8 +17,8 @@ use reqwest::{
 
 use crate::{
     body::ErrorBody,
-    client::{Client, upload_path},
-    referrers::next_page,
+    client::{Client, malformed, upload_path},
+    referrers::{next_page, parse_page},
     session::Access,
     transport::{Answer, Fetched, Request},
 };
@@ -78,7 +78,8 @@ impl Client {
         let answer = match self.transport.fetch(&request, limit).await? {
             Fetched::Whole(whole) => {
                 next_page(&whole)?;
-                self.page(&whole)?;
+                parse_page(&whole.body, self.limits())
+                    .map_err(|error| malformed(&whole.place, error.into()))?;
                 return Ok(Listing {
                     api: ReferrersApi::Present,
                     time: time(&whole.headers),

@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use countersign_common::{
-    json,
+    Limits,
+    json::{self, JsonError},
     registry::{Error, Failure},
 };
 use reqwest::{Client, Response, header::HeaderValue};
@@ -152,24 +153,14 @@ impl Caller<'_> {
     }
 
     async fn token(&self, response: Response, place: &Place) -> Result<Token, Failure> {
-        #[derive(serde::Deserialize)]
-        struct Document {
-            token: Option<String>,
-            access_token: Option<String>,
-            expires_in: Option<f64>,
-        }
         if !response.status().is_success() {
             return Err(self.no_token(response, place).await);
         }
         let answer = body::read(response, self.limits.error_body, place).await?;
-        let document: Document = json::from_slice(&answer, self.limits).map_err(|_| {
+        let document = TokenDocument::parse(&answer, self.limits).map_err(|_| {
             self.no_credential(NoCredential::new("the login realm's answer cannot be read"))
         })?;
-        let token = document
-            .token
-            .or(document.access_token)
-            .filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| {
+        let token = document.token().ok_or_else(|| {
             self.no_credential(NoCredential::new("the login realm gave no token"))
         })?;
         // Outside a sensible span the number is a mistake or a trap; the default is short.
@@ -190,6 +181,26 @@ impl Caller<'_> {
             target: url.origin().ascii_serialization(),
             reason,
         })
+    }
+}
+
+/// What a login realm answers.
+#[derive(serde::Deserialize)]
+pub(crate) struct TokenDocument {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<f64>,
+}
+
+impl TokenDocument {
+    pub(crate) fn parse(body: &[u8], limits: &Limits) -> Result<Self, JsonError> {
+        json::from_slice(body, limits)
+    }
+
+    /// By either of its names.
+    pub(crate) fn token(&self) -> Option<&str> {
+        let token = self.token.as_deref().or(self.access_token.as_deref());
+        token.filter(|token| !token.is_empty())
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use countersign_common::{
-    Descriptor, Digest, Manifest, Repository, json,
+    Descriptor, Digest, Limits, Manifest, Repository,
+    json::{self, JsonError},
     manifest::OCI_INDEX,
     registry::{Error, Failure, Refusal},
 };
@@ -83,7 +84,8 @@ impl Client {
             // Registries copy the annotations of whoever pushes into the list: bounded together, not page by page, a
             // few long ones hide nothing.
             allowance -= whole.body.len();
-            referrers.extend(self.page(&whole)?);
+            let page = parse_page(&whole.body, limits);
+            referrers.extend(page.map_err(|error| malformed(&whole.place, error.into()))?);
             if referrers.len() > limits.referrers {
                 return Err(too_many());
             }
@@ -106,35 +108,6 @@ impl Client {
             .headers
             .insert(ACCEPT, HeaderValue::from_static(OCI_INDEX));
         request
-    }
-
-    /// The entries of one page, without their annotations, which are hints.
-    pub(crate) fn page(&self, whole: &Whole) -> Result<Vec<Descriptor>, Failure> {
-        #[derive(serde::Deserialize)]
-        struct Page {
-            manifests: Vec<Entry>,
-        }
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Entry {
-            media_type: String,
-            digest: Digest,
-            size: u64,
-            #[serde(default)]
-            artifact_type: Option<String>,
-        }
-        let page: Page = json::from_slice(&whole.body, self.limits())
-            .map_err(|error| malformed(&whole.place, error.into()))?;
-        let describe = |entry: Entry| Descriptor {
-            media_type: entry.media_type,
-            digest: entry.digest,
-            size: entry.size,
-            artifact_type: entry.artifact_type,
-            annotations: None,
-            platform: None,
-            data: None,
-        };
-        Ok(page.manifests.into_iter().map(describe).collect())
     }
 
     /// Pushes manifests that have this subject, and makes them findable.
@@ -184,6 +157,34 @@ impl Client {
     }
 }
 
+/// The entries of one page, without their annotations, which are hints.
+pub(crate) fn parse_page(body: &[u8], limits: &Limits) -> Result<Vec<Descriptor>, JsonError> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        manifests: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry {
+        media_type: String,
+        digest: Digest,
+        size: u64,
+        #[serde(default)]
+        artifact_type: Option<String>,
+    }
+    let page: Page = json::from_slice(body, limits)?;
+    let describe = |entry: Entry| Descriptor {
+        media_type: entry.media_type,
+        digest: entry.digest,
+        size: entry.size,
+        artifact_type: entry.artifact_type,
+        annotations: None,
+        platform: None,
+        data: None,
+    };
+    Ok(page.manifests.into_iter().map(describe).collect())
+}
+
 /// The first entry of each digest, in the order of the list.
 pub(crate) fn distinct(descriptors: Vec<Descriptor>) -> Vec<Descriptor> {
     let mut seen = BTreeSet::new();
@@ -228,7 +229,7 @@ pub(crate) fn next_page(whole: &Whole) -> Result<Option<String>, Failure> {
 }
 
 /// The target of `rel="next"` ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)); `Err` if the header cannot be read.
-fn next_link(header: &str) -> Result<Option<&str>, ()> {
+pub(crate) fn next_link(header: &str) -> Result<Option<&str>, ()> {
     let mut rest = header.trim();
     while !rest.is_empty() {
         let (target, after) = rest
