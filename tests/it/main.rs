@@ -18,6 +18,7 @@ mod deep;
 mod doctor;
 mod ecr;
 mod governed;
+mod hostile;
 mod inspect;
 mod layouts;
 mod licence;

@@ -156,7 +156,14 @@ impl Caller<'_> {
         if !response.status().is_success() {
             return Err(self.no_token(response, place).await);
         }
-        let answer = body::read(response, self.limits.error_body, place).await?;
+        let answer = body::read(response, self.limits.error_body, place).await;
+        let answer = answer.map_err(|failure| match failure {
+            // Of a login nothing is found out, however bad it is.
+            Failure::Refusal(refusal) => {
+                self.no_credential(NoCredential::new(&refusal.to_string()))
+            }
+            failure @ Failure::Error(_) => failure,
+        })?;
         let document = TokenDocument::parse(&answer, self.limits).map_err(|_| {
             self.no_credential(NoCredential::new("the login realm's answer cannot be read"))
         })?;

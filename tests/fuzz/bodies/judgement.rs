@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Bundle, ImageRef, Limits, Manifest, PublicKey, Timestamp,
+    ImageRef, Limits, Manifest, PublicKey, Timestamp,
     bundle::MEDIA_TYPE,
     manifest::{Body, OCI_MANIFEST},
     rfc3161::Anchor,
@@ -22,7 +22,7 @@ use countersign_trust_roots::{
 use countersign_verify::{
     Besides, Deadline, Demand, Depth, Level, Naming, Outcome, Reach, Signers, Verifier,
     inspect::{self, Judge, Question, Scope, document::InspectionDocument, render},
-    verdict::{Basis, document::VerdictDocument},
+    verdict::{Basis, Published, document::VerdictDocument},
 };
 use serde_json::{Value, json};
 
@@ -77,11 +77,6 @@ static IMAGE: LazyLock<Manifest> = LazyLock::new(|| {
     Manifest::parse(bytes, None, None, &Limits::TABLE).unwrap()
 });
 
-/// The bundle that makes the image dated, as it was written.
-static HONEST: LazyLock<Bundle> = LazyLock::new(|| {
-    Bundle::parse(&story("release-publication.blob.json"), &Limits::TABLE).unwrap()
-});
-
 fn now() -> Timestamp {
     Timestamp::parse("2026-11-24T10:00:00Z").unwrap()
 }
@@ -115,31 +110,37 @@ fn attach(memory: &mut Memory, media_type: &str, blob: &[u8], annotations: &Valu
     memory.attached.push(artifact);
 }
 
-/// Whether the image is verified. Whatever is said of it steers no terminal.
-fn is_verified(memory: &Memory) -> bool {
+/// What is proven of the image, if it is verified. Whatever is said of it steers no terminal.
+fn verified(memory: &Memory) -> Option<Published> {
     let verdict = at_once(VERIFIER.verify(&image(), memory, now(), &Deadline::never()));
     is_harmless(&verdict.to_string());
     serde_json::to_vec(&VerdictDocument::from(&verdict)).unwrap();
-    matches!(verdict.outcome(), Outcome::Verified(_))
+    let is_verified = matches!(verdict.outcome(), Outcome::Verified(_));
+    is_verified.then(|| verdict.freshness().published().unwrap().clone())
 }
 
-/// A bundle that is any bytes. What is verified was signed, byte for byte, and was stamped as it is.
-pub(super) fn verdict(bytes: &[u8]) -> bool {
+fn with_bundle(bytes: &[u8]) -> Option<Published> {
     let mut memory = memory();
     attach(&mut memory, MEDIA_TYPE, bytes, &Value::Null);
-    if !is_verified(&memory) {
-        return false;
-    }
-    let bundle = Bundle::parse(bytes, &Limits::TABLE).unwrap();
-    assert_eq!(bundle.payload(), HONEST.payload());
-    assert_eq!(bundle.payload_type(), HONEST.payload_type());
-    // One stamp is enough; what stands beside it is anybody's to add.
-    let stamped = HONEST
-        .stamps()
-        .iter()
-        .any(|stamp| bundle.stamps().contains(stamp));
-    assert!(stamped);
-    true
+    verified(&memory)
+}
+
+/// What is proven by the bundle that was written.
+static HONEST: LazyLock<Published> =
+    LazyLock::new(|| with_bundle(&story("release-publication.blob.json")).unwrap());
+
+/// All that decides is as it was written, but for the name of what holds it.
+fn is_honest(proven: Published) {
+    let artifact = HONEST.artifact.clone();
+    assert_eq!(Published { artifact, ..proven }, *HONEST);
+}
+
+/// A bundle that is any bytes. What is verified was signed, byte for byte, and when it was.
+pub(super) fn verdict(bytes: &[u8]) -> bool {
+    let proven = with_bundle(bytes);
+    let accepted = proven.is_some();
+    proven.into_iter().for_each(is_honest);
+    accepted
 }
 
 /// The manifest of a signature that is any bytes. What is verified refers to the image, and holds what was signed.
@@ -147,18 +148,17 @@ pub(super) fn artifact(bytes: &[u8]) -> bool {
     let mut memory = memory();
     let artifact = memory.put(OCI_MANIFEST, bytes);
     memory.attached.push(artifact);
-    if !is_verified(&memory) {
+    let Some(proven) = verified(&memory) else {
         return false;
-    }
+    };
+    is_honest(proven);
     let manifest =
         Manifest::parse(Bytes::copy_from_slice(bytes), None, None, &Limits::TABLE).unwrap();
     let Body::Image(body) = manifest.body() else {
         panic!("an index signs nothing");
     };
-    assert_eq!(
-        body.subject.as_ref().map(|subject| &subject.digest),
-        Some(IMAGE.digest())
-    );
+    let subject = body.subject.as_ref().map(|subject| &subject.digest);
+    assert_eq!(subject, Some(IMAGE.digest()));
     true
 }
 

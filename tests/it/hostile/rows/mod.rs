@@ -1,0 +1,22 @@
+//! The lies, row by row.
+
+mod documents;
+mod hosts;
+mod lists;
+mod transfers;
+mod waits;
+
+use super::Case;
+
+/// In the order of the table.
+pub(super) fn all() -> impl Iterator<Item = &'static Case> {
+    [
+        transfers::CASES,
+        documents::CASES,
+        lists::CASES,
+        hosts::CASES,
+        waits::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
