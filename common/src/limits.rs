@@ -78,6 +78,8 @@ pub struct Limits {
     /// Keys of a trust root, its scopes, all their patterns, all their epochs of single repositories, and its authorities of
     /// time.
     pub root_entries: usize,
+    /// All that is kept on disk so that it is fetched once.
+    pub cache: u64,
     /// All bytes fetched for one image.
     pub image_bytes: u64,
     /// All time spent on one image.
@@ -127,6 +129,7 @@ impl Limits {
         root: 512_000,
         root_steps: 256,
         root_entries: 1_000,
+        cache: 256 * MIB as u64,
         image_bytes: 64 * MIB as u64,
         image_time: Duration::from_secs(10),
     };

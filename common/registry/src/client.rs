@@ -16,6 +16,7 @@ use reqwest::{
 };
 
 use crate::{
+    cache::Shelf,
     credentials::Credentials,
     ecr::Ecr,
     options::{ConfigError, Options},
@@ -30,6 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
+    pub(crate) shelf: Option<Shelf>,
     pub(crate) unlisted: Unlisted,
 }
 
@@ -38,6 +40,7 @@ impl Client {
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
             transport: Transport::new(options, credentials)?,
+            shelf: None,
             unlisted: Unlisted::default(),
         })
     }
@@ -97,6 +100,9 @@ impl Client {
             self.limits().manifest as u64,
             &self.transport.place(&request),
         )?;
+        if let Some(kept) = self.kept_manifest(descriptor) {
+            return Ok(Some(kept));
+        }
         let announced = usize::try_from(descriptor.size).unwrap_or(usize::MAX);
         let limits = Limits {
             manifest: announced,
@@ -107,6 +113,7 @@ impl Client {
             .await
         {
             Ok(Some(manifest)) if manifest.descriptor().size == descriptor.size => {
+                self.keep_manifest(&manifest).await;
                 Ok(Some(manifest))
             }
             Ok(None) => Ok(None),
@@ -130,6 +137,9 @@ impl Client {
         if let Some(embedded) = descriptor.embedded() {
             return Ok(Some(embedded));
         }
+        if let Some(kept) = self.kept_blob(descriptor) {
+            return Ok(Some(kept));
+        }
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
         let fetched = self.transport.fetch(&request, most).await;
         let (bytes, place) = match fetched {
@@ -147,6 +157,7 @@ impl Client {
             descriptor.digest.recomputed(&bytes),
             &place,
         )?;
+        self.keep_blob(&descriptor.digest, &bytes).await;
         Ok(Some(bytes))
     }
 
@@ -229,6 +240,7 @@ impl Client {
             access: Access::Delete,
             ..Self::get(repository, format!("manifests/{digest}"))
         };
+        self.forget_manifest(repository, digest);
         let answer = self.transport.send(&delete).await?;
         match answer.response.status() {
             StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
@@ -258,24 +270,24 @@ impl Client {
 impl Registry for Client {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
         Box::pin(async move {
-            let reference = reference(image);
-            let manifest = self
-                .fetch_manifest(
-                    image.repository(),
-                    &reference,
-                    image.digest(),
-                    self.limits(),
-                )
-                .await?;
-            match manifest {
-                Some(manifest) => Ok(PinnedImage {
-                    reference: image.clone(),
-                    manifest,
-                }),
-                None => Err(Failure::Refusal(Refusal::ImageNotFound {
-                    image: image.clone(),
-                })),
+            let (repository, digest) = (image.repository(), image.digest());
+            let pinned = |manifest| PinnedImage {
+                reference: image.clone(),
+                manifest,
+            };
+            if let Some(kept) = digest.and_then(|digest| self.kept_image(repository, digest)) {
+                return Ok(pinned(kept));
             }
+            let manifest = self
+                .fetch_manifest(repository, &reference(image), digest, self.limits())
+                .await?;
+            let manifest = manifest.ok_or_else(|| {
+                Failure::Refusal(Refusal::ImageNotFound {
+                    image: image.clone(),
+                })
+            })?;
+            self.keep_image(repository, &manifest).await;
+            Ok(pinned(manifest))
         })
     }
 

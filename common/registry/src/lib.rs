@@ -8,13 +8,14 @@
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "an adapter: it has deadlines, asks credential helpers and reads the environment for them"
+    reason = "an adapter: it has deadlines, asks credential helpers, reads the environment for them, and keeps files"
 )]
 
 mod account;
 mod archive;
 mod aws_body;
 mod body;
+mod cache;
 mod challenge;
 mod client;
 mod clients;
@@ -48,6 +49,7 @@ pub use self::{
         Account, Caller, CallerError, FoundCredentials, FoundRegion, NoCredentials, RegionOrigin,
         Step,
     },
+    cache::{Cache, CacheError, Distrust, Images},
     client::Client,
     credentials::Credentials,
     ecr_repository::{EcrFailure, EcrRepository, Lifecycle, Mutability, TagMutability, partition},

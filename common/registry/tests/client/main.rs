@@ -13,6 +13,7 @@
 )]
 
 mod bounds;
+mod cache;
 mod http2;
 mod logins;
 mod reading;

@@ -10,7 +10,9 @@ use countersign_common::{
     manifest::{EMPTY_CONFIG, OCI_INDEX, OCI_MANIFEST},
     registry::Failure,
 };
-use countersign_registry::{Client, Credentials, Layout, LayoutError, Options, PlainHttp};
+use countersign_registry::{
+    Cache, Client, Credentials, Images, Layout, LayoutError, Options, PlainHttp,
+};
 use countersign_stand_in::{Login, Mutability, Options as StandInOptions, RegistryMode, StandIn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,6 +33,7 @@ impl Place {
             Self::in_registry("ecr", RegistryMode::Ecr),
             Self::in_registry("oci", RegistryMode::PlainOci(Login::Anonymous)),
             Self::in_registry("fallback", RegistryMode::NoReferrersApi(Login::Anonymous)),
+            Self::in_registry("cached", RegistryMode::PlainOci(Login::Anonymous)),
             Self {
                 name: "layout",
                 registry: Box::new(layout),
@@ -61,11 +64,19 @@ impl Place {
             limits: Limits::TABLE,
         };
         let host = stand_in.registry_host();
+        let client = Client::new(options, credentials).unwrap();
+        let home = TempDir::new().unwrap();
+        let client = if name == "cached" {
+            let cache = Cache::open(home.path(), Limits::TABLE.cache).unwrap();
+            client.cached(cache, Images::Kept)
+        } else {
+            client
+        };
         Self {
             name,
             repository: Repository::parse(&format!("{host}/app")).unwrap(),
-            registry: Box::new(Client::new(options, credentials).unwrap()),
-            _kept: Box::new(stand_in),
+            registry: Box::new(client),
+            _kept: Box::new((stand_in, home)),
         }
     }
 
