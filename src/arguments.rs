@@ -2,6 +2,7 @@
 //!
 //! Each flag that does not weaken a check also has a `COUNTERSIGN_…` variable.
 
+pub(crate) mod cache;
 pub(crate) mod doctor;
 pub(crate) mod images;
 pub(crate) mod inspect;
@@ -18,7 +19,9 @@ use countersign_common::{
 use countersign_trust_roots::document;
 use serde::Deserialize;
 
-use self::{doctor::Doctor, images::Images, inspect::Inspect, key::Key, trust::Trust};
+use self::{
+    cache::Caching, doctor::Doctor, images::Images, inspect::Inspect, key::Key, trust::Trust,
+};
 use crate::time;
 
 /// Signs container images with AWS KMS keys, proves when they were published, and verifies both, for Amazon ECR and any OCI registry
@@ -158,6 +161,8 @@ pub(crate) struct PolicyTest {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) caching: Caching,
 }
 
 /// Say step by step which rule, which trust root, which scope and which keys decide about an image. The image is not fetched
@@ -292,6 +297,8 @@ pub(crate) struct Sign {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) caching: Caching,
 }
 
 /// Whose keys sign.
@@ -346,6 +353,8 @@ pub(crate) struct Attest {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) caching: Caching,
 }
 
 /// Verify images: integrity, authenticity, and how much of freshness is proven
@@ -426,6 +435,8 @@ pub(crate) struct Verify {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) caching: Caching,
 }
 
 /// What a proven date must be like. Each of these demands that there is one.

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod attended;
+mod cache;
 mod command;
 mod config;
 mod exit;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use countersign_common::manifest::Platform;
 
-use super::{Demonstration, Governed, Network, TrustedKeys, images::Images, platform};
+use super::{
+    Demonstration, Governed, Network, TrustedKeys, cache::Caching, images::Images, platform,
+};
 
 /// Show everything that is attached to images, of whatever format: by whom, when, and whether it is trusted
 ///
@@ -47,4 +49,6 @@ pub(crate) struct Inspect {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) caching: Caching,
 }

@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{ImageRef, Limits, Registry, Timestamp};
+use countersign_registry::Images;
 use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
@@ -16,6 +17,7 @@ use futures_util::{StreamExt, stream};
 use super::verify::{self, Contradiction};
 use crate::{
     arguments::{Common, Output, inspect::Inspect},
+    cache,
     config::Config,
     exit::Exit,
     judge::{self, Begin, Court, Needed, Summons, When},
@@ -39,6 +41,7 @@ pub(crate) async fn run(
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;
+    let client = cache::lend(client, &arguments.caching, Images::Kept);
     let summons = Summons {
         client: &client,
         timeout: arguments.timeout,

@@ -5,12 +5,13 @@ mod explain;
 mod rule;
 
 use countersign_common::{Code, Explain, Timestamp};
-use countersign_registry::Client;
+use countersign_registry::{Client, Images};
 use countersign_verify::Asked;
 
 use super::verify;
 use crate::{
     arguments::{Common, Governed, Network, Policy, PolicyTest},
+    cache,
     config::Config,
     exit::Exit,
     judge::{self, Begin, Court, Judge, Needed, Summons, When},
@@ -69,6 +70,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
         (when, now),
     )
     .await?;
+    let client = cache::lend(client, &arguments.caching, Images::Kept);
     let judge = Judge::Policy(Box::new(court));
     let bounds = (arguments.timeout, common);
     let verdicts = verify::judged(&judge, &located, (&client, bounds), (when, now)).await;

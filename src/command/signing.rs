@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use countersign_common::{Algorithm, Escaped, Explain, ImageRef, Signer, Timestamp};
-use countersign_registry::Client;
+use countersign_registry::{Client, Images};
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
 };
@@ -16,7 +16,8 @@ use super::{
     cosign::Cosign,
 };
 use crate::{
-    arguments::{Common, Governed, Network, Output, Stamps},
+    arguments::{Common, Governed, Network, Output, Stamps, cache::Caching},
+    cache,
     config::Config,
     exit::Exit,
     keys,
@@ -49,6 +50,7 @@ pub(super) struct Order<'a> {
     pub(super) stamps: &'a Stamps,
     pub(super) governed: &'a Governed,
     pub(super) network: &'a Network,
+    pub(super) caching: &'a Caching,
     pub(super) timeout: u64,
     /// What each image is signed as.
     pub(super) roles: &'static [Role],
@@ -64,6 +66,7 @@ impl Workshop {
     ) -> Result<Self, Stop> {
         let config = Config::read(common.config.as_deref())?;
         let client = network::client(order.network, order.timeout, &config)?;
+        let client = cache::lend(client, order.caching, Images::Asked);
         let licence = Licence::of(
             order.governed,
             &places::references(located),

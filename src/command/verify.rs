@@ -5,7 +5,7 @@ mod told;
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Registry, Timestamp};
-use countersign_registry::Client;
+use countersign_registry::{Client, Images};
 use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
     Asked, Basis, Besides, DateDemand, Deadline, Demand, Depth, Level, Mode, Naming, Outcome,
@@ -17,6 +17,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     arguments::{Common, Deep, Output, Require, Verify},
     attended::Attendant,
+    cache,
     config::Config,
     exit::Exit,
     judge::{Begin, Court, Judge, Needed, Summons, When},
@@ -40,6 +41,7 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
+    let registry = cache::lend(registry, &arguments.caching, Images::Kept);
     let judge = judge(arguments, &images, &config, (&registry, now)).await?;
     let when = arguments.dates.at.map_or(When::Now, When::AsOf);
     let bounds = (arguments.timeout, common);

@@ -11,6 +11,7 @@
 )]
 
 mod attest;
+mod cache;
 mod commands;
 mod config;
 mod dates;

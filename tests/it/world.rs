@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const NO_CACHE: &str = "COUNTERSIGN_NO_CACHE";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
@@ -100,6 +101,8 @@ impl World {
         let mut environment = stand_in.environment(&folder.path().join("docker")).unwrap();
         let tsa = stand_in.tsa_url("one").unwrap();
         environment.push(("COUNTERSIGN_TSA".to_owned(), tsa.to_string()));
+        // A registry that begins to lie must be asked again.
+        environment.push((NO_CACHE.to_owned(), "1".to_owned()));
         Self {
             stand_in,
             folder,
@@ -130,6 +133,12 @@ impl World {
             registry: RegistryMode::NoReferrersApi(Login::Anonymous),
             ..Options::default()
         })
+    }
+
+    /// The same, where the command keeps what it fetches, as it does for people.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.environment.retain(|(name, _)| name != NO_CACHE);
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
