@@ -52,6 +52,7 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
             attest_image(image, about, means, workshop.occasion()).await
         })
         .await;
+    workshop.tell_lists();
     let mut worst = Exit::Done;
     for (subject, result) in results {
         worst = worst.max(report(&subject, result, common)?);

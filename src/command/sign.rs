@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         };
         workshop.each(&located, common, resolved).await
     };
+    workshop.tell_lists();
     let told = tell_build(&results);
     let mut worst = Exit::Done;
     for (subject, result) in results {

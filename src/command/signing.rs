@@ -109,6 +109,17 @@ impl Workshop {
         }
     }
 
+    /// Says once where others can lose what was signed, after it was.
+    pub(super) fn tell_lists(&self) {
+        for registry in self.client.listed_by_tag() {
+            tracing::warn!(
+                "{registry} has no referrers API: what is signed there is listed under a tag `sha256-…`, which every signer writes. \
+                 Signers of this kind keep each other's entries; another tool that writes the tag in the same second can drop them: \
+                 sign an image with one tool at a time, and look with `countersign inspect`"
+            );
+        }
+    }
+
     pub(super) fn occasion(&self) -> Occasion<'_> {
         Occasion {
             now: self.now,

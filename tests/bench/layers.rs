@@ -5,6 +5,7 @@
 //! Nothing fails here for being slow.
 
 #![allow(
+    clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -51,7 +52,7 @@ const WAYS: [Way; 5] = [
     ("reading and hashing them, bare", |bench| bench.read(true)),
     ("countersign verify", |bench| bench.verify(&[])),
     ("countersign verify --deep", |bench| {
-        bench.verify(&["--deep"])
+        bench.verify(&["--deep"]);
     }),
 ];
 
@@ -148,7 +149,7 @@ impl Bench {
         let share = LAYERS.div_ceil(cores());
         thread::scope(|scope| {
             for contents in self.contents.chunks(share) {
-                scope.spawn(|| {
+                scope.spawn(move || {
                     for content in contents {
                         let mut hasher = Hasher::new(HashAlgorithm::Sha256);
                         hasher.update(content);
@@ -160,15 +161,15 @@ impl Bench {
     }
 
     /// Each layer by a connection of its own, with nothing between the socket and the buffer.
-    fn read(&self, hashed: bool) {
+    fn read(&self, and_hash: bool) {
         thread::scope(|scope| {
             for layer in &self.layers {
-                scope.spawn(move || self.read_one(layer["digest"].as_str().unwrap(), hashed));
+                scope.spawn(move || self.read_one(layer["digest"].as_str().unwrap(), and_hash));
             }
         });
     }
 
-    fn read_one(&self, digest: &str, hashed: bool) {
+    fn read_one(&self, digest: &str, and_hash: bool) {
         let host = self.stand_in.registry_host();
         let mut stream = TcpStream::connect(host).unwrap();
         write!(
@@ -189,11 +190,11 @@ impl Bench {
             let count = reader.read(&mut buffer).unwrap();
             assert_ne!(count, 0);
             left -= count;
-            if hashed {
+            if and_hash {
                 hasher.update(&buffer[..count]);
             }
         }
-        if hashed {
+        if and_hash {
             assert_eq!(hasher.finish().to_string(), digest);
         }
     }

@@ -1,5 +1,6 @@
 //! `countersign sign`, through the stand-in: what is written, what is said, and what is asked of KMS.
 
+mod at_once;
 mod failures;
 mod hybrid;
 mod replicas;

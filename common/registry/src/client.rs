@@ -1,7 +1,10 @@
 //! The registry's ports over HTTP: manifests, blobs and referrers, read and written
 //! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -31,6 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
+    pub(crate) listed_by_tag: Mutex<BTreeSet<String>>,
     pub(crate) shelf: Option<Shelf>,
     pub(crate) unlisted: Unlisted,
 }
@@ -40,9 +44,22 @@ impl Client {
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
             transport: Transport::new(options, credentials)?,
+            listed_by_tag: Mutex::default(),
             shelf: None,
             unlisted: Unlisted::default(),
         })
+    }
+
+    /// The registries in which something was listed by a tag, for want of the referrers API: others can lose it from there.
+    pub fn listed_by_tag(&self) -> BTreeSet<String> {
+        let listed = self.listed_by_tag.lock();
+        listed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn lists_by_tag(&self, repository: &Repository) {
+        let listed = self.listed_by_tag.lock();
+        let mut listed = listed.unwrap_or_else(PoisonError::into_inner);
+        listed.insert(repository.registry());
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -395,7 +412,7 @@ impl RegistryWriter for Client {
 }
 
 /// Each type by name: a registry may convert a manifest for whoever does not list its type.
-const ACCEPTED: HeaderValue = HeaderValue::from_static(
+pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static(
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json",
 );

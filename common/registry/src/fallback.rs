@@ -1,29 +1,36 @@
 //! The fallback tag: where clients list what refers to a digest if the registry does not
 //! ([OCI distribution specification, referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
 //!
-//! Everybody who signs an image writes the same tag, and no registry offers a way to write it only if nobody else has:
-//! an entry of ours can be lost to a writer that read before us and writes after our last look. Entries of others are
-//! kept as they are, to the last member.
+//! Everybody who signs an image writes the same tag, and no registry offers a way to write it only if nobody else has.
+//! Writers of ours lose nothing of each other by the rules of `merging`, as long as turns are kept: a registry that takes
+//! much longer over one writer's requests than over another's, or carries out what was given up long after, can break them;
+//! so can tools that look at nothing after they have written. Entries of others are kept as they are, to the last member.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, Repository,
     manifest::{Body, ManifestError},
     registry::{Error, Failure, Refusal},
 };
+use reqwest::{Method, StatusCode, header::ACCEPT};
+use serde_json::json;
 
 use crate::{
-    client::Client,
-    listing::{entry, with_entries, without_entry},
+    client::{ACCEPTED, Client},
+    listing::{self, entry, with_edit},
+    merging::{Entry, Merging, Next},
     referrers::distinct,
-    transport::jitter,
+    transport::{Request, jitter},
 };
 
 /// How often a tag that others write too is looked at.
-const MERGES: usize = 40;
-/// The longest wait before the second look: another writer's read and write take about as long.
-const SECOND_LOOK: Duration = Duration::from_millis(200);
+const LOOKS: usize = 40;
+/// From a look until what was made of it is written. It is the same for writers whose requests take an eighth of a second
+/// or less, and what a writer that is alone waits for.
+const SHORTEST_TURN: Duration = Duration::from_millis(500);
+/// What slow requests make of it at the most, as long as one is answered within it.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 impl Client {
     /// What the tag lists; nothing if there is no tag.
@@ -51,73 +58,117 @@ impl Client {
             .await
     }
 
-    /// Adds artifacts to the tag. Two writers may both read before either writes, so what was written is looked at again,
-    /// twice, and written again if another's write has replaced it.
+    /// Adds artifacts to the tag. `pushed` is how long it took to push them.
     pub(crate) async fn merge(
         &self,
         repository: &Repository,
         subject: &Digest,
         manifests: &[Manifest],
+        pushed: Duration,
     ) -> Result<(), Failure> {
-        let entries_of_ours: Vec<_> = manifests.iter().map(entry).collect();
-        let mut looks = 0;
-        for _ in 0..MERGES {
-            let known = self.fallback_index(repository, subject).await?;
-            let listed = known
-                .as_ref()
-                .map_or(Ok(Vec::new()), |known| entries(repository, subject, known))?;
-            let is_listed =
-                |entry: &&Descriptor| listed.iter().any(|known| known.digest == entry.digest);
-            let (_, missing): (Vec<_>, Vec<_>) = entries_of_ours.iter().partition(is_listed);
-            if missing.is_empty() {
-                looks += 1;
-                if looks == 2 {
-                    return Ok(());
-                }
-            } else {
-                looks = 0;
-                self.write_entries(repository, subject, known.as_ref(), &missing)
-                    .await?;
-            }
-            tokio::time::sleep(jitter(SECOND_LOOK)).await;
-        }
-        Err(lost(repository, subject))
+        let listed = |manifest: &Manifest| {
+            let Descriptor { digest, .. } = entry(manifest);
+            let value = json!(entry(manifest));
+            Entry { digest, value }
+        };
+        let merging = Merging::adding(manifests.iter().map(listed).collect());
+        self.settle(repository, subject, merging, Pace::of(pushed))
+            .await
     }
 
-    /// Takes an artifact from the tag. A writer that read before us may put it back: such an entry names nothing, and
-    /// readers pass it over.
+    /// Takes an artifact from the tag.
     pub(crate) async fn unmerge(
         &self,
         repository: &Repository,
         subject: &Digest,
         manifest: &Digest,
     ) -> Result<(), Failure> {
-        let Some(known) = self.fallback_index(repository, subject).await? else {
-            return Ok(());
-        };
-        let listed = entries(repository, subject, &known)?;
-        if listed.iter().all(|entry| entry.digest != *manifest) {
-            return Ok(());
-        }
-        let index = without_entry(&known, manifest)
-            .map_err(|source| malformed(repository, subject, source))?;
-        let tag = subject.referrers_tag();
-        self.put_manifest(repository, &tag, &index)
+        let merging = Merging::removing(manifest.clone());
+        self.settle(repository, subject, merging, Pace::of(Duration::ZERO))
             .await
-            .map_err(|failure| immutable(failure, repository, &tag))
     }
 
-    async fn write_entries(
+    /// Looks and writes until nothing is missing.
+    async fn settle(
         &self,
         repository: &Repository,
         subject: &Digest,
-        known: Option<&Manifest>,
-        missing: &[&Descriptor],
+        mut merging: Merging,
+        mut pace: Pace,
     ) -> Result<(), Failure> {
         let limit = self.limits().referrers;
-        let index = with_entries(known, missing)
-            .map_err(|source| malformed(repository, subject, source))?;
-        if entries(repository, subject, &index)?.len() > limit {
+        for _ in 0..LOOKS {
+            let begun = Instant::now();
+            let known = self.fallback_index(repository, subject).await?;
+            pace.took(begun.elapsed());
+            let listed = known
+                .as_ref()
+                .map_or(Ok(Vec::new()), |known| listed(repository, subject, known))?;
+            match merging.look(&listed, limit) {
+                Next::Leave => return Ok(()),
+                Next::Check(vanished) => self.check(repository, vanished, &mut merging).await?,
+                Next::Write(edit) => {
+                    self.lists_by_tag(repository);
+                    let index = with_edit(known.as_ref(), edit)
+                        .map_err(|source| malformed(repository, subject, source))?;
+                    let write = self.write(repository, subject, &index);
+                    match tokio::time::timeout(pace.rest(begun), write).await {
+                        Ok(written) => written?,
+                        // What is still asked for would be written too late.
+                        Err(_) => pace.slow_down(),
+                    }
+                    tokio::time::sleep(pace.wait()).await;
+                }
+            }
+        }
+        Err(lost(repository, subject))
+    }
+
+    /// Asks after entries that vanished: somebody has removed them, or has written without having seen them.
+    async fn check(
+        &self,
+        repository: &Repository,
+        vanished: Vec<Digest>,
+        merging: &mut Merging,
+    ) -> Result<(), Failure> {
+        for digest in vanished {
+            if !merging.may_check(&digest) {
+                continue;
+            }
+            if self.has_manifest(repository, &digest).await? {
+                merging.keep(&digest);
+            } else {
+                merging.forget(&digest);
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, Failure> {
+        let mut request = Request {
+            method: Method::HEAD,
+            ..Self::get(repository, format!("manifests/{digest}"))
+        };
+        request.headers.insert(ACCEPT, ACCEPTED);
+        let answer = self.transport.send(&request).await?;
+        if answer.response.status() == StatusCode::OK {
+            return Ok(true);
+        }
+        self.absent(answer).await.map(|()| false)
+    }
+
+    async fn write(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        index: &Manifest,
+    ) -> Result<(), Failure> {
+        let limit = self.limits().referrers;
+        if entries(repository, subject, index)?.len() > limit {
             return Err(Failure::Refusal(Refusal::ReferrersFull {
                 repository: repository.clone(),
                 subject: subject.clone(),
@@ -125,10 +176,64 @@ impl Client {
             }));
         }
         let tag = subject.referrers_tag();
-        self.put_manifest(repository, &tag, &index)
+        self.put_manifest(repository, &tag, index)
             .await
             .map_err(|failure| immutable(failure, repository, &tag))
     }
+}
+
+/// How long a turn is, for one writer of a registry.
+#[derive(Debug)]
+struct Pace {
+    turn: Duration,
+    is_contended: bool,
+}
+
+impl Pace {
+    fn of(pushed: Duration) -> Self {
+        let mut pace = Self {
+            turn: SHORTEST_TURN,
+            is_contended: false,
+        };
+        pace.took(pushed);
+        pace
+    }
+
+    /// A request took so long: a turn is two, each of which may take twice that.
+    fn took(&mut self, time: Duration) {
+        self.turn = self.turn.max((time * 4).min(LONGEST_TURN));
+    }
+
+    /// What is left of the turn that began with a look.
+    fn rest(&self, begun: Instant) -> Duration {
+        self.turn.saturating_sub(begun.elapsed())
+    }
+
+    /// Nothing was written within a turn.
+    fn slow_down(&mut self) {
+        self.turn *= 2;
+    }
+
+    /// How long to wait before what was written is looked at: others who write must not do so at one moment again.
+    fn wait(&mut self) -> Duration {
+        let more = if self.is_contended {
+            jitter(self.turn / 2)
+        } else {
+            Duration::ZERO
+        };
+        self.is_contended = true;
+        self.turn + more
+    }
+}
+
+fn listed(
+    repository: &Repository,
+    subject: &Digest,
+    index: &Manifest,
+) -> Result<Vec<Entry>, Failure> {
+    // What is no list at all is told as what it is.
+    entries(repository, subject, index)?;
+    listing::entries(index).map_err(|source| malformed(repository, subject, source))
 }
 
 fn entries(
@@ -184,7 +289,7 @@ fn lost(repository: &Repository, subject: &Digest) -> Failure {
         ),
         status: 409,
         message: format!(
-            "others kept writing this list of signatures; it was looked at {MERGES} times"
+            "others kept writing this list of signatures; it was looked at {LOOKS} times"
         ),
     })
 }

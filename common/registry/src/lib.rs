@@ -29,6 +29,7 @@ pub mod fuzzing;
 mod hosts;
 mod layout;
 mod listing;
+mod merging;
 mod options;
 mod pacing;
 mod place;

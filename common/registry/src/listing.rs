@@ -2,11 +2,15 @@
 //!
 //! Used wherever several write one list. Never decides what an entry is worth.
 
+use std::collections::BTreeSet;
+
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest,
     manifest::{Body, ManifestError, OCI_INDEX},
 };
 use serde_json::{Value, json};
+
+use crate::merging::{Edit, Entry};
 
 /// What a list says of an artifact.
 pub(crate) fn entry(manifest: &Manifest) -> Descriptor {
@@ -21,6 +25,23 @@ pub(crate) fn entry(manifest: &Manifest) -> Descriptor {
     }
 }
 
+/// The entries of an index as they stand there, the first of each digest.
+pub(crate) fn entries(index: &Manifest) -> Result<Vec<Entry>, ManifestError> {
+    #[derive(serde::Deserialize)]
+    struct List {
+        manifests: Vec<Value>,
+    }
+    let list: List = serde_json::from_slice(index.bytes())
+        .map_err(|error| ManifestError::Malformed(error.into()))?;
+    let mut seen = BTreeSet::new();
+    let entry = |value: Value| {
+        let digest = Digest::parse(value.get("digest")?.as_str()?).ok()?;
+        seen.insert(digest.clone())
+            .then_some(Entry { digest, value })
+    };
+    Ok(list.manifests.into_iter().filter_map(entry).collect())
+}
+
 /// The index with more entries. All that is there already stays, whoever wrote it and whatever it means.
 pub(crate) fn with_entries(
     known: Option<&Manifest>,
@@ -31,11 +52,25 @@ pub(crate) fn with_entries(
     })
 }
 
+/// The index with a change. All else stays.
+pub(crate) fn with_edit(known: Option<&Manifest>, edit: Edit) -> Result<Manifest, ManifestError> {
+    edited(known, |list| {
+        if let Some(removed) = &edit.removed {
+            list.retain(|entry| !has_digest(entry, removed));
+        }
+        list.extend(edit.added);
+    })
+}
+
 /// The index without what has this digest. All else stays.
 pub(crate) fn without_entry(known: &Manifest, digest: &Digest) -> Result<Manifest, ManifestError> {
-    let digest = digest.to_string();
-    let is_other = |entry: &Value| entry.get("digest").and_then(Value::as_str) != Some(&digest);
-    edited(Some(known), |list| list.retain(is_other))
+    edited(Some(known), |list| {
+        list.retain(|entry| !has_digest(entry, digest));
+    })
+}
+
+fn has_digest(entry: &Value, digest: &Digest) -> bool {
+    entry.get("digest").and_then(Value::as_str) == Some(&digest.to_string())
 }
 
 /// The index with another list. All else stays.

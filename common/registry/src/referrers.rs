@@ -1,7 +1,7 @@
 //! What refers to a digest: the referrers API, page by page, or the fallback tag where a registry has no such API
 //! ([OCI distribution specification, listing referrers](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers)).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, Repository,
@@ -117,13 +117,15 @@ impl Client {
         subject: &Digest,
         manifests: &[Manifest],
     ) -> Result<(), Failure> {
+        let begun = Instant::now();
         future::try_join_all(manifests.iter().map(async |manifest| {
             let digest = manifest.digest().to_string();
             self.put_manifest(repository, &digest, manifest).await
         }))
         .await?;
+        let pushed = begun.elapsed();
         if self.unlisted.has(repository) {
-            return self.merge(repository, subject, manifests).await;
+            return self.merge(repository, subject, manifests, pushed).await;
         }
         // The header `OCI-Subject` has been sent by registries that listed nothing; the API itself tells. One page: what
         // others have attached must not stop a signer.
@@ -133,7 +135,7 @@ impl Client {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => {
                 self.learn(repository, answer).await;
-                self.merge(repository, subject, manifests).await
+                self.merge(repository, subject, manifests, pushed).await
             }
             _ => Err(self.transport.status(answer).await),
         }

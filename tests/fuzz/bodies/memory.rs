@@ -74,6 +74,14 @@ impl Registry for Memory {
         })
     }
 
+    fn tagged_referrers<'a>(
+        &'a self,
+        _: &'a Repository,
+        _: &'a Digest,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn blob<'a>(
         &'a self,
         _: &'a Repository,
