@@ -67,7 +67,15 @@ fn digests<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeSet<Digest>
 fn names(entries: &[Entry]) -> String {
     let mut names: Vec<_> = entries
         .iter()
-        .map(|entry| entry.digest.to_string()[7..11].to_owned())
+        .map(|entry| {
+            entry
+                .digest
+                .to_string()
+                .chars()
+                .skip(7)
+                .take(4)
+                .collect::<String>()
+        })
         .collect();
     names.sort();
     names.join(",")
