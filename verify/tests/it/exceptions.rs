@@ -98,20 +98,27 @@ fn what_is_excepted_is_said_where_something_else_refuses() {
             exception.codes.remove("image-too-old");
         }
     });
-    let verdict = story.verify();
-    assert_eq!(decisive_codes(&verdict), ["image-too-old"], "{verdict}");
-    let said = verdict.remarks().iter();
-    let said = said.filter(|remark| {
-        remark
-            .message
-            .ends_with("; excepted until 2030-01-01T00:00:00Z: all of it")
+    // All that is wrong with its date may be excepted, and something else refuse.
+    let unsigned = story.clone().with(|case| {
+        case.demand.dates.max_age = None;
+        case.demand.threshold = 2.try_into().unwrap();
     });
-    let codes: Vec<_> = said.map(|remark| remark.code.as_str()).collect();
-    assert_eq!(
-        codes,
-        ["attestation-missing", "image-end-of-life"],
-        "{verdict}"
-    );
+    for (story, code) in [(story, "image-too-old"), (unsigned, "signature-missing")] {
+        let verdict = story.verify();
+        assert!(decisive_codes(&verdict).contains(&code), "{verdict}");
+        let said = verdict.remarks().iter();
+        let said = said.filter(|remark| {
+            remark
+                .message
+                .ends_with("; excepted until 2030-01-01T00:00:00Z: all of it")
+        });
+        let codes: Vec<_> = said.map(|remark| remark.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            ["attestation-missing", "image-end-of-life"],
+            "{verdict}"
+        );
+    }
 }
 
 /// That it may be missing is no reason not to look for it.
@@ -165,5 +172,22 @@ fn what_could_not_be_found_out_is_not_excepted() {
                 story.name
             );
         }
+    }
+}
+
+/// Of whoever it is demanded: an image of no date, or of one that nobody proves, has not the age.
+#[test]
+fn an_age_that_somebody_else_demands_needs_a_proven_date() {
+    let claimed = Signing::claiming(Key::Release, "2026-11-24T09:00:00Z");
+    for signing in [Signing::by(Key::Release), claimed] {
+        let story = Story::new("", "").timed_by(Tsa::One).signed(&signing);
+        assert_eq!(outcome(&story.verify()), "verified");
+        let demanding = excepting_all(&story).with(|case| {
+            case.demand.besides.dates.max_age = Some(86_400);
+        });
+        let verdict = demanding.verify();
+        assert_eq!(outcome(&verdict), "refused", "{verdict}");
+        let dated = demanding.signed(&Signing::publication(Key::Release).named("dated"));
+        assert_eq!(outcome(&dated.verify()), "verified");
     }
 }
