@@ -4,6 +4,7 @@ use countersign_common::Digest;
 use countersign_stand_in::tsa::{Defect, TimeAuthority};
 use countersign_trust_roots::time::Interval;
 use countersign_verify::Verdict;
+use serde_json::json;
 
 use crate::{
     case::{DemandedLevel, TermDocument},
@@ -306,6 +307,25 @@ fn a_copy_with_another_hint_takes_no_place_away() {
         );
         // Where it is the first that is tried, the tries do not end before it.
         let story = limited(&story, "signatures", 2).with(|case| case.demand.level = None);
+        assert_outcome(&story, "verified");
+    }
+}
+
+/// A document that a certificate claims is not tried; a copy that names nobody is.
+#[test]
+fn a_copy_that_names_a_certificate_takes_no_place_away() {
+    let nameless = Signing {
+        hint: Some(String::new()),
+        ..honest()
+    };
+    let copy = Signing {
+        edit_bundle: |bundle| {
+            bundle["verificationMaterial"] = json!({"certificate": {"rawBytes": "MAA="}});
+        },
+        ..honest()
+    };
+    for place in [Place::First, Place::Last] {
+        let story = placed(demanded().signed(&nameless), &copy, place);
         assert_outcome(&story, "verified");
     }
 }
