@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_common::{ImageRef, Task};
-use countersign_verify::{Deadline, Level, Outcome, Verdict};
+use countersign_verify::{Deadline, Level, Outcome, Verdict, verdict::Mode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -300,4 +300,27 @@ fn to_demand_the_children_lets_nothing_pass_that_does_not_pass_alone() {
         refused += usize::from(is_verified(&alone) && !is_verified(&with_all));
     }
     assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn a_child_that_cannot_be_had_is_judged_by_the_same_rule() {
+    let story = signed(&ALL).with(|case| {
+        case.policy = Some(PolicyDocument {
+            rule: "registry.example/shop/**".to_owned(),
+            root: "acme".to_owned(),
+            root_version: Some(7),
+            scope: Some("registry.example/**".to_owned()),
+            mode: ModeName::Report,
+        });
+    });
+    for fault in Fault::ERRORS.into_iter().chain([Fault::Absent]) {
+        let mut world = story.world();
+        world.fail(story.request(&format!("manifest {CHILD}")), fault);
+        let verdict = story.verify_in(&world);
+        assert_ne!(outcome(&verdict), "verified", "{verdict}");
+        for child in verdict.children().unwrap() {
+            assert_eq!(child.verdict().basis(), verdict.basis(), "{fault:?}");
+            assert_eq!(child.verdict().mode(), Mode::Report);
+        }
+    }
 }
