@@ -4,6 +4,7 @@ use countersign_common::{Descriptor, Digest, digest::HashAlgorithm, manifest::OC
 use countersign_verify::{Outcome, Verdict};
 
 use crate::{
+    date_crowds::{demanded, honest},
     fixtures::{decisive_codes, outcome},
     signing::{Key, Signing},
     story::{IMAGE, Story},
@@ -550,4 +551,34 @@ fn a_variant_that_nobody_has_said_is_not_there() {
     };
     assert_eq!(asked("linux/amd64"), "verified");
     assert_eq!(asked("linux/amd64/v3"), "refused");
+}
+
+/// What is dated may be signed too, by what could not be fetched.
+#[test]
+fn two_signatures_of_an_index_and_the_date_of_its_child_are_an_open_question() {
+    let story = demanded()
+        .indexed(|_| ())
+        .trusting(Key::Review)
+        .with(|case| {
+            case.demand.platform = Some("linux/amd64".to_owned());
+            case.demand.threshold = 2.try_into().unwrap();
+        })
+        .signed(&honest())
+        .signed(&Signing::by(Key::Release))
+        .signed(&Signing::by(Key::Review));
+    assert_outcome(&story.verify(), "verified");
+    let both = [Key::Release, Key::Review]
+        .iter()
+        .fold(story, |story, key| {
+            let signing = Signing::by(*key).named(&format!("{}-of-index", key.name()));
+            story.signed_for("index.manifest.json", &signing)
+        });
+    for fault in Fault::ERRORS {
+        let failing = both.clone().with(|case| {
+            let request = "blob review-signature.blob.json".to_owned();
+            case.faults.insert(request, fault);
+        });
+        let verdict = failing.verify();
+        assert_eq!(outcome(&verdict), "undecided", "{fault:?}: {verdict}");
+    }
 }
