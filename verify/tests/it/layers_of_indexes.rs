@@ -214,6 +214,31 @@ fn what_an_index_lists_has_its_own_time_and_ends_with_it() {
     }
 }
 
+/// What vouches for an index may use its time up; what it lists is looked at all the same.
+#[test]
+fn the_time_of_an_index_is_not_that_of_what_it_lists() {
+    let other = Signing::by(Key::Stranger).named("other");
+    let story = index().signed_for("index.manifest.json", &other);
+    let world = story.world();
+    let stalling = Stalling {
+        world: &world,
+        silent: vec![story.request("blob other.blob.json")],
+    };
+    let timer = || -> Task<'_, ()> { Box::pin(ticks(5_000)) };
+    let image = ImageRef::parse(IMAGE).unwrap();
+    let verifier = story.verifier();
+    let verify = |deadline: Deadline<'_>| {
+        outcome(&block_on(verifier.verify(
+            &image,
+            &stalling,
+            story.now(),
+            &deadline,
+        )))
+    };
+    assert_eq!(verify(Deadline::for_each(&timer, 10)), "verified");
+    assert_eq!(verify(Deadline::new(timer(), 10)), "undecided");
+}
+
 #[test]
 fn a_configuration_of_a_child_is_no_longer_than_is_read() {
     let story = index();
