@@ -323,3 +323,19 @@ fn no_date_is_proven_where_nobody_is_believed() {
         assert_eq!(decisive_codes(&verdict), [code], "{verdict}");
     }
 }
+
+/// What was left out may be what is missing, and is said in its place.
+#[test]
+fn a_publication_that_is_too_much_is_not_said_to_be_missing() {
+    let story = verified();
+    let size = |part: &str| story.files[&format!("{PUBLICATION}.{part}.json")].len();
+    for (less, expected) in [(0, "verified"), (1, "refused")] {
+        let limited = story.clone().with(|case| {
+            let limit = size("manifest") + size("blob") - less;
+            case.limits.insert("imageBytes".to_owned(), limit);
+        });
+        let verdict = assert_outcome(&limited, expected);
+        let codes: &[&str] = if less == 0 { &[] } else { &["too-large"] };
+        assert_eq!(decisive_codes(&verdict), codes, "{verdict}");
+    }
+}
