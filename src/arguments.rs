@@ -365,7 +365,7 @@ pub(crate) struct Attest {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 verified · 1 refused · 2 usage or configuration · 3 could not decide · 70 \
-internal. With several images the worst wins: 70, 1, 3, 0"
+internal. With several images the worst wins: 70, 2, 1, 3, 0"
 )]
 #[expect(
     clippy::struct_excessive_bools,

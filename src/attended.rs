@@ -1,24 +1,32 @@
-//! A registry that is attended while `verify` reads layers: what comes is counted for the progress bar, and of all images
-//! together only a few layers are read at once. Changes nothing of what a registry says.
+//! A registry that is attended while `verify` judges many images: the bytes of layers are counted for the progress bar, and of
+//! all images together only a few layers are read at once, and only a few images held that are large. Changes nothing of what a registry says.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
     registry::{Error, Failure, Onlooker},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::progress::Progress;
 
 /// Layers read at once. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
 const AT_ONCE: usize = 4;
+/// What may be fetched of an image while any number of others are judged.
+const LARGE: u64 = 2 << 20;
+/// Images judged at once of which more is fetched. What may be held for one image is bounded, and so is it for all.
+const LARGE_AT_ONCE: usize = 8;
 
 /// Who watches the registries of all images.
 pub(crate) struct Attendant {
     progress: Arc<Progress>,
     turns: Semaphore,
+    large: Semaphore,
 }
 
 impl Attendant {
@@ -26,6 +34,7 @@ impl Attendant {
         Self {
             progress,
             turns: Semaphore::new(AT_ONCE),
+            large: Semaphore::new(LARGE_AT_ONCE),
         }
     }
 
@@ -34,6 +43,8 @@ impl Attendant {
         Attended {
             registry,
             attendant: self,
+            announced: AtomicU64::new(0),
+            turn: OnceCell::new(),
         }
     }
 }
@@ -42,6 +53,22 @@ impl Attendant {
 pub(crate) struct Attended<'a> {
     registry: &'a dyn Registry,
     attendant: &'a Attendant,
+    /// Bytes that were asked for, as far as that is known beforehand.
+    announced: AtomicU64,
+    turn: OnceCell<Option<SemaphorePermit<'a>>>,
+}
+
+impl Attended<'_> {
+    /// Waits for a turn before what is fetched of the image becomes large. It has one turn at the most and keeps it, so nobody
+    /// waits for whoever waits.
+    async fn announce(&self, size: u64) {
+        let before = self.announced.fetch_add(size, Ordering::Relaxed);
+        if before.saturating_add(size) > LARGE {
+            // It is never closed.
+            let turn = async || self.attendant.large.acquire().await.ok();
+            self.turn.get_or_init(turn).await;
+        }
+    }
 }
 
 impl Registry for Attended<'_> {
@@ -54,7 +81,10 @@ impl Registry for Attended<'_> {
         repository: &'a Repository,
         descriptor: &'a Descriptor,
     ) -> Task<'a, Result<Option<Manifest>, Failure>> {
-        self.registry.manifest(repository, descriptor)
+        Box::pin(async move {
+            self.announce(descriptor.size).await;
+            self.registry.manifest(repository, descriptor).await
+        })
     }
 
     fn referrers<'a>(
@@ -95,7 +125,10 @@ impl Registry for Attended<'_> {
         descriptor: &'a Descriptor,
         limit: usize,
     ) -> Task<'a, Result<Option<Bytes>, Failure>> {
-        self.registry.blob(repository, descriptor, limit)
+        Box::pin(async move {
+            self.announce(descriptor.size.min(limit as u64)).await;
+            self.registry.blob(repository, descriptor, limit).await
+        })
     }
 
     fn check_blob<'a>(

@@ -4,6 +4,7 @@
 //! roots, ends the command and judges nothing.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     num::NonZeroUsize,
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Code, Explain, ImageRef, Limits, Registry, Repository, Timestamp};
+use countersign_common::{Code, Explain, ImageRef, Limits, Repository, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{
     RootName,
@@ -20,8 +21,8 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, Class, Deadline, Demand, Depth, Level, Outcome, PolicyBasis, Reach,
-    RootVersion, Seen, Signers, Ungoverned, Verdict, Verifier,
+    Asked, Basis, Besides, Class, Demand, Depth, Level, Outcome, PolicyBasis, Reach, RootVersion,
+    Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -355,18 +356,6 @@ impl Court {
         Ok(())
     }
 
-    async fn verify(
-        &self,
-        image: &ImageRef,
-        from: (&dyn Registry, &Seen),
-        deadline: &Deadline<'_>,
-    ) -> Verdict {
-        match self.verifier(image) {
-            Ok(verifier) => verifier.verify_among(image, from, self.now, deadline).await,
-            Err(obstacles) => unjudged(image, &obstacles, self.now).based_on(self.basis(image)),
-        }
-    }
-
     /// The rule for an image that nobody can judge by: its mode holds all the same. With what was seen of its root.
     fn basis(&self, image: &ImageRef) -> Basis {
         let Ok(matched) = self.policy.rule_for(image.repository()) else {
@@ -471,25 +460,30 @@ fn unjudged(image: &ImageRef, obstacles: &[Obstacle<'_>], now: Timestamp) -> Ver
 }
 
 impl Judge {
-    /// Judges one image, of a registry of which these layers were looked at.
-    pub(crate) async fn verify(
-        &self,
-        image: &ImageRef,
-        from: (&dyn Registry, &Seen),
-        now: Timestamp,
-        deadline: &Deadline<'_>,
-    ) -> Verdict {
+    /// Who judges an image, or the verdict where nobody can.
+    pub(crate) fn verifier(&self, image: &ImageRef) -> Result<Cow<'_, Verifier>, Box<Verdict>> {
         match self {
-            Self::Keys(verifier) => verifier.verify_among(image, from, now, deadline).await,
-            Self::Policy(court) => court.verify(image, from, deadline).await,
+            Self::Keys(verifier) => Ok(Cow::Borrowed(verifier)),
+            Self::Policy(court) => court.verifier(image).map(Cow::Owned).map_err(|obstacles| {
+                let verdict = unjudged(image, &obstacles, court.now);
+                Box::new(verdict.based_on(court.basis(image)))
+            }),
         }
     }
 
-    /// Which of an index and its children are judged.
-    pub(crate) fn reach(&self) -> &Reach {
+    /// The time that is judged by, where the system says this.
+    pub(crate) fn now(&self, system: Timestamp) -> Timestamp {
         match self {
-            Self::Keys(verifier) => &verifier.demand.reach,
-            Self::Policy(court) => &court.asked.demand.reach,
+            Self::Keys(_) => system,
+            Self::Policy(court) => court.now,
+        }
+    }
+
+    /// What is demanded, whoever judges.
+    pub(crate) fn demand(&self) -> &Demand {
+        match self {
+            Self::Keys(verifier) => &verifier.demand,
+            Self::Policy(court) => &court.asked.demand,
         }
     }
 

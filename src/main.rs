@@ -22,6 +22,7 @@ mod passwords;
 mod places;
 mod policy_file;
 mod progress;
+mod references;
 mod roots;
 mod secrets;
 mod stamps;
@@ -84,6 +85,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     match command {
         Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
         Command::Attest(attest) => network::block_on(command::attest::run(attest, common, now)),
+        Command::Verify(verify) if verify.images.is_one() && verify.deep.is_none() => {
+            network::block_on_one(command::verify::run(verify, common, now))
+        }
         Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
         Command::Inspect(inspect) => network::block_on(command::inspect::run(inspect, common, now)),
         Command::Policy(policy) => network::block_on(command::policy::run(policy, common, now)),

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt, future::Future, time::Duration};
 use countersign_common::{Code, Escaped, Explain, Limits};
 use countersign_registry::{Client, Credentials, Options, PlainHttp};
 
+use tokio::runtime::Builder;
+
 use crate::{
     arguments::Network,
     config::Config,
@@ -15,10 +17,16 @@ use crate::{
 
 /// Runs a command's asynchronous part to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    drive(Builder::new_multi_thread().worker_threads(2), work)
+}
+
+/// The same of a command that does one thing, of which other threads would do nothing but wake each other up.
+pub(crate) fn block_on_one<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    drive(&mut Builder::new_current_thread(), work)
+}
+
+fn drive<T>(builder: &mut Builder, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(|source| {
         Stop::new(
             Exit::Internal,

@@ -35,6 +35,18 @@ impl Stop {
         }
     }
 
+    /// The same, with where it is.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// Says it on standard error alone.
+    pub(crate) fn note(&self) {
+        let text = explanation("error", self.code, &self.message, &self.remedy);
+        note(text.trim_end());
+    }
+
     /// How the command ends.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

@@ -12,13 +12,36 @@ use countersign_common::{
 use countersign_registry::{Client, Layout, LayoutError};
 use serde::Serialize;
 
-use crate::{arguments::images::Images, exit::Exit, output::Stop};
+use crate::{
+    arguments::{Output, images::Images},
+    exit::Exit,
+    output::{self, ErrorDocument, Stop},
+    references::{self, Line},
+};
+
+/// The images of a command, and the lines of a list that name none.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) located: Vec<Located>,
+    pub(crate) malformed: Vec<Malformed>,
+}
 
 /// An image, and where it is.
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) image: ImageRef,
     place: Place,
+    /// Which of all that were named it is.
+    at: usize,
+}
+
+/// A line of a list that names no image that could be looked at. What the other lines name can be.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    at: usize,
+    line: usize,
+    named: String,
+    stop: Stop,
 }
 
 #[derive(Debug)]
@@ -60,43 +83,157 @@ impl Located {
     }
 }
 
-/// Parses what was typed, all of it before anything is done with one image, and opens the layouts.
-pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Vec<Located>, Stop> {
-    let usage = |explained: &dyn Explain| Stop::new(Exit::Usage, explained);
+impl Places {
+    /// The images, where a line that names none is reason enough to do nothing.
+    pub(crate) fn all(self) -> Result<Vec<Located>, Stop> {
+        match self.malformed.into_iter().next() {
+            Some(malformed) => Err(malformed.stop),
+            None => Ok(self.located),
+        }
+    }
+
+    /// What became of each image, and the lines that name none, in the order in which they were named.
+    pub(crate) fn in_order<T>(
+        &self,
+        became: impl IntoIterator<Item = T>,
+        of: impl Fn(&T) -> &Located,
+    ) -> Vec<Result<T, &Malformed>> {
+        let became = became.into_iter().map(|one| (of(&one).at, Ok(one)));
+        let malformed = self.malformed.iter().map(|line| (line.at, Err(line)));
+        let mut all: Vec<_> = became.chain(malformed).collect();
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, one)| one).collect()
+    }
+}
+
+impl Malformed {
+    /// How a command ends for it.
+    pub(crate) fn exit(&self) -> Exit {
+        self.stop.exit()
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn note(&self) {
+        self.stop.note();
+    }
+
+    /// What is told of it in JSON.
+    pub(crate) fn document(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            outcome: &'static str,
+            image: &'a str,
+            line: usize,
+            error: ErrorDocument<'a>,
+        }
+        Document {
+            outcome: "failed",
+            image: &self.named,
+            line: self.line,
+            error: self.stop.document(),
+        }
+    }
+
+    /// Reports it, as what became of an image is reported.
+    pub(crate) fn report(&self, form: Output) -> Result<Exit, Stop> {
+        self.note();
+        if form == Output::Json {
+            output::print_json(&self.document())?;
+        }
+        Ok(self.exit())
+    }
+}
+
+/// Parses what was named, all of it before anything is done with one image, and opens the layouts. What was typed must be
+/// right as a whole; of a list each line stands for itself.
+pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Places, Stop> {
     let repository = images.repository.as_deref().map(Repository::parse);
     let repository = repository
         .transpose()
-        .map_err(|error: ReferenceInvalid| usage(&error))?;
-    let mut named = Vec::with_capacity(images.named.len());
-    for text in &images.named {
-        named.push(match (LayoutRef::parse(text), &repository) {
-            (None, _) => (reference(text)?, None),
-            (Some(Err(invalid)), _) => return Err(usage(&invalid)),
-            (Some(Ok(layout)), Some(repository)) => (layout.of(repository), Some(layout)),
-            (Some(Ok(layout)), None) => return Err(usage(&Unnamed::Layout(layout))),
-        });
+        .map_err(|error: ReferenceInvalid| Stop::new(Exit::Usage, &error))?;
+    let lines = images.listed.as_deref().map(references::read).transpose()?;
+    let typed: Vec<_> = images
+        .named
+        .iter()
+        .map(|text| named(text, repository.as_ref()))
+        .collect::<Result<_, _>>()?;
+    let (mut located, mut malformed) = (Vec::new(), Vec::new());
+    let mut folders = Folders::of(timeout);
+    for (at, named) in typed.into_iter().enumerate() {
+        located.push(folders.place(named, at).await?);
     }
-    if repository.is_some() && named.iter().all(|(_, layout)| layout.is_none()) {
-        return Err(usage(&Unnamed::NoLayout));
+    let first = located.len();
+    for (index, Line { number, text }) in lines.into_iter().flatten().enumerate() {
+        let at = first + index;
+        let one = match named(&text, repository.as_ref()) {
+            Ok(named) => folders.place(named, at).await,
+            Err(stop) => Err(stop),
+        };
+        match one {
+            Ok(one) => located.push(one),
+            Err(stop) => malformed.push(Malformed {
+                at,
+                line: number,
+                named: text,
+                stop: stop.within(&format!("line {number}")),
+            }),
+        }
     }
-    let mut located = Vec::with_capacity(named.len());
-    // One for each folder, however many of its images are named: what one question reads is known for the next.
-    let mut opened: BTreeMap<String, Layout> = BTreeMap::new();
-    for (image, layout) in named {
+    let is_layout = |one: &Located| matches!(one.place, Place::Layout(..));
+    if repository.is_some() && malformed.is_empty() && !located.iter().any(is_layout) {
+        return Err(Stop::new(Exit::Usage, &Unnamed::NoLayout));
+    }
+    Ok(Places { located, malformed })
+}
+
+/// An image, and the layout that it is in.
+fn named(
+    text: &str,
+    repository: Option<&Repository>,
+) -> Result<(ImageRef, Option<LayoutRef>), Stop> {
+    let usage = |explained: &dyn Explain| Stop::new(Exit::Usage, explained);
+    match (LayoutRef::parse(text), repository) {
+        (None, _) => Ok((reference(text)?, None)),
+        (Some(Err(invalid)), _) => Err(usage(&invalid)),
+        (Some(Ok(layout)), Some(repository)) => Ok((layout.of(repository), Some(layout))),
+        (Some(Ok(layout)), None) => Err(usage(&Unnamed::Layout(layout))),
+    }
+}
+
+/// One layout for each folder, however many of its images are named: what one question reads is known for the next.
+struct Folders {
+    opened: BTreeMap<String, Layout>,
+    timeout: u64,
+}
+
+impl Folders {
+    fn of(timeout: u64) -> Self {
+        Self {
+            opened: BTreeMap::new(),
+            timeout,
+        }
+    }
+
+    async fn place(
+        &mut self,
+        (image, layout): (ImageRef, Option<LayoutRef>),
+        at: usize,
+    ) -> Result<Located, Stop> {
         let place = match layout {
-            Some(named) => {
-                let layout = match opened.get(named.path()) {
-                    Some(layout) => layout.clone(),
-                    None => open(&named, timeout).await?,
-                };
-                opened.insert(named.path().to_owned(), layout.clone());
-                Place::Layout(layout, named)
-            }
+            Some(named) => Place::Layout(self.open(&named).await?, named),
             None => Place::Registry,
         };
-        located.push(Located { image, place });
+        Ok(Located { image, place, at })
     }
-    Ok(located)
+
+    async fn open(&mut self, named: &LayoutRef) -> Result<Layout, Stop> {
+        if let Some(layout) = self.opened.get(named.path()) {
+            return Ok(layout.clone());
+        }
+        let layout = open(named, self.timeout).await?;
+        self.opened.insert(named.path().to_owned(), layout.clone());
+        Ok(layout)
+    }
 }
 
 async fn open(named: &LayoutRef, timeout: u64) -> Result<Layout, Stop> {

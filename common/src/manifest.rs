@@ -436,8 +436,8 @@ mod tests {
         let carried = |data: &str, size| {
             let data = Some(data.to_owned());
             let descriptor = Descriptor {
-                data,
                 size,
+                data,
                 ..named.clone()
             };
             descriptor.embedded()

@@ -545,10 +545,18 @@ impl Explain for Refusal {
                 }
                 _ => "malformed",
             },
-            Self::Damaged { .. } | Self::DigestMismatch { .. } => "digest-mismatch",
+            Self::Damaged {
+                source: Damage::Digest { .. },
+                ..
+            }
+            | Self::DigestMismatch { .. } => "digest-mismatch",
             Self::FormatNotAllowed { .. } => "format-not-allowed",
             Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
-            Self::SizeMismatch { .. } => "descriptor-mismatch",
+            Self::Damaged {
+                source: Damage::Size { .. },
+                ..
+            }
+            | Self::SizeMismatch { .. } => "descriptor-mismatch",
             Self::TooLarge { .. } => "too-large",
             Self::ReferrersFull { .. } | Self::ReferrersTooMany { .. } => "referrers-too-many",
             Self::Rejected { .. } => "push-rejected",
@@ -559,6 +567,9 @@ impl Explain for Refusal {
     fn remedy(&self) -> String {
         let is_of_layout = matches!(self, Self::Damaged { .. } | Self::NotInLayout { .. });
         match self.code().as_str() {
+            "descriptor-mismatch" if is_of_layout => {
+                "copy the image into the folder again, with a tool that writes true sizes: what lies there was damaged, or is named by another size than it has"
+            }
             "descriptor-mismatch" => {
                 "push what names it again with a tool that writes true sizes; if it names the true one, suspect the registry or what lies between"
             }

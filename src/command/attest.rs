@@ -24,7 +24,9 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout).await?;
+    let located = places::locate(&arguments.images, arguments.timeout)
+        .await?
+        .all()?;
     let request = Request::new(BTreeMap::new()).map_err(|error| Stop::new(Exit::Usage, &error))?;
     let attestation = Attestation {
         kind: arguments.kind.clone(),

@@ -37,7 +37,9 @@ pub(crate) async fn run(
     common: &Common,
     now: Timestamp,
 ) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout).await?;
+    let located = places::locate(&arguments.images, arguments.timeout)
+        .await?
+        .all()?;
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;

@@ -23,7 +23,8 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout).await?;
+    let places = places::locate(&arguments.images, arguments.timeout).await?;
+    let located = &places.located;
     let request = Request::new(network::annotations(&arguments.annotations)?)
         .map_err(|error| Stop::new(Exit::Usage, &error))?;
     let request = match arguments.supported_until {
@@ -40,29 +41,35 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         timeout: arguments.timeout,
         roles: &[Role::Sign, Role::Publish],
     };
-    let workshop = Workshop::open(&order, &located, common, now).await?;
+    let workshop = Workshop::open(&order, located, common, now).await?;
     let work = async |image: &PinnedImage, means: Means<'_>| {
         if arguments.dry_run {
             let plans = plans(image, &request, means, now)?;
             return Ok(Done::Planned(Box::new(plans)));
         }
+        // Who signs the same digest under another name finds what was signed.
+        let turns = workshop.turns(image);
+        let _turn = turns.lock().await;
         let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
         Ok(Done::Signed(Box::new(outcome)))
     };
     let results = if arguments.recursive {
-        workshop.each_with_children(&located, common, work).await
+        workshop.each_with_children(located, common, work).await
     } else {
         let resolved = async |image: &ImageRef, means: Means<'_>| {
             let image = means.registry.resolve(image).await?;
             work(&image, means).await
         };
-        workshop.each(&located, common, resolved).await
+        workshop.each(located, common, resolved).await
     };
     workshop.tell_lists();
     let told = tell_build(&results);
     let mut worst = Exit::Done;
-    for (subject, result) in results {
-        worst = worst.max(report(&subject, result, common)?);
+    for one in places.in_order(results, |(subject, _)| subject.located) {
+        worst = worst.max(match one {
+            Ok((subject, result)) => report(&subject, result, common)?,
+            Err(malformed) => malformed.report(common.output)?,
+        });
     }
     // What was signed is reported whatever became of the build system's file.
     told.map(|()| worst)

@@ -1,8 +1,15 @@
 //! What `sign` and `attest` share: the key, the registry and the authorities they work with, and how they report.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use countersign_common::{Algorithm, Escaped, Explain, ImageRef, Signer, Timestamp};
+use countersign_common::{
+    Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
+};
 use countersign_registry::{Client, Images};
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
@@ -41,7 +48,11 @@ pub(super) struct Workshop {
     timeout: u64,
     now: Timestamp,
     places: Semaphore,
+    turns: Mutex<HashMap<(Repository, Digest), Turns>>,
 }
+
+/// Whoever holds it signs one digest.
+type Turns = Arc<tokio::sync::Mutex<()>>;
 
 /// What a workshop is opened with, as it was typed.
 pub(super) struct Order<'a> {
@@ -94,6 +105,7 @@ impl Workshop {
             timeout: order.timeout,
             now,
             places: Semaphore::new(PARALLEL),
+            turns: Mutex::default(),
         })
     }
 
@@ -107,6 +119,13 @@ impl Workshop {
                 .as_ref()
                 .map_or(Dating::Claimed, Dating::Proven),
         }
+    }
+
+    /// Whose turn it is to sign a digest, which several references may name.
+    pub(super) fn turns(&self, image: &PinnedImage) -> Turns {
+        let key = (image.repository().clone(), image.digest().clone());
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(key).or_default())
     }
 
     /// Says once where others can lose what was signed, after it was.

@@ -1,105 +1,70 @@
 //! `countersign verify`.
 
+mod many;
 mod told;
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf};
 
-use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Registry, Timestamp};
+use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::{Client, Images};
 use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
-    Asked, Basis, Besides, DateDemand, Deadline, Demand, Depth, Level, Mode, Naming, Outcome,
-    Reach, Seen, Signers, Timer, Verdict, Verifier,
+    Asked, Basis, Besides, DateDemand, Demand, Depth, Level, Mode, Naming, Outcome, Reach, Signers,
+    Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
-use futures_util::{StreamExt, stream};
 
 use crate::{
     arguments::{Common, Deep, Output, Require, Verify},
-    attended::Attendant,
     cache,
     config::Config,
     exit::Exit,
     judge::{Begin, Court, Judge, Needed, Summons, When},
     network,
     output::{self, Stop},
-    places::{self, Located},
+    places::{self, Malformed},
     policy_file::{self, PolicyFile},
-    progress::Progress,
     stamps,
 };
+
+pub(super) use self::many::judged;
 
 /// What names the keys of signers, and some for a quick look.
 const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 
-/// Judgements at the same time, of images and of what they list.
-const PARALLEL: usize = 8;
+/// A verdict, or a line of a list that names no image.
+type Answer<'a> = Result<&'a Verdict, &'a Malformed>;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     told::begin(arguments.verdict_file.as_deref())?;
-    let located = places::locate(&arguments.images, arguments.timeout).await?;
-    let images = places::references(&located);
+    let places = places::locate(&arguments.images, arguments.timeout).await?;
+    let images = places::references(&places.located);
     let config = Config::read(common.config.as_deref())?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
     let registry = cache::lend(registry, &arguments.caching, Images::Kept);
     let judge = judge(arguments, &images, &config, (&registry, now)).await?;
     let when = arguments.dates.at.map_or(When::Now, When::AsOf);
     let bounds = (arguments.timeout, common);
-    let verdicts = judged(&judge, &located, (&registry, bounds), (when, now)).await;
+    let verdicts = judged(&judge, &places.located, (&registry, bounds), (when, now)).await;
     let remembered = match when {
         When::Now => judge.remember(&verdicts),
         When::AsOf(_) => Ok(()),
     };
     // The file is for whoever asks later why, so it is written in any case.
-    let written = told::write(&verdicts, arguments.verdict_file.as_deref());
+    let answers = places.in_order(verdicts.iter().zip(&places.located), |(_, one)| one);
+    let answers: Vec<Answer<'_>> = answers
+        .into_iter()
+        .map(|one| one.map(|(verdict, _)| verdict))
+        .collect();
+    let written = told::write(&answers, arguments.verdict_file.as_deref());
     let kept = remembered
         .and(written)
-        .and_then(|()| told::tell_build(&verdicts));
+        .and_then(|()| told::tell_build(&answers));
     if arguments.pin {
-        return pinned(&verdicts, kept);
+        return pinned(&answers, kept);
     }
-    show(&verdicts, common)?;
-    Ok(worst(&verdicts).max(unsaved(kept, common.output)))
-}
-
-/// Each image, a few at a time, each within its time.
-pub(super) async fn judged(
-    judge: &Judge,
-    located: &[Located],
-    (client, (timeout, common)): (&Client, (u64, &Common)),
-    (when, now): (When, Timestamp),
-) -> Vec<Verdict> {
-    let progress = Arc::new(Progress::of(located.len(), common));
-    let attendant = Attendant::new(Arc::clone(&progress));
-    let timer: &Timer<'_> = &|| Box::pin(tokio::time::sleep(Duration::from_secs(timeout)));
-    let of_registries = Seen::default();
-    let judge_one = async |one: &Located| {
-        // What one folder has says nothing of another, though both may be for one repository.
-        let of_layout = Seen::default();
-        let seen = one.layout().map_or(&of_registries, |_| &of_layout);
-        let deadline = Deadline::for_each(timer, timeout);
-        let registry = attendant.attend(one.registry(client));
-        let time = match when {
-            When::AsOf(time) => time,
-            When::Now => now,
-        };
-        let from: (&dyn Registry, _) = (&registry, seen);
-        let verdict = judge.verify(&one.image, from, time, &deadline).await;
-        progress.step();
-        let verdict = match one.layout() {
-            Some(layout) => verdict.in_layout(&layout),
-            None => verdict,
-        };
-        match when {
-            When::AsOf(_) => verdict.as_of(),
-            When::Now => verdict,
-        }
-    };
-    stream::iter(located)
-        .map(judge_one)
-        .buffered(PARALLEL.div_ceil(judge.reach().parallel()))
-        .collect()
-        .await
+    show(&answers, common)?;
+    Ok(worst(&answers).max(unsaved(kept, common.output)))
 }
 
 /// Who judges: keys that are named here, or else a policy, or else the keys of the configuration.
@@ -311,28 +276,26 @@ fn exit(verdict: &Verdict) -> Exit {
 
 /// How a command ends that only says what it found. A rule that only reports refuses nothing; what could not be found out
 /// is no less unknown.
-pub(super) fn worst(verdicts: &[Verdict]) -> Exit {
-    let exits = verdicts
-        .iter()
-        .map(|verdict| match (exit(verdict), verdict.mode()) {
+pub(super) fn worst(answers: &[Answer<'_>]) -> Exit {
+    let exits = answers.iter().map(|answer| match answer {
+        Err(malformed) => malformed.exit(),
+        Ok(verdict) => match (exit(verdict), verdict.mode()) {
             (Exit::Refused, Mode::Report) => Exit::Done,
             (exit, _) => exit,
-        });
+        },
+    });
     exits.max().unwrap_or(Exit::Internal)
 }
 
-pub(super) fn show(verdicts: &[Verdict], common: &Common) -> Result<(), Stop> {
-    match common.output {
-        Output::Json => verdicts
-            .iter()
-            .try_for_each(|verdict| output::print_json(&VerdictDocument::from(verdict))),
-        Output::Text => {
-            let shown = verdicts
-                .iter()
-                .filter(|verdict| !common.quiet || exit(verdict) != Exit::Done);
-            shown.map(text).try_for_each(|text| output::print(&text))
-        }
-    }
+pub(super) fn show(answers: &[Answer<'_>], common: &Common) -> Result<(), Stop> {
+    answers.iter().try_for_each(|answer| match answer {
+        Err(malformed) => malformed.report(common.output).map(|_| ()),
+        Ok(verdict) => match common.output {
+            Output::Json => output::print_json(&VerdictDocument::from(*verdict)),
+            Output::Text if common.quiet && exit(verdict) == Exit::Done => Ok(()),
+            Output::Text => output::print(&text(verdict)),
+        },
+    })
 }
 
 /// How a command ends that could not keep what it should: a refusal is worse.
@@ -348,21 +311,29 @@ pub(super) fn unsaved(kept: Result<(), Stop>, output: Output) -> Exit {
 
 /// Nothing at all unless everything passed, so that `run $(countersign verify --pin …)` runs nothing unverified, whatever
 /// the mode of its rule.
-fn pinned(verdicts: &[Verdict], kept: Result<(), Stop>) -> Result<Exit, Stop> {
-    let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
+fn pinned(answers: &[Answer<'_>], kept: Result<(), Stop>) -> Result<Exit, Stop> {
+    let pinned: Option<Vec<String>> = answers.iter().map(|answer| answer.ok()?.pinned()).collect();
     if let Some(pinned) = pinned {
         // What was seen and could not be kept may be rolled back the next time.
         kept?;
         output::print(&format!("{}\n", pinned.join("\n")))?;
-    } else {
-        for verdict in verdicts
-            .iter()
-            .filter(|verdict| exit(verdict) != Exit::Done)
-        {
+        return Ok(Exit::Done);
+    }
+    let mut worst = None;
+    for answer in answers {
+        let ended = match answer {
+            Err(malformed) => {
+                malformed.note();
+                malformed.exit()
+            }
+            Ok(verdict) => exit(verdict),
+        };
+        if let (Ok(verdict), true) = (answer, ended != Exit::Done) {
             output::note(text(verdict).trim_end());
         }
+        worst = worst.max(Some(ended));
     }
-    Ok(verdicts.iter().map(exit).max().unwrap_or(Exit::Internal))
+    Ok(worst.unwrap_or(Exit::Internal))
 }
 
 fn text(verdict: &Verdict) -> String {

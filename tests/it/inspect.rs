@@ -273,6 +273,7 @@ fn whatever_cannot_be_fetched_is_said_and_the_rest_is_shown() {
     ] {
         let world = World::oci();
         let image = signed(&world);
+        world.stand_in.drop_copies("shop/api");
         let status = if code == "registry-denied" { 403 } else { 500 };
         world
             .stand_in

@@ -297,7 +297,7 @@ fn damage_in_a_folder_is_refused_and_what_cannot_be_read_is_undecided() {
     let file = format!("blobs/{} of oci:build ", digest.replace(':', "/"));
     let again = "remedy: copy the image into the folder again";
     verify(1)
-        .says("refused[digest-mismatch]")
+        .says("refused[descriptor-mismatch]")
         .says(&file)
         .says(again);
     fs::write(path(&digest), &manifest).unwrap();

@@ -23,6 +23,7 @@ mod hostile;
 mod inspect;
 mod layouts;
 mod licence;
+mod many;
 mod network;
 mod peers;
 mod pipelines;

@@ -3,15 +3,15 @@
 //! A reference by digest says already whose referrers are wanted, so that the listing costs no round trip of its own.
 //! Called where an image is fetched to be judged. Nothing is believed here, and a listing is used for its subject alone.
 
-use std::pin::pin;
+use std::{fmt, pin::pin};
 
 use countersign_common::{
     Descriptor, Digest, PinnedImage, Registry, Repository, Task, registry::Failure,
 };
 use futures_util::future::{self, Either, select};
 
-/// An image that came, and the listing that was asked for beside it.
-pub(crate) struct Sighted<'a> {
+/// A reference that was resolved, and the listing that was asked for beside it.
+pub struct Sighted<'a> {
     pub(crate) image: PinnedImage,
     pub(crate) listing: Option<Listing<'a>>,
 }
@@ -22,7 +22,20 @@ pub(crate) struct Listing<'a> {
     listed: Task<'a, Result<Vec<Descriptor>, Failure>>,
 }
 
+impl fmt::Debug for Sighted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sighted")
+            .field("image", &self.image)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> Sighted<'a> {
+    /// What the reference was resolved to.
+    pub fn image(&self) -> &PinnedImage {
+        &self.image
+    }
+
     /// Waits for an image while its listing is on the way. Without the image nobody needs the listing.
     pub(crate) async fn collect<F>(
         image: impl Future<Output = Result<PinnedImage, F>>,

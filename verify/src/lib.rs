@@ -18,6 +18,7 @@ pub mod verdict;
 mod verifier;
 
 pub use self::{
+    ahead::Sighted,
     check::freshness::DateDemand,
     deadline::{Deadline, Timer},
     evidence::{Artifact, Content, Evidence},

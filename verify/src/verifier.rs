@@ -192,25 +192,51 @@ impl Verifier {
     pub async fn verify_among(
         &self,
         image: &ImageRef,
-        (registry, seen): (&dyn Registry, &Seen),
+        from: (&dyn Registry, &Seen),
         now: Timestamp,
         deadline: &Deadline<'_>,
     ) -> Verdict {
-        let from = (registry, seen);
+        match self.resolve(image, from.0, now, deadline).await {
+            Ok(sighted) => self.verify_sighted(sighted, from, now, deadline).await,
+            Err(unresolved) => *unresolved,
+        }
+    }
+
+    /// Resolves a reference, or says why that cannot be done. Where it names the digest already, what is listed for it is
+    /// asked for at the same time.
+    pub async fn resolve<'a>(
+        &self,
+        image: &'a ImageRef,
+        registry: &'a dyn Registry,
+        now: Timestamp,
+        deadline: &Deadline<'_>,
+    ) -> Result<Sighted<'a>, Box<Verdict>> {
         let listing = image
             .digest()
             .map(|digest| Listing::of(registry, image.repository(), digest));
         let sighted = Sighted::collect(registry.resolve(image), listing);
         let unresolved = match deadline.within(sighted).await {
-            Some(Ok(sighted)) if self.demand.reach == Reach::Children => {
-                return recursive::judge(self, sighted, from, now, deadline).await;
-            }
-            Some(Ok(sighted)) => return self.judge(sighted, from, now, deadline).await,
+            Some(Ok(sighted)) => return Ok(sighted),
             Some(Err(Failure::Error(error))) => Verdict::undecided(image, now, &error),
             Some(Err(Failure::Refusal(refusal))) => Verdict::refused(image, now, &refusal.into()),
             None => Verdict::undecided(image, now, &deadline.missed(image.repository())),
         };
-        unresolved.based_on(self.basis.clone())
+        Err(Box::new(unresolved.based_on(self.basis.clone())))
+    }
+
+    /// Collects what vouches for an image that was resolved, and judges. By whatever tag it was reached, the verdict is the
+    /// same but for its name.
+    pub async fn verify_sighted(
+        &self,
+        sighted: Sighted<'_>,
+        from: (&dyn Registry, &Seen),
+        now: Timestamp,
+        deadline: &Deadline<'_>,
+    ) -> Verdict {
+        match self.demand.reach {
+            Reach::Children => recursive::judge(self, sighted, from, now, deadline).await,
+            Reach::Platform(_) | Reach::Resolved => self.judge(sighted, from, now, deadline).await,
+        }
     }
 
     pub(crate) async fn judge(

@@ -1,7 +1,10 @@
 //! What refers to a digest: the referrers API, page by page, or the fallback tag where a registry has no such API
 //! ([OCI distribution specification, listing referrers](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers)).
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, Repository,
@@ -17,8 +20,13 @@ use reqwest::{
 
 use crate::{
     client::{Client, malformed},
-    transport::{Answer, Fetched, Request, Whole},
+    transport::{Answer, Fetched, Request, Whole, jitter},
 };
+
+/// How often a manifest is pushed whose digest is denied.
+const PUSHES: u32 = 4;
+/// The longest wait before it is pushed again.
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// Whether a registry answers its referrers API.
 pub(crate) enum Listed {
@@ -120,7 +128,7 @@ impl Client {
         let begun = Instant::now();
         future::try_join_all(manifests.iter().map(async |manifest| {
             let digest = manifest.digest().to_string();
-            self.put_manifest(repository, &digest, manifest).await
+            self.put_surely(repository, &digest, manifest).await
         }))
         .await?;
         let pushed = begun.elapsed();
@@ -139,6 +147,27 @@ impl Client {
             }
             _ => Err(self.transport.status(answer).await),
         }
+    }
+
+    /// Pushes a manifest by its digest. A registry that denies that this is its digest has read, from its own storage, what
+    /// others were writing at that moment: several who sign an image at once push the same empty configuration.
+    async fn put_surely(
+        &self,
+        repository: &Repository,
+        digest: &str,
+        manifest: &Manifest,
+    ) -> Result<(), Failure> {
+        for _ in 1..PUSHES {
+            match self.put_manifest(repository, digest, manifest).await {
+                Err(Failure::Refusal(Refusal::Rejected { message, .. }))
+                    if message.starts_with("DIGEST_INVALID") =>
+                {
+                    tokio::time::sleep(jitter(PAUSE)).await;
+                }
+                pushed => return pushed,
+            }
+        }
+        self.put_manifest(repository, digest, manifest).await
     }
 
     /// Removes a manifest, and what finds it.

@@ -228,7 +228,7 @@ fn what_lies_in_a_folder_is_not_said_of_a_registry() {
             },
             "digest-mismatch",
         ),
-        (Damage::Size { size: 1 }, "digest-mismatch"),
+        (Damage::Size { size: 1 }, "descriptor-mismatch"),
         (ManifestError::Mixed.into(), "malformed"),
         (
             ManifestError::Digest {

@@ -219,6 +219,12 @@ impl StandIn {
         registry.place_manifest(repository, tag, media_type, bytes)
     }
 
+    /// Takes the copies of blobs (`data`) out of what refers to images of a repository, as clients push it that carry none:
+    /// such manifests get other digests.
+    pub fn drop_copies(&self, repository: &str) {
+        self.services.registry.drop_copies(repository);
+    }
+
     /// Stores a blob. Its digest.
     pub fn place_blob(&self, repository: &str, bytes: Bytes) -> String {
         self.services.registry.place_blob(repository, bytes)

@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_verify::{Verdict, verdict::document::VerdictDocument};
+use countersign_verify::verdict::document::VerdictDocument;
 
+use super::Answer;
 use crate::{
     files,
     output::{self, Stop},
@@ -19,11 +20,14 @@ pub(super) fn begin(file: Option<&Path>) -> Result<(), Stop> {
 }
 
 /// Writes the verdicts to the file that is named, whatever they are, a line of JSON each.
-pub(super) fn write(verdicts: &[Verdict], file: Option<&Path>) -> Result<(), Stop> {
+pub(super) fn write(answers: &[Answer<'_>], file: Option<&Path>) -> Result<(), Stop> {
     let Some(file) = file else { return Ok(()) };
-    let lines: String = verdicts
+    let lines: String = answers
         .iter()
-        .map(|verdict| output::json_line(&VerdictDocument::from(verdict)))
+        .map(|answer| match answer {
+            Ok(verdict) => output::json_line(&VerdictDocument::from(*verdict)),
+            Err(malformed) => output::json_line(&malformed.document()),
+        })
         .collect::<Result<_, _>>()?;
     if files::is_stream(file) {
         return files::append(file, &lines);
@@ -33,9 +37,9 @@ pub(super) fn write(verdicts: &[Verdict], file: Option<&Path>) -> Result<(), Sto
 
 /// Tells a GitHub Actions job what its later steps may run: of one image by name, of several as a list. Nothing at all unless
 /// everything passed.
-pub(super) fn tell_build(verdicts: &[Verdict]) -> Result<(), Stop> {
+pub(super) fn tell_build(answers: &[Answer<'_>]) -> Result<(), Stop> {
     let path = std::env::var_os("GITHUB_OUTPUT").filter(|path| !path.is_empty());
-    let pinned: Option<Vec<String>> = verdicts.iter().map(Verdict::pinned).collect();
+    let pinned: Option<Vec<String>> = answers.iter().map(|answer| answer.ok()?.pinned()).collect();
     let (Some(path), Some(pinned)) = (path, pinned) else {
         return Ok(());
     };

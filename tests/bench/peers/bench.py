@@ -49,8 +49,9 @@ def expand(sc, registry, scheme):
          "plain_notation": "--insecure-registry" if plain else "",
          "plain_skopeo": "--tls-verify=false" if plain else "", "plain_crane": "--insecure" if plain else "",
          "plain_ours": "--plain-http" if plain else ""}
-    for n in ("tiny", "app", "multi", "legacy", "nota", "att", "many", "own"):
+    for n in ("tiny", "app", "multi", "legacy", "nota", "att", "many"):
         v[n], v[n + "_tag"] = ref(n), f"{reg}/{n}:v1"
+    v["own"], v["own_tag"] = ref(f"own-{scheme}"), f"{reg}/own-{scheme}:v1"
     for i, d in enumerate(IMAGES["multi:v1"]["platforms"]):
         v[f"multi_p{i}"] = f"{reg}/multi@{d}"
     if any("{fresh}" in a for a in sc["cmd"]):

@@ -6,7 +6,7 @@
   tiny      1 layer, 64 KiB
   app       6 layers, about 80 MB compressed
   multi     index with 3 platforms, each 3 layers
-  legacy, nota, att, many, own   1 small layer each (targets for one kind of signature each)
+  legacy, nota, att, many, own-…   1 small layer each (targets for one kind of signature each)
   pool/pNNN one small image each, to be used up by runs which sign
   pop/rNNN  REPOS repositories x TAGS tags, 2 small layers each (one shared in the repository)
 
@@ -106,7 +106,7 @@ def main():
         plats.append(d)
     out["multi:v1"] = reg.manifest("multi", "v1", {"schemaVersion": 2, "mediaType": INDEX, "manifests": plats})
     out["multi:v1"]["platforms"] = [d["digest"] for d in plats]
-    for repo in ["legacy", "nota", "att", "many", "own"] + [f"pool/p{i:03d}" for i in range(a.pool)]:
+    for repo in ["legacy", "nota", "att", "many", "own-http", "own-tls", "own-ecr"] + [f"pool/p{i:03d}" for i in range(a.pool)]:
         out[f"{repo}:v1"] = reg.image(repo, "v1", [layer(repo, 4096, 1)])
     for r in range(a.repos):
         base = layer(f"base{r}", 8192, 2)

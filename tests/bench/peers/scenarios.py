@@ -9,7 +9,8 @@ A scenario with "only": "crane" or "dist" runs against that registry alone.
 COSIGN_SIGN = ["--tlog-upload=false", "--use-signing-config=false"]
 V = ["--insecure-ignore-tlog"]
 PUB, KEY = "{keys}/cosign.pub", "{keys}/cosign.key"
-OURS = ["countersign", "verify", "{plain_ours}", "--key", PUB]
+OURS = ["countersign", "verify", "{plain_ours}", "--no-cache", "--key", PUB]
+AGAIN = ["countersign", "verify", "{plain_ours}", "--key", PUB]
 
 SCENARIOS = [
     # start-up cost: no network at all
@@ -46,6 +47,7 @@ SCENARIOS = [
     {"id": "countersign verify tag (bundle)", "cmd": [*OURS, "{tiny_tag}"]},
     {"id": "countersign verify digest (own)", "cmd": [*OURS, "{own}"]},
     {"id": "countersign verify tag (own)", "cmd": [*OURS, "{own_tag}"]},
+    {"id": "countersign verify digest (bundle), seen before", "cmd": [*AGAIN, "{tiny}"]},
     {"id": "countersign verify (10 signatures)", "cmd": [*OURS, "{many}"]},
     {"id": "countersign verify index, 3 platforms", "cmd": [*OURS, "--recursive", "{multi}"]},
     # plain look-ups
@@ -55,7 +57,7 @@ SCENARIOS = [
     # whole-image layer check, as users do it: download
     {"id": "crane validate app (74 MB)", "cmd": ["crane", "validate", "--remote", "{app}"]},
     {"id": "countersign verify --deep app (74 MB)",
-     "cmd": ["countersign", "verify", "{plain_ours}", "--key", "{keys}/kms.pub", "--deep", "{app}"]},
+     "cmd": ["countersign", "verify", "{plain_ours}", "--no-cache", "--key", "{keys}/kms.pub", "--deep", "{app}"]},
     {"id": "countersign verify --deep=unpacked app (74 MB)",
-     "cmd": ["countersign", "verify", "{plain_ours}", "--key", "{keys}/kms.pub", "--deep=unpacked", "{app}"]},
+     "cmd": ["countersign", "verify", "{plain_ours}", "--no-cache", "--key", "{keys}/kms.pub", "--deep=unpacked", "{app}"]},
 ]

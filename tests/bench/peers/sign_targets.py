@@ -29,7 +29,15 @@ with open(predicate, "w") as f:
     json.dump({"published": "2026-01-01T00:00:00Z", "by": "bench"}, f)
 run("cosign", "attest", "--key", f"{K}/cosign.key", *OFF, "--type", "custom", "--predicate", predicate, ref("att"))
 run("notation", "sign", "--insecure-registry", ref("nota"))
-run("countersign", "sign", "--plain-http", "--no-tsa", "--key", f"{K}/cosign.key", ref("own"))
+# Bound to the name of the registry, which has one for each way to it.
+WAYS = {"http": reg, "tls": "127.0.0.1:" + E["TLS_CRANE" if which == "crane" else "TLS_DIST"]}
+if which == "crane":
+    WAYS["ecr"] = "127.0.0.1:" + E["ECR_CRANE"]
+for scheme, host in WAYS.items():
+    plain = ["--plain-http"] if scheme == "http" else []
+    own = f"own-{scheme}"
+    run("countersign", "sign", *plain, "--no-tsa", "--no-cache", "--key", f"{K}/cosign.key",
+        f"{host}/{own}@{images[own + ':v1']['digest']}")
 for i in range(9):          # nine other keys, then ours
     with tempfile.TemporaryDirectory() as d:
         run("cosign", "generate-key-pair", cwd=d)

@@ -130,6 +130,7 @@ pub(super) struct Scene {
     /// What honest runs take, in MiB.
     idle: u64,
     images: AtomicUsize,
+    caches: AtomicUsize,
 }
 
 impl Scene {
@@ -141,6 +142,7 @@ impl Scene {
         world
             .countersign(&["sign", "--key", &private, &image.tagged()])
             .ends(0);
+        world.stand_in.drop_copies("shop/api");
         let mut scene = Self {
             world,
             image,
@@ -151,6 +153,7 @@ impl Scene {
             signatures: Vec::new(),
             idle: 0,
             images: AtomicUsize::new(0),
+            caches: AtomicUsize::new(0),
         };
         scene.look();
         scene
@@ -193,10 +196,17 @@ impl Scene {
         arguments.extend(told.more.iter().map(String::as_str));
         arguments.extend(image.split(' '));
         let mut command = self.world.command(&arguments);
+        let cache = self.caches.load(Ordering::Relaxed);
+        command.env("XDG_CACHE_HOME", self.world.path(&format!("cache-{cache}")));
         command.envs(told.environment.iter().cloned());
         let measured = measured(command);
         self.world.stand_in.faults().clear();
         measured
+    }
+
+    /// What was kept of earlier runs is out of reach of later ones: each lie is to be heard.
+    pub(super) fn forget(&self) {
+        self.caches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An image that was not there before.

@@ -294,6 +294,12 @@ impl Verdict {
         self
     }
 
+    /// The same on the same image, by another reference to it.
+    #[must_use]
+    pub fn named(self, image: ImageRef) -> Self {
+        Self { image, ..self }
+    }
+
     /// Whether nothing but its layers is missing for trust.
     pub(crate) fn awaits_layers(&self) -> bool {
         match &self.outcome {

@@ -34,7 +34,7 @@ fn image(said: &str, listed: Option<&str>) -> Story {
 #[test]
 fn a_variant_and_a_version_are_by_the_configuration_where_it_says_them() {
     for (precise, other, vague) in [
-        ("linux/arm/v7", "linux/arm/v6", "linux/arm"),
+        ("linux/arm/v6", "linux/arm/v5", "linux/arm"),
         (
             "windows(10.0.1)/amd64",
             "windows(10.0.2)/amd64",

@@ -116,8 +116,11 @@ impl Folder {
         let random = RandomState::new().build_hasher().finish();
         let unfinished = format!("{UNFINISHED}{random:016x}");
         let written = self.write_new(&unfinished, bytes).and_then(|_lock| {
-            rustix::fs::renameat(&self.opened, &*unfinished, &self.opened, name)?;
-            Ok(())
+            match rustix::fs::renameat(&self.opened, &*unfinished, &self.opened, name) {
+                // A sweep came before the lock, and took it for what was killed.
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         });
         if written.is_err() {
             // On a full disk each run would leave one.

@@ -65,17 +65,9 @@ fn digests<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeSet<Digest>
 
 /// What tells these entries from others here, in any order.
 fn names(entries: &[Entry]) -> String {
-    let mut names: Vec<_> = entries
+    let mut names: Vec<String> = entries
         .iter()
-        .map(|entry| {
-            entry
-                .digest
-                .to_string()
-                .chars()
-                .skip(7)
-                .take(4)
-                .collect::<String>()
-        })
+        .map(|entry| entry.digest.to_string().chars().skip(7).take(4).collect())
         .collect();
     names.sort();
     names.join(",")

@@ -9,7 +9,7 @@ use countersign_common::{
     registry::{Blind, Failure},
 };
 use countersign_stand_in::{
-    Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
+    Fault, Lie, Login, Mutability, Options as StandInOptions, Repositories, Transport,
 };
 
 use crate::world::{World, is_error, is_refusal};
@@ -306,4 +306,60 @@ fn subject_of(manifest: &countersign_common::Manifest) -> &countersign_common::D
         panic!("no artifact")
     };
     &body.subject.as_ref().unwrap().digest
+}
+
+#[tokio::test]
+async fn a_digest_that_a_registry_denies_for_a_moment_is_pushed_again() {
+    let denied = Lie::Instead {
+        status: 400,
+        headers: Vec::new(),
+        body: r#"{"errors":[{"code":"DIGEST_INVALID","message":"read while it was written"}]}"#
+            .into(),
+    };
+    for (times, is_pushed) in [(3, true), (4, false)] {
+        let world = World::oci(Login::Anonymous);
+        let image = world.client.resolve(&world.image("1")).await.unwrap();
+        let referrer = world.referrer(&image.manifest, "one").await;
+        let fault = Fault::on("PUT /v2/app/manifests/sha256:*", denied.clone());
+        world.stand_in.faults().push(fault.times(times));
+        let pushed = world
+            .client
+            .push_referrers(
+                &world.repository(),
+                subject_of(&referrer),
+                std::slice::from_ref(&referrer),
+            )
+            .await;
+        match pushed {
+            Ok(()) => assert!(is_pushed),
+            failed => {
+                assert!(!is_pushed);
+                is_refusal(failed, "push-rejected");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_taken_in_time_is_read_anew_and_written_again() {
+    let world = World::no_referrers();
+    let image = world.client.resolve(&world.image("1")).await.unwrap();
+    let referrer = world.referrer(&image.manifest, "one").await;
+    let fault = Fault::on("PUT /v2/app/manifests/sha256-*", Lie::throttled("1"));
+    world.stand_in.faults().push(fault.times(1));
+    world
+        .client
+        .push_referrers(
+            &world.repository(),
+            subject_of(&referrer),
+            std::slice::from_ref(&referrer),
+        )
+        .await
+        .unwrap();
+    let calls = world.stand_in.calls().into_iter();
+    let of_list: Vec<_> = calls
+        .filter(|call| call.line.contains("/manifests/sha256-"))
+        .filter_map(|call| call.line.split(' ').next().map(str::to_owned))
+        .collect();
+    assert_eq!(of_list, ["GET", "PUT", "GET", "PUT", "GET"]);
 }

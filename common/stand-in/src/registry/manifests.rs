@@ -137,6 +137,26 @@ impl Registry {
         digest
     }
 
+    /// Takes the copies of blobs out of the artifacts of a repository, as other clients push them: see
+    /// [`StandIn::drop_copies`](crate::StandIn::drop_copies).
+    pub(crate) fn drop_copies(&self, name: &str) {
+        let mut store = self.store();
+        let repository = store.repository(name);
+        for (digest, manifest) in repository.manifests.clone() {
+            let Some(bytes) = without_copies(&manifest.bytes) else {
+                continue;
+            };
+            let document = serde_json::from_slice(&bytes).unwrap_or_default();
+            let renamed = digests::sha256(&bytes);
+            let size = bytes.len();
+            repository.manifests.remove(&digest);
+            repository.forget_referrer(&digest);
+            let media_type = manifest.media_type;
+            repository.store(&renamed, Manifest { bytes, media_type }, &document);
+            repository.list_as(&digest, &renamed, size);
+        }
+    }
+
     fn stored(&self, name: &str, digest: &str, subject: Option<&DescriptorDocument>) -> Answer {
         let mut answer = Answer::new(201).with("Docker-Content-Digest", digest);
         if !self.is_ecr() {
@@ -195,11 +215,43 @@ impl Repository {
         self.manifests.insert(digest.into(), manifest);
     }
 
+    /// In the indexes that are tagged.
+    fn list_as(&mut self, digest: &str, renamed: &str, size: usize) {
+        for tagged in self.tags.values_mut() {
+            let Some(index) = self.manifests.get(tagged) else {
+                continue;
+            };
+            let mut document: Value = serde_json::from_slice(&index.bytes).unwrap_or_default();
+            let entries = document.get_mut("manifests").and_then(Value::as_array_mut);
+            let is_named = |entry: &&mut Value| entry.get("digest") == Some(&digest.into());
+            let Some(entry) = entries.into_iter().flatten().find(is_named) else {
+                continue;
+            };
+            entry["digest"] = renamed.into();
+            entry["size"] = size.into();
+            let bytes = Bytes::from(document.to_string());
+            let media_type = index.media_type.clone();
+            *tagged = digests::sha256(&bytes);
+            self.manifests
+                .insert(tagged.clone(), Manifest { bytes, media_type });
+        }
+    }
+
     fn forget_referrer(&mut self, digest: &str) {
         for referrers in self.referrers.values_mut() {
             referrers.retain(|entry| entry.get("digest") != Some(&digest.into()));
         }
     }
+}
+
+/// The same artifact without the copies that it carries, if it carries any.
+fn without_copies(manifest: &[u8]) -> Option<Bytes> {
+    let mut document: Value = serde_json::from_slice(manifest).ok()?;
+    document.get("subject")?;
+    let layers = document.get_mut("layers")?.as_array_mut()?;
+    let members = layers.iter_mut().filter_map(Value::as_object_mut);
+    let dropped = members.filter_map(|members| members.remove("data")).count();
+    (dropped > 0).then(|| document.to_string().into())
 }
 
 impl ManifestDocument {

@@ -108,7 +108,7 @@ pub(super) const CASES: &[Case] = &[
         "content-length-lies",
         "announces more of a bundle than its descriptor",
         |scene| vec![bundles(scene, &Lie::Announce(100_000))],
-        Refused("digest-mismatch"),
+        Refused("descriptor-mismatch"),
     ),
     Case::new(
         "content-length-lies",
@@ -145,7 +145,7 @@ pub(super) const CASES: &[Case] = &[
                 .map(|size| scene.list_with(|entry| entry["size"] = size.clone()))
                 .into()
         },
-        Refused("digest-mismatch"),
+        Refused("descriptor-mismatch"),
     ),
     Case::new(
         "size-field-lies",
@@ -172,7 +172,7 @@ pub(super) const CASES: &[Case] = &[
             manifest["config"]["size"] = json!(10);
             vec![image_is(manifest.to_string())]
         },
-        Refused("digest-mismatch"),
+        Refused("descriptor-mismatch"),
     ),
     Case::new(
         "infinite-body",
@@ -191,7 +191,7 @@ pub(super) const CASES: &[Case] = &[
         "infinite-body",
         "sends a blob without end",
         |scene| vec![bundles(scene, &Lie::Endless), told(BLOBS, Lie::Endless)],
-        Refused("digest-mismatch"),
+        Refused("descriptor-mismatch"),
     ),
     Case::new(
         "infinite-body",

@@ -1,0 +1,287 @@
+//! Many images in one call: a list of them, each with its own outcome, and each digest once.
+
+use std::{collections::BTreeSet, fs, io::Write, process::Stdio};
+
+use countersign_stand_in::{Fault, Lie};
+use serde_json::Value;
+
+use crate::world::{Image, Run, World};
+
+fn lines(run: &Run) -> Vec<Value> {
+    let lines = run.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Images that are signed with the stand-in's key.
+fn signed(world: &World, count: usize) -> Vec<Image> {
+    let images: Vec<_> = (0..count)
+        .map(|number| {
+            let name = number.to_string();
+            world.image("shop/api", &name, &name)
+        })
+        .collect();
+    let tagged: Vec<_> = images.iter().map(Image::tagged).collect();
+    let key = World::kms_key();
+    let arguments = ["sign", "--key", &key].map(str::to_owned);
+    let arguments: Vec<_> = arguments.into_iter().chain(tagged).collect();
+    world.countersign(&arguments).ends(0);
+    images
+}
+
+fn verify(world: &World, more: &[&str]) -> Run {
+    let key = World::kms_key();
+    let arguments = [&["verify", "--key", &key, "--output", "json"], more].concat();
+    world.countersign(&arguments)
+}
+
+/// What became of an image, or of a line that names none.
+fn outcome(one: &Value) -> &str {
+    let told = one.get("verdict").or(one.get("outcome"));
+    told.and_then(Value::as_str).unwrap()
+}
+
+#[test]
+fn each_line_of_a_list_has_its_own_outcome_in_its_own_place() {
+    let world = World::ecr();
+    let images = signed(&world, 2);
+    let unsigned = world.image("shop/api", "unsigned", "unsigned");
+    let list = format!(
+        "\u{feff}# what runs\r\n\n  {}  \r\nNot A Reference\n{}\n\t# {}\n{}\n",
+        images[0].tagged(),
+        unsigned.tagged(),
+        images[0].tagged(),
+        images[1].pinned(),
+    );
+    let list = world.write("list", &list);
+    let kept = world.path("verdicts").display().to_string();
+    let run = verify(
+        &world,
+        &["-f", &list, "--verdict-file", &kept, &images[1].tagged()],
+    )
+    .ends(2);
+    let told = lines(&run);
+    let outcomes: Vec<_> = told.iter().map(outcome).collect();
+    assert_eq!(
+        outcomes,
+        ["verified", "verified", "failed", "refused", "verified"]
+    );
+    assert_eq!(told[0]["image"], images[1].tagged());
+    assert_eq!(told[1]["image"], images[0].tagged());
+    assert_eq!(told[2]["image"], "Not A Reference");
+    assert_eq!(told[2]["line"], 4);
+    assert_eq!(told[2]["error"]["code"], "reference-invalid");
+    assert_eq!(told[3]["image"], unsigned.tagged());
+    assert_eq!(told[4]["image"], images[1].pinned());
+    assert_eq!(fs::read_to_string(kept).unwrap(), run.stdout);
+    run.says("line 4: ");
+
+    // What was typed must be right before anything is done; a list that is right ends as its images do.
+    verify(&world, &["-f", &list, "Not A Reference"])
+        .ends(2)
+        .says("reference-invalid");
+    let right = world.write(
+        "right",
+        &format!("{}\n{}", unsigned.tagged(), images[0].tagged()),
+    );
+    verify(&world, &["-f", &right]).ends(1);
+}
+
+#[test]
+fn a_list_that_names_one_thing_wrong_pins_nothing() {
+    let world = World::ecr();
+    let image = signed(&world, 1).remove(0);
+    let key = World::kms_key();
+    for (more, code, pinned) in [
+        ("", 0, format!("{}\n", image.pinned())),
+        ("\nX", 2, String::new()),
+    ] {
+        let list = world.write("list", &format!("{}{more}", image.tagged()));
+        let outputs = world.write("outputs", "");
+        let arguments = ["verify", "--key", &key, "--pin", "--from", &list];
+        let run = world.countersign_with(&arguments, &[("GITHUB_OUTPUT", &outputs)]);
+        assert_eq!(run.ends(code).stdout, pinned);
+        assert_eq!(fs::read_to_string(outputs).unwrap().is_empty(), code != 0);
+    }
+}
+
+#[test]
+fn a_list_comes_through_a_pipe_too() {
+    let world = World::ecr();
+    let image = signed(&world, 1).remove(0);
+    let key = World::kms_key();
+    let mut command = world.command(&["verify", "--key", &key, "-f", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", image.tagged()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&image.tagged()));
+}
+
+#[test]
+fn a_list_without_images_or_with_too_many_is_no_list() {
+    let world = World::ecr();
+    for nothing in ["", "\n# nothing\n"] {
+        let list = world.write("list", nothing);
+        verify(&world, &["-f", &list])
+            .ends(2)
+            .says("references-missing");
+    }
+    let list = world.write("list", &"X\n".repeat(10_001));
+    verify(&world, &["-f", &list])
+        .ends(2)
+        .says("references-too-many");
+    let list = world.write("list", &"X\n".repeat(10_000));
+    let run = verify(&world, &["-f", &list]).ends(2);
+    assert_eq!(lines(&run).len(), 10_000);
+    let long = world.write("list", &"#".repeat((4 << 20) + 1));
+    verify(&world, &["-f", &long])
+        .ends(2)
+        .says("file-too-large");
+    verify(&world, &["-f", "missing"]).ends(2);
+}
+
+#[test]
+fn a_digest_with_many_tags_is_judged_once_and_reported_under_each() {
+    let world = World::ecr();
+    let image = signed(&world, 1).remove(0);
+    let tags: Vec<_> = (1..30)
+        .map(|tag| world.image("shop/api", &tag.to_string(), "0").tagged())
+        .collect();
+    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+    world.stand_in.forget_calls();
+    let run = verify(&world, &tags).ends(0);
+    let told = lines(&run);
+    let images: Vec<_> = told
+        .iter()
+        .map(|one| one["image"].as_str().unwrap())
+        .collect();
+    assert_eq!(images, tags);
+    assert!(told.iter().all(|one| one["digest"] == image.digest));
+    let lists = world.calls(|call| call.line.contains("/referrers/"));
+    assert_eq!(lists.len(), 1, "{lists:?}");
+}
+
+#[test]
+fn what_becomes_of_one_image_stops_no_other() {
+    let world = World::ecr();
+    let images = signed(&world, 20);
+    let (refused, undecided) = (&images[3], &images[7]);
+    let fault = format!("GET /v2/shop/api/manifests/{}", undecided.tag);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on(&fault, Lie::status(429)));
+    let tagged: Vec<_> = images.iter().map(Image::tagged).collect();
+    let list = tagged.join("\n");
+    let list = list.replace(&refused.tagged(), &format!("{}:absent", refused.repository));
+    let list = world.write("list", &list);
+    let told = lines(&verify(&world, &["-f", &list, "--timeout", "30"]).ends(1));
+    for (number, one) in told.iter().enumerate() {
+        let expected = match number {
+            3 => "refused",
+            7 => "undecided",
+            _ => "verified",
+        };
+        assert_eq!(outcome(one), expected, "{one}");
+    }
+    assert_eq!(told.len(), 20);
+}
+
+#[test]
+fn what_is_large_is_judged_a_few_at_a_time_and_all_the_same() {
+    let world = World::oci();
+    let key = World::kms_key();
+    let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
+    let predicate = world.write("long.json", &predicate);
+    let images: Vec<_> = (0..12)
+        .map(|number| {
+            world
+                .image("shop/api", &number.to_string(), &number.to_string())
+                .tagged()
+        })
+        .collect();
+    let images: Vec<_> = images.iter().map(String::as_str).collect();
+    world
+        .countersign(&[&["sign", "--no-tsa", "--key", &key], &images[..]].concat())
+        .ends(0);
+    let attest = [
+        "attest",
+        "--no-tsa",
+        "--key",
+        &key,
+        "--type",
+        "https://example.com/long",
+        "--predicate",
+        &predicate,
+    ];
+    world
+        .countersign(&[&attest[..], &images[..]].concat())
+        .ends(0);
+    let demand = [
+        "--attestation",
+        "https://example.com/long",
+        "--timeout",
+        "60",
+    ];
+    let run = verify(&world, &[&demand[..], &images[..]].concat()).ends(0);
+    assert_eq!(lines(&run).len(), 12);
+}
+
+#[test]
+fn a_digest_with_many_tags_is_signed_once() {
+    let world = World::ecr();
+    let tags: Vec<_> = (0..6)
+        .map(|tag| world.image("shop/api", &tag.to_string(), "same").tagged())
+        .collect();
+    let list = world.write("list", &format!("{}\nno reference\n", tags.join("\n")));
+    let key = World::kms_key();
+    let run = world
+        .countersign(&["sign", "--key", &key, "--output", "json", "-f", &list])
+        .ends(2)
+        .says("line 7: ");
+    let told = lines(&run);
+    let outcomes: Vec<_> = told
+        .iter()
+        .map(|one| one["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes.iter().filter(|one| **one == "signed").count(), 1);
+    assert_eq!(
+        outcomes
+            .iter()
+            .filter(|one| **one == "already-signed")
+            .count(),
+        5
+    );
+    assert_eq!(outcomes.last(), Some(&"failed"));
+    // The signature and the publication.
+    assert_eq!(world.kms_calls("Sign").len(), 2);
+    let manifests: BTreeSet<_> = told.iter().map(|one| one["manifest"].to_string()).collect();
+    assert_eq!(manifests.len(), 2, "that of all, and none");
+}
+
+#[test]
+fn what_names_nothing_stops_an_attestation_before_it_is_made() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "one").tagged();
+    let list = world.write("list", &format!("{image}\nno reference\n"));
+    let predicate = world.write("predicate.json", "{}");
+    let key = World::kms_key();
+    let arguments = [
+        "attest",
+        "--key",
+        &key,
+        "--type",
+        "https://example.com/x",
+        "--predicate",
+        &predicate,
+        "-f",
+        &list,
+    ];
+    world.countersign(&arguments).ends(2).says("line 2: ");
+    assert_eq!(world.kms_calls("Sign").len(), 0);
+}
