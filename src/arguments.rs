@@ -297,8 +297,6 @@ pub(crate) struct Sign {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
-    #[command(flatten)]
-    pub(crate) caching: Caching,
 }
 
 /// Whose keys sign.
@@ -353,8 +351,6 @@ pub(crate) struct Attest {
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) network: Network,
-    #[command(flatten)]
-    pub(crate) caching: Caching,
 }
 
 /// Verify images: integrity, authenticity, and how much of freshness is proven

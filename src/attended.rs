@@ -1,9 +1,12 @@
 //! A registry that is attended while `verify` judges many images: the bytes of layers are counted for the progress bar, and of
 //! all images together only a few layers are read at once, and only a few images held that are large. Changes nothing of what a registry says.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -11,7 +14,7 @@ use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
     registry::{Error, Failure, Onlooker},
 };
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::progress::Progress;
 
@@ -19,30 +22,45 @@ use crate::progress::Progress;
 const AT_ONCE: usize = 4;
 /// What may be fetched of an image while any number of others are judged.
 const LARGE: u64 = 2 << 20;
-/// Images judged at once of which more is fetched. What may be held for one image is bounded, and so is it for all.
+/// Judgements at once of which more is fetched of one registry. What may be held for one is bounded, and so is it for all.
+/// One that keeps its clients waiting must not keep those of others waiting.
 const LARGE_AT_ONCE: usize = 8;
 
 /// Who watches the registries of all images.
 pub(crate) struct Attendant {
     progress: Arc<Progress>,
     turns: Semaphore,
-    large: Semaphore,
+    /// By the name of the registry.
+    large: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Images whose judgements those are.
+    large_at_once: usize,
 }
 
 impl Attendant {
-    pub(crate) fn new(progress: Arc<Progress>) -> Self {
+    /// `parallel` is how many judgements one image may be at the same time.
+    pub(crate) fn new(progress: Arc<Progress>, parallel: usize) -> Self {
         Self {
             progress,
             turns: Semaphore::new(AT_ONCE),
-            large: Semaphore::new(LARGE_AT_ONCE),
+            large: Mutex::default(),
+            large_at_once: LARGE_AT_ONCE.div_ceil(parallel),
         }
     }
 
     /// The same registry, attended.
-    pub(crate) fn attend<'a>(&'a self, registry: &'a dyn Registry) -> Attended<'a> {
+    pub(crate) fn attend<'a>(
+        &'a self,
+        registry: &'a dyn Registry,
+        image: &ImageRef,
+    ) -> Attended<'a> {
+        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = large
+            .entry(image.repository().registry())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.large_at_once)));
         Attended {
             registry,
             attendant: self,
+            large: Arc::clone(large),
             announced: AtomicU64::new(0),
             turn: OnceCell::new(),
         }
@@ -55,7 +73,8 @@ pub(crate) struct Attended<'a> {
     attendant: &'a Attendant,
     /// Bytes that were asked for, as far as that is known beforehand.
     announced: AtomicU64,
-    turn: OnceCell<Option<SemaphorePermit<'a>>>,
+    large: Arc<Semaphore>,
+    turn: OnceCell<Option<OwnedSemaphorePermit>>,
 }
 
 impl Attended<'_> {
@@ -65,7 +84,7 @@ impl Attended<'_> {
         let before = self.announced.fetch_add(size, Ordering::Relaxed);
         if before.saturating_add(size) > LARGE {
             // It is never closed.
-            let turn = async || self.attendant.large.acquire().await.ok();
+            let turn = async || Arc::clone(&self.large).acquire_owned().await.ok();
             self.turn.get_or_init(turn).await;
         }
     }

@@ -6,14 +6,14 @@ use std::{
 };
 
 use countersign_common::Limits;
-use countersign_registry::{Cache, CacheError, Client, Images};
+use countersign_registry::{Cache, CacheError, Client};
 
 use crate::arguments::cache::Caching;
 
 /// The client with the user's cache, or as it is where there is none.
-pub(crate) fn lend(client: Client, arguments: &Caching, images: Images) -> Client {
+pub(crate) fn lend(client: Client, arguments: &Caching) -> Client {
     match open(arguments) {
-        Some(cache) => client.cached(cache, images),
+        Some(cache) => client.cached(cache),
         None => client,
     }
 }

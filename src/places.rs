@@ -67,6 +67,14 @@ impl Located {
         }
     }
 
+    /// The folder that it is in.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        match &self.place {
+            Place::Layout(_, named) => Some(named.path()),
+            Place::Registry => None,
+        }
+    }
+
     /// What is told of it in JSON.
     pub(crate) fn document<T: Serialize>(&self, told: T) -> impl Serialize {
         #[derive(Serialize)]

@@ -43,7 +43,6 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         stamps: &arguments.stamps,
         governed: &arguments.governed,
         network: &arguments.network,
-        caching: &arguments.caching,
         timeout: arguments.timeout,
         roles: &[Role::Sign],
     };

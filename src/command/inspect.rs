@@ -3,7 +3,6 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use countersign_common::{ImageRef, Limits, Registry, Timestamp};
-use countersign_registry::Images;
 use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
@@ -43,7 +42,7 @@ pub(crate) async fn run(
     let images = places::references(&located);
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;
-    let client = cache::lend(client, &arguments.caching, Images::Kept);
+    let client = cache::lend(client, &arguments.caching);
     let summons = Summons {
         client: &client,
         timeout: arguments.timeout,

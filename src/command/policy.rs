@@ -5,7 +5,7 @@ mod explain;
 mod rule;
 
 use countersign_common::{Code, Explain, Timestamp};
-use countersign_registry::{Client, Images};
+use countersign_registry::Client;
 use countersign_verify::Asked;
 
 use super::verify;
@@ -72,7 +72,7 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
         (when, now),
     )
     .await?;
-    let client = cache::lend(client, &arguments.caching, Images::Kept);
+    let client = cache::lend(client, &arguments.caching);
     let judge = Judge::Policy(Box::new(court));
     let bounds = (arguments.timeout, common);
     let verdicts = verify::judged(&judge, &located, (&client, bounds), (when, now)).await;

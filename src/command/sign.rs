@@ -37,7 +37,6 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         stamps: &arguments.stamps,
         governed: &arguments.governed,
         network: &arguments.network,
-        caching: &arguments.caching,
         timeout: arguments.timeout,
         roles: &[Role::Sign, Role::Publish],
     };

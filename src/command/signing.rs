@@ -10,7 +10,7 @@ use std::{
 use countersign_common::{
     Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
 };
-use countersign_registry::{Client, Images};
+use countersign_registry::Client;
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
 };
@@ -23,8 +23,7 @@ use super::{
     cosign::Cosign,
 };
 use crate::{
-    arguments::{Common, Governed, Network, Output, Stamps, cache::Caching},
-    cache,
+    arguments::{Common, Governed, Network, Output, Stamps},
     config::Config,
     exit::Exit,
     keys,
@@ -61,7 +60,6 @@ pub(super) struct Order<'a> {
     pub(super) stamps: &'a Stamps,
     pub(super) governed: &'a Governed,
     pub(super) network: &'a Network,
-    pub(super) caching: &'a Caching,
     pub(super) timeout: u64,
     /// What each image is signed as.
     pub(super) roles: &'static [Role],
@@ -77,7 +75,6 @@ impl Workshop {
     ) -> Result<Self, Stop> {
         let config = Config::read(common.config.as_deref())?;
         let client = network::client(order.network, order.timeout, &config)?;
-        let client = cache::lend(client, order.caching, Images::Asked);
         let licence = Licence::of(
             order.governed,
             &places::references(located),

@@ -6,7 +6,7 @@ mod told;
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
-use countersign_registry::{Client, Images};
+use countersign_registry::Client;
 use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
     Asked, Basis, Besides, DateDemand, Demand, Depth, Level, Mode, Naming, Outcome, Reach, Signers,
@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
     let images = places::references(&places.located);
     let config = Config::read(common.config.as_deref())?;
     let registry = network::client(&arguments.network, arguments.timeout, &config)?;
-    let registry = cache::lend(registry, &arguments.caching, Images::Kept);
+    let registry = cache::lend(registry, &arguments.caching);
     let judge = judge(arguments, &images, &config, (&registry, now)).await?;
     let when = arguments.dates.at.map_or(When::Now, When::AsOf);
     let bounds = (arguments.timeout, common);

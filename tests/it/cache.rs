@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use countersign_stand_in::Service;
+use countersign_stand_in::{Fault, Lie, Service};
 
 use crate::world::{Image, Run, World, run};
 
@@ -260,4 +260,42 @@ fn a_signer_asks_for_the_image_each_time_and_fetches_nothing_else_twice() {
         .iter()
         .filter(|call| call.line != image_alone && call.line != list);
     assert_eq!(others.count(), 0, "{calls:?}");
+}
+
+#[test]
+fn what_one_repository_had_is_not_there_in_another() {
+    let world = World::oci().keeping();
+    let key = World::kms_key();
+    let [here, there] = ["shop/here", "shop/there"].map(|path| {
+        let (index, children) = world.index(path, "1", &["amd64", "arm64"]);
+        let sign = ["sign", "--recursive", "--key", &key, &index.tagged()];
+        world.countersign(&sign).ends(0);
+        (index, children)
+    });
+    let ((here, _), (there, children)) = (here, there);
+    assert_eq!(here.digest, there.digest);
+    let gone = format!("GET /v2/shop/there/manifests/{}", children[0].digest);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on(&gone, Lie::status(404)));
+    let ends =
+        |image: &Image, more: &[&str], code: i32| verify(&world, &image.tagged(), more).ends(code);
+    ends(&here, &["--recursive"], 0);
+    for more in [&["--recursive"][..], &["--platform", "linux/amd64"]] {
+        ends(&there, more, 1).says("refused[child-missing]");
+    }
+    // Nor does whoever signs take it for there because it was.
+    world.stand_in.faults().clear();
+    ends(&there, &["--recursive"], 0);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on(&gone, Lie::status(404)));
+    let (other, _) = world.key_files("other", "p256");
+    let sign = ["sign", "--recursive", "--key", &other, &there.tagged()];
+    world
+        .countersign(&sign)
+        .ends(1)
+        .says("refused[child-missing]");
 }

@@ -285,3 +285,20 @@ fn what_names_nothing_stops_an_attestation_before_it_is_made() {
     world.countersign(&arguments).ends(2).says("line 2: ");
     assert_eq!(world.kms_calls("Sign").len(), 0);
 }
+
+#[test]
+fn what_cannot_be_resolved_answers_for_itself_alone() {
+    let world = World::oci();
+    let image = &signed(&world, 1)[0];
+    let line = format!("GET /v2/shop/api/manifests/{}", image.digest);
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on(&line, Lie::status(500)));
+    let run = verify(&world, &[&image.pinned(), &image.tagged()]).ends(3);
+    let told: Vec<_> = lines(&run)
+        .iter()
+        .map(|one| outcome(one).to_owned())
+        .collect();
+    assert_eq!(told, ["undecided", "verified"]);
+}

@@ -17,9 +17,10 @@ use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
+use tokio::sync::Semaphore;
 
 use crate::{
-    cache::Shelf,
+    cache::Cache,
     credentials::Credentials,
     ecr::Ecr,
     options::{ConfigError, Options},
@@ -30,12 +31,17 @@ use crate::{
     unlisted::Unlisted,
 };
 
+/// Lists of referrers that are longer than a manifest may be, read at once: what one may take is bounded, and so is it for all.
+const LONG_LISTS: usize = 4;
+
 /// A client for any number of registries, with one pool of connections and one login for each.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) listed_by_tag: Mutex<BTreeSet<String>>,
-    pub(crate) shelf: Option<Shelf>,
+    pub(crate) cache: Option<Cache>,
+    /// For lists that are longer than a manifest may be.
+    pub(crate) long_lists: Semaphore,
     pub(crate) unlisted: Unlisted,
 }
 
@@ -45,7 +51,8 @@ impl Client {
         Ok(Self {
             transport: Transport::new(options, credentials)?,
             listed_by_tag: Mutex::default(),
-            shelf: None,
+            cache: None,
+            long_lists: Semaphore::new(LONG_LISTS),
             unlisted: Unlisted::default(),
         })
     }
@@ -117,7 +124,7 @@ impl Client {
             self.limits().manifest as u64,
             &self.transport.place(&request),
         )?;
-        if let Some(kept) = self.kept_manifest(descriptor) {
+        if let Some(kept) = self.kept_manifest(repository, descriptor) {
             return Ok(Some(kept));
         }
         let announced = usize::try_from(descriptor.size).unwrap_or(usize::MAX);
@@ -130,7 +137,7 @@ impl Client {
             .await
         {
             Ok(Some(manifest)) if manifest.descriptor().size == descriptor.size => {
-                self.keep_manifest(&manifest).await;
+                self.keep_manifest(repository, &manifest).await;
                 Ok(Some(manifest))
             }
             Ok(None) => Ok(None),
@@ -151,10 +158,7 @@ impl Client {
         let request = Self::get(repository, format!("blobs/{}", descriptor.digest));
         // Refused before it is asked for: an honest descriptor of ten gigabytes costs nothing.
         check_limit(descriptor, limit as u64, &self.transport.place(&request))?;
-        if let Some(embedded) = descriptor.embedded() {
-            return Ok(Some(embedded));
-        }
-        if let Some(kept) = self.kept_blob(descriptor) {
+        if let Some(kept) = self.kept_blob(repository, descriptor) {
             return Ok(Some(kept));
         }
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
@@ -174,7 +178,7 @@ impl Client {
             descriptor.digest.recomputed(&bytes),
             &place,
         )?;
-        self.keep_blob(&descriptor.digest, &bytes).await;
+        self.keep_blob(repository, &descriptor.digest, &bytes).await;
         Ok(Some(bytes))
     }
 
@@ -303,7 +307,7 @@ impl Registry for Client {
                     image: image.clone(),
                 })
             })?;
-            self.keep_image(repository, &manifest).await;
+            self.keep_manifest(repository, &manifest).await;
             Ok(pinned(manifest))
         })
     }

@@ -50,7 +50,7 @@ pub use self::{
         Account, Caller, CallerError, FoundCredentials, FoundRegion, NoCredentials, RegionOrigin,
         Step,
     },
-    cache::{Cache, CacheError, Distrust, Images},
+    cache::{Cache, CacheError, Distrust},
     client::Client,
     credentials::Credentials,
     ecr_repository::{EcrFailure, EcrRepository, Lifecycle, Mutability, TagMutability, partition},

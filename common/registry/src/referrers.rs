@@ -78,7 +78,17 @@ impl Client {
         let mut path = format!("referrers/{subject}");
         for page in 0..limits.referrer_pages {
             let request = Self::list(repository, path);
-            let whole = match self.transport.fetch(&request, allowance).await? {
+            // Few long pages at a time, however many images are judged.
+            let mut turn = None;
+            let short = allowance.min(limits.manifest);
+            let fetched = match self.transport.fetch(&request, short).await {
+                Err(Failure::Refusal(Refusal::TooLarge { .. })) if short < allowance => {
+                    turn = self.long_lists.acquire().await.ok();
+                    self.transport.fetch(&request, allowance).await
+                }
+                fetched => fetched,
+            };
+            let whole = match fetched? {
                 Fetched::Whole(whole) => whole,
                 Fetched::Other(answer)
                     if page == 0 && answer.response.status() == StatusCode::NOT_FOUND =>
@@ -94,6 +104,7 @@ impl Client {
             allowance -= whole.body.len();
             let page = parse_page(&whole.body, limits);
             referrers.extend(page.map_err(|error| malformed(&whole.place, error.into()))?);
+            drop(turn);
             if referrers.len() > limits.referrers {
                 return Err(too_many());
             }

@@ -36,27 +36,36 @@ pub(in crate::command) async fn judged(
     (when, now): (When, Timestamp),
 ) -> Vec<Verdict> {
     let progress = Arc::new(Progress::of(located.len(), common));
-    let attendant = Attendant::new(Arc::clone(&progress));
+    let attendant = Attendant::new(Arc::clone(&progress), judge.demand().reach.parallel());
     let timer: &Timer<'_> = &|| Box::pin(tokio::time::sleep(Duration::from_secs(timeout)));
     let time = judge.now(match when {
         When::AsOf(time) => time,
         When::Now => now,
     });
     let known = Known::default();
-    let of_registries = Seen::default();
+    // What one folder has says nothing of another, though both may be for one repository.
+    let seen: HashMap<_, _> = located
+        .iter()
+        .map(|one| (one.folder(), Seen::default()))
+        .collect();
+    let of_none = Seen::default();
     let judge_one = async |(at, one): (usize, &Located)| {
         let deadline = Deadline::for_each(timer, timeout);
-        let registry = attendant.attend(one.registry(client));
-        // What one folder has says nothing of another, though both may be for one repository.
-        let of_layout = Seen::default();
-        let seen = one.layout().map_or(&of_registries, |_| &of_layout);
+        let registry = attendant.attend(one.registry(client), &one.image);
+        let seen = seen.get(&one.folder()).unwrap_or(&of_none);
         let from: (&dyn Registry, _) = (&registry, seen);
         let judged = async {
             let verifier = judge.verifier(&one.image)?;
             if let Some(digest) = one.image.digest() {
+                // Whoever cannot be resolved answers for itself alone.
+                let judge = async || {
+                    let sighted = verifier.resolve(&one.image, &registry, time, &deadline);
+                    Ok(verifier
+                        .verify_sighted(sighted.await?, from, time, &deadline)
+                        .await)
+                };
                 let cell = known.cell(one, digest);
-                let judge = || verifier.verify_among(&one.image, from, time, &deadline);
-                return Ok(cell.get_or_init(judge).await.clone());
+                return cell.get_or_try_init(judge).await.cloned();
             }
             let sighted = verifier.resolve(&one.image, &registry, time, &deadline);
             let sighted = sighted.await?;
@@ -105,7 +114,8 @@ struct Known(Mutex<HashMap<Name, Arc<OnceCell<Verdict>>>>);
 
 impl Known {
     fn cell(&self, one: &Located, digest: &Digest) -> Arc<OnceCell<Verdict>> {
-        let name = (one.layout(), one.image.repository().clone(), digest.clone());
+        let folder = one.folder().map(str::to_owned);
+        let name = (folder, one.image.repository().clone(), digest.clone());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(name).or_default())
     }

@@ -6,95 +6,78 @@
 use bytes::Bytes;
 use countersign_common::{Descriptor, Digest, Limits, Manifest, Repository};
 
-use super::{Cache, Entry, Images};
+use super::{Cache, Entry};
 use crate::client::Client;
 
-/// A cache, and what a client takes from it.
-#[derive(Debug)]
-pub(crate) struct Shelf {
-    cache: Cache,
-    images: Images,
-}
-
 impl Client {
-    /// The same client, which fetches once what is named by its digest.
+    /// The same client, which fetches once what is named by its digest. For those who read: what a repository had may be gone,
+    /// and nothing must be attached to it then, or taken for attached.
     #[must_use]
-    pub fn cached(self, cache: Cache, images: Images) -> Self {
+    pub fn cached(self, cache: Cache) -> Self {
         Self {
-            shelf: Some(Shelf { cache, images }),
+            cache: Some(cache),
             ..self
         }
     }
 
-    /// An image that this repository had.
+    /// A manifest that this repository had under this digest.
     pub(crate) fn kept_image(&self, repository: &Repository, digest: &Digest) -> Option<Manifest> {
-        let of_reader = self.shelf.as_ref();
-        let of_reader = of_reader.filter(|shelf| shelf.images == Images::Kept)?;
-        of_reader.manifest(&Entry::image(repository, digest), self.limits())
+        let entry = Entry::manifest(repository, digest);
+        let bytes = (self.cache.as_ref()?).read(&entry, 0..=self.limits().manifest as u64)?;
+        parse(bytes, digest, self.limits())
     }
 
-    pub(crate) async fn keep_image(&self, repository: &Repository, manifest: &Manifest) {
-        if let Some(shelf) = &self.shelf {
-            let entry = Entry::image(repository, manifest.digest());
-            // A tag is asked for each time, and its image may be there since the first.
-            if shelf.cache.read(&entry).is_none() {
-                shelf.keep_manifest(&entry, manifest, self.limits()).await;
-            }
+    /// The same, of the size that its descriptor says. The registry is asked about a size that is wrong, as about any.
+    pub(crate) fn kept_manifest(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Option<Manifest> {
+        let entry = Entry::manifest(repository, &descriptor.digest);
+        let bytes = (self.cache.as_ref()?).read(&entry, descriptor.size..=descriptor.size)?;
+        parse(bytes, &descriptor.digest, self.limits())
+    }
+
+    /// Keeps what can be read again without the header that came with it: where a manifest does not name its type itself, the
+    /// header may have said another than would be taken for it.
+    pub(crate) async fn keep_manifest(&self, repository: &Repository, manifest: &Manifest) {
+        let Some(cache) = &self.cache else {
+            return;
+        };
+        let entry = Entry::manifest(repository, manifest.digest());
+        let size = manifest.descriptor().size;
+        let again = parse(manifest.bytes().clone(), manifest.digest(), self.limits());
+        // A tag is asked for each time, and its image may be there since the first.
+        if again.is_some_and(|again| again == *manifest)
+            && cache.read(&entry, size..=size).is_none()
+        {
+            cache.keep(&entry, manifest.bytes()).await;
         }
     }
 
-    /// A manifest that is what its descriptor says.
-    pub(crate) fn kept_manifest(&self, descriptor: &Descriptor) -> Option<Manifest> {
-        let entry = Entry::content(&descriptor.digest);
-        let manifest = self.shelf.as_ref()?.manifest(&entry, self.limits())?;
-        // The registry is asked about a size that is wrong, as about any.
-        Some(manifest).filter(|manifest| manifest.descriptor().size == descriptor.size)
+    pub(crate) fn kept_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Option<Bytes> {
+        let entry = Entry::blob(repository, &descriptor.digest);
+        (self.cache.as_ref()?).read(&entry, descriptor.size..=descriptor.size)
     }
 
-    pub(crate) async fn keep_manifest(&self, manifest: &Manifest) {
-        if let Some(shelf) = &self.shelf {
-            let entry = Entry::content(manifest.digest());
-            shelf.keep_manifest(&entry, manifest, self.limits()).await;
-        }
-    }
-
-    pub(crate) fn kept_blob(&self, descriptor: &Descriptor) -> Option<Bytes> {
-        let blob = self
-            .shelf
-            .as_ref()?
-            .cache
-            .read(&Entry::content(&descriptor.digest))?;
-        Some(blob).filter(|blob| blob.len() as u64 == descriptor.size)
-    }
-
-    pub(crate) async fn keep_blob(&self, digest: &Digest, bytes: &Bytes) {
-        if let Some(shelf) = &self.shelf {
-            shelf.cache.keep(&Entry::content(digest), bytes).await;
+    pub(crate) async fn keep_blob(&self, repository: &Repository, digest: &Digest, bytes: &Bytes) {
+        if let Some(cache) = &self.cache {
+            cache.keep(&Entry::blob(repository, digest), bytes).await;
         }
     }
 
     /// Forgets what this client has removed.
     pub(crate) fn forget_manifest(&self, repository: &Repository, digest: &Digest) {
-        if let Some(shelf) = &self.shelf {
-            shelf.cache.forget(&Entry::content(digest));
-            shelf.cache.forget(&Entry::image(repository, digest));
+        if let Some(cache) = &self.cache {
+            cache.forget(&Entry::manifest(repository, digest));
         }
     }
 }
 
-impl Shelf {
-    fn manifest(&self, entry: &Entry, limits: &Limits) -> Option<Manifest> {
-        let bytes = self.cache.read(entry)?;
-        Manifest::parse(bytes, None, Some(&entry.digest), limits).ok()
-    }
-
-    /// Keeps what can be read again without the header that came with it: where a manifest does not name its type itself, the
-    /// header may have said another than would be taken for it.
-    async fn keep_manifest(&self, entry: &Entry, manifest: &Manifest, limits: &Limits) {
-        let bytes = manifest.bytes();
-        let again = Manifest::parse(bytes.clone(), None, Some(&entry.digest), limits);
-        if again.is_ok_and(|again| again == *manifest) {
-            self.cache.keep(entry, bytes).await;
-        }
-    }
+fn parse(bytes: Bytes, digest: &Digest, limits: &Limits) -> Option<Manifest> {
+    Manifest::parse(bytes, None, Some(digest), limits).ok()
 }

@@ -24,7 +24,7 @@ impl Folder {
         match *self {}
     }
 
-    pub(super) fn read(&self, _: &str, _: usize) -> Found {
+    pub(super) fn read(&self, _: &str, _: std::ops::RangeInclusive<u64>) -> Found {
         match *self {}
     }
 

@@ -8,6 +8,7 @@ use std::{
     fs::{DirBuilder, File},
     hash::{BuildHasher, Hasher, RandomState},
     io::{self, ErrorKind, Read, Write},
+    ops::RangeInclusive,
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -68,8 +69,8 @@ impl Folder {
         &self.path
     }
 
-    /// The bytes of a file, and that it was used.
-    pub(super) fn read(&self, name: &str, limit: usize) -> Found {
+    /// The bytes of a file of such a length, and that it was used.
+    pub(super) fn read(&self, name: &str, lengths: RangeInclusive<u64>) -> Found {
         let file = match self.open_file(name, OFlags::RDONLY) {
             Ok(file) => file,
             Err(Errno::LOOP) => return Found::Unusable,
@@ -78,12 +79,12 @@ impl Folder {
         let Ok(length) = length(&file) else {
             return Found::Unusable;
         };
-        if length > limit as u64 {
-            return Found::Unusable;
+        if !lengths.contains(&length) {
+            return Found::Nothing;
         }
         touch(&file);
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        match file.take(limit as u64).read_to_end(&mut bytes) {
+        match file.take(*lengths.end()).read_to_end(&mut bytes) {
             Ok(_) => Found::Bytes(bytes),
             Err(_) => Found::Unusable,
         }

@@ -14,6 +14,7 @@ mod folder;
 
 use std::{
     io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -25,7 +26,6 @@ use bytes::Bytes;
 use countersign_common::{Digest, Escaped, Limits, Repository};
 use tokio::task::spawn_blocking;
 
-pub(crate) use self::client::Shelf;
 use self::folder::Folder;
 
 /// The longest content that is kept: the longest that is ever read whole.
@@ -44,15 +44,6 @@ pub struct Cache {
     has_failed: AtomicBool,
 }
 
-/// Whether an image that a repository had before is taken to be there still.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Images {
-    /// The registry is asked each time: nothing is attached to an image that is gone.
-    Asked,
-    /// It is. What is attached to it is asked for all the same, and decides.
-    Kept,
-}
-
 impl Cache {
     /// Opens a folder, which is made for the user alone if it is not there, and may take about `limit` bytes.
     pub fn open(folder: &Path, limit: u64) -> Result<Self, CacheError> {
@@ -64,9 +55,10 @@ impl Cache {
         })
     }
 
-    /// The content of an entry, if it is there and what its name says.
-    fn read(&self, entry: &Entry) -> Option<Bytes> {
-        match self.folder.read(&entry.name, LONGEST) {
+    /// The content of an entry, if it is there, of such a length, and what its name says. Of another length it is not even
+    /// read: whoever names a long one a thousand times must not make it be hashed so often.
+    fn read(&self, entry: &Entry, lengths: RangeInclusive<u64>) -> Option<Bytes> {
+        match self.folder.read(&entry.name, lengths) {
             Found::Nothing => None,
             Found::Bytes(bytes) if entry.digest.recomputed(&bytes) == entry.digest => {
                 Some(bytes.into())
@@ -131,7 +123,7 @@ impl Cache {
 enum Found {
     Bytes(Vec<u8>),
     Nothing,
-    /// A link, a pipe, somebody else's, or longer than anything that is kept.
+    /// A link, a pipe, or somebody else's.
     Unusable,
 }
 
@@ -155,27 +147,34 @@ struct Entry {
 }
 
 impl Entry {
-    /// Content that something names by its digest, wherever it lies.
-    fn content(digest: &Digest) -> Self {
-        Self {
-            name: format!("{}-{}", digest.algorithm().name(), digest.hex()),
-            digest: digest.clone(),
-        }
+    fn manifest(repository: &Repository, digest: &Digest) -> Self {
+        Self::of("manifest", repository, digest)
     }
 
-    /// An image, in a repository that had it: that another one had it says nothing about this one.
-    fn image(repository: &Repository, digest: &Digest) -> Self {
+    fn blob(repository: &Repository, digest: &Digest) -> Self {
+        Self::of("blob", repository, digest)
+    }
+
+    /// In a repository that had it, and as what: that another one had it, or that the same bytes were there as something else,
+    /// says nothing about this one.
+    fn of(kind: &str, repository: &Repository, digest: &Digest) -> Self {
         let place = Digest::sha256(repository.to_string().as_bytes());
         Self {
-            name: format!("{}.{}", Self::content(digest).name, place.hex()),
+            name: format!(
+                "{kind}-{}-{}.{}",
+                digest.algorithm().name(),
+                digest.hex(),
+                place.hex()
+            ),
             digest: digest.clone(),
         }
     }
 
     /// Whether a file is one, whatever else lies in the folder.
     fn is_named(name: &str) -> bool {
-        let content = name.split_once('.').map_or(name, |(content, _)| content);
-        Digest::parse(&content.replacen('-', ":", 1)).is_ok()
+        let content = (name.strip_prefix("manifest-")).or_else(|| name.strip_prefix("blob-"));
+        let digest = content.and_then(|content| content.split_once('.'));
+        digest.is_some_and(|(digest, _)| Digest::parse(&digest.replacen('-', ":", 1)).is_ok())
     }
 }
 

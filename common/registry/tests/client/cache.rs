@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use countersign_common::{Descriptor, Digest, ImageRef, Manifest, Registry, RegistryWriter};
-use countersign_registry::{Cache, Client, Images};
+use countersign_registry::{Cache, Client};
 use countersign_stand_in::{Fault, Lie, Login};
 use tempfile::TempDir;
 
@@ -24,14 +24,10 @@ impl Shared {
     }
 
     /// The next process, with nothing but the cache.
-    fn client(&self, images: Images) -> Client {
+    fn reader(&self) -> Client {
         let cache = Cache::open(self.home.path(), 1 << 28).unwrap();
         let stand_in = &self.world.stand_in;
-        client(stand_in, credentials(stand_in)).cached(cache, images)
-    }
-
-    fn reader(&self) -> Client {
-        self.client(Images::Kept)
+        client(stand_in, credentials(stand_in)).cached(cache)
     }
 
     /// The paths that were asked for since the last time, without what is before them.
@@ -159,7 +155,7 @@ async fn a_damaged_entry_is_fetched_again_and_mended() {
     for path in &kept {
         fs::write(path, b"{\"schemaVersion\":2}").unwrap();
     }
-    assert_eq!(read().await, 3);
+    assert_eq!(read().await, 2);
 }
 
 #[tokio::test]
@@ -278,22 +274,6 @@ async fn that_one_repository_has_an_image_says_nothing_about_another() {
     shared.world.lie("GET /v2/*", Lie::status(403));
     client.resolve(&here).await.unwrap();
     is_error(client.resolve(&elsewhere).await, "registry-denied");
-}
-
-#[tokio::test]
-async fn who_writes_asks_for_the_image_each_time() {
-    let shared = Shared::new();
-    let image = shared.image().await;
-    let here = shared.pinned(image.digest());
-    shared.reader().resolve(&here).await.unwrap();
-    shared.asked();
-    let signer = shared.client(Images::Asked);
-    signer.resolve(&here).await.unwrap();
-    assert_eq!(shared.asked().len(), 1);
-    shared.world.lie("GET /v2/*/manifests/*", Lie::status(404));
-    is_refusal(signer.resolve(&here).await, "image-not-found");
-    // Whoever reads is told what is attached to it, by the registry.
-    shared.reader().resolve(&here).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,9 +10,7 @@ use countersign_common::{
     manifest::{EMPTY_CONFIG, OCI_INDEX, OCI_MANIFEST},
     registry::Failure,
 };
-use countersign_registry::{
-    Cache, Client, Credentials, Images, Layout, LayoutError, Options, PlainHttp,
-};
+use countersign_registry::{Cache, Client, Credentials, Layout, LayoutError, Options, PlainHttp};
 use countersign_stand_in::{Login, Mutability, Options as StandInOptions, RegistryMode, StandIn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -68,7 +66,7 @@ impl Place {
         let home = TempDir::new().unwrap();
         let client = if name == "cached" {
             let cache = Cache::open(home.path(), Limits::TABLE.cache).unwrap();
-            client.cached(cache, Images::Kept)
+            client.cached(cache)
         } else {
             client
         };

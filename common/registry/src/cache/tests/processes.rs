@@ -39,7 +39,7 @@ async fn work(folder: &Path, worker: u32) {
     for round in 0..if is_killed(worker) { FOR_EVER } else { 40 } {
         let number = (worker * 31 + round * 7) % CONTENTS;
         let content = content(number);
-        match cache.read(&entry(&content)) {
+        match read(&cache, &content) {
             Some(read) => assert!(read == content),
             None => drop(keep(&cache, &content).await),
         }
@@ -124,7 +124,7 @@ async fn fifty_processes_and_a_dozen_kills_leave_it_whole_and_within_its_limit()
     used(&home.path().join(".swept"), Duration::from_hours(25));
     let cache = limited(home.path(), LIMIT);
     keep(&cache, b"after").await;
-    assert!(cache.read(&entry(b"after")).is_some());
+    assert!(read(&cache, b"after").is_some());
     assert_eq!(unfinished(home.path()), 0);
     assert!(taken(home.path()) <= LIMIT);
 }
@@ -150,7 +150,7 @@ async fn a_full_disk_ends_the_keeping_and_nothing_else() {
         assert!(!path.exists() && cache.has_failed.load(Ordering::Relaxed));
         // It would fit; the disk is not tried again.
         assert!(!keep(&cache, b"short").await.exists());
-        assert_eq!(cache.read(&entry(b"before")).unwrap(), &b"before"[..]);
+        assert_eq!(read(&cache, b"before").unwrap(), &b"before"[..]);
         return;
     }
     let home = TempDir::new().unwrap();
@@ -178,9 +178,9 @@ async fn a_writer_that_is_killed_while_it_writes_leaves_nothing_that_is_used() {
     let killed = cramped(":", test, home.path());
     assert!(killed.status.signal().is_some(), "{killed:?}");
     assert_eq!(unfinished(home.path()), 1);
-    assert_eq!(cache.read(&entry(&[7; 10_000])), None);
+    assert_eq!(read(&cache, &[7; 10_000]), None);
     used(&home.path().join(".swept"), Duration::from_hours(25));
     keep(&cache, &[7; 10_000]).await;
-    assert_eq!(cache.read(&entry(&[7; 10_000])).unwrap(), [7; 10_000][..]);
+    assert_eq!(read(&cache, &[7; 10_000]).unwrap(), [7; 10_000][..]);
     assert_eq!(unfinished(home.path()), 0);
 }
