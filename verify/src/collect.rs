@@ -57,8 +57,9 @@ pub(crate) async fn collect(
         subjects.push(child.clone());
     }
     let content = deadline.within(source.content(&image, selected));
-    let (content, (artifacts, listings, left_out)) =
-        future::join(content, source.artifacts(&subjects, listing, enough)).await;
+    // The listing first, to which most of the rest is owed: it goes by the connection that is open already.
+    let artifacts = source.artifacts(&subjects, listing, enough);
+    let ((artifacts, listings, left_out), content) = future::join(artifacts, content).await;
     let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
     Evidence {
         platform: platform.cloned(),

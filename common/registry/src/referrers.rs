@@ -50,10 +50,17 @@ impl Client {
         repository: &Repository,
         subject: &Digest,
     ) -> Result<Vec<Descriptor>, Failure> {
-        match self.listed(repository, subject).await? {
-            Listed::Here(referrers) => Ok(referrers),
-            Listed::NoApi => self.fallback(repository, subject).await,
+        let is_remembered = self.unlisted.has(repository);
+        if let Listed::Here(referrers) = self.listed(repository, subject).await? {
+            return Ok(referrers);
         }
+        let tagged = self.fallback(repository, subject).await?;
+        if !is_remembered || !tagged.is_empty() {
+            return Ok(tagged);
+        }
+        // What was said of the API once does not make an image unsigned.
+        let listed = self.listed_by_api(repository, subject).await?;
+        Ok(listed.own().unwrap_or_default())
     }
 
     /// The whole list, without the registry's filter: listings may name another type than the artifact itself does.
@@ -65,6 +72,14 @@ impl Client {
         if self.unlisted.has(repository) {
             return Ok(Listed::NoApi);
         }
+        self.listed_by_api(repository, subject).await
+    }
+
+    async fn listed_by_api(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Listed, Failure> {
         let limits = self.limits();
         let too_many = || {
             Failure::Refusal(Refusal::ReferrersTooMany {
@@ -98,6 +113,7 @@ impl Client {
                 }
                 Fetched::Other(answer) => return Err(self.transport.status(answer).await),
             };
+            self.unlisted.answers(repository);
             let next = next_page(&whole)?;
             // Registries copy the annotations of whoever pushes into the list: bounded together, not page by page, a
             // few long ones hide nothing.

@@ -1,10 +1,14 @@
 //! What is remembered of one registry: whether it speaks TLS, how it wants to know us, and the tokens it gave.
 //!
-//! Asked before each request, told of each 401. One exchange at a time: parallel requests wait for it and share it.
+//! Asked before each request, told of each 401. One exchange at a time for each repository: parallel requests wait for it and
+//! share it.
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -48,12 +52,16 @@ struct Login {
     /// How it wants to know us; unknown until it says so.
     challenge: Option<Challenge>,
     credential: Known,
-    tokens: HashMap<(String, Access), Token>,
+    tokens: HashMap<(String, Access), Cell>,
     /// Counts what was learnt, so that of many requests refused at once only the first renews.
     generation: u64,
     /// When the credential was had.
     renewed: Option<Instant>,
 }
+
+/// The token for one repository. Locked while it is fetched, and the login is not: a realm that keeps one repository waiting
+/// must not keep the others waiting.
+type Cell = Arc<Mutex<Option<Token>>>;
 
 /// What is known of our own credential.
 #[derive(Clone, Debug, Default)]
@@ -147,12 +155,34 @@ impl Session {
         let header = match login.challenge.clone() {
             None => None,
             Some(Challenge::Basic) => login.basic(caller).await?,
-            Some(bearer @ Challenge::Bearer { .. }) => Some(login.token(caller, &bearer).await?),
+            Some(bearer @ Challenge::Bearer { .. }) => {
+                let (cell, generation) = (login.cell(caller), login.generation);
+                drop(login);
+                let header = Some(self.token(caller, &bearer, &cell).await?);
+                return Ok(Authorization { header, generation });
+            }
         };
         Ok(Authorization {
             header,
             generation: login.generation,
         })
+    }
+
+    async fn token(
+        &self,
+        caller: &Caller<'_>,
+        bearer: &Challenge,
+        cell: &Mutex<Option<Token>>,
+    ) -> Result<HeaderValue, Failure> {
+        let mut token = cell.lock().await;
+        if let Some(known) = token.as_ref().filter(|token| token.ends > Instant::now()) {
+            return Ok(known.header.clone());
+        }
+        let credential = self.login.lock().await.credential(caller).await?;
+        let fresh = caller.exchange(bearer, credential.as_ref()).await?;
+        let header = fresh.header.clone();
+        *token = Some(fresh);
+        Ok(header)
     }
 
     /// Learns from a refused request. Whether it is worth sending it again.
@@ -171,7 +201,9 @@ impl Session {
         let is_basic = challenge == Challenge::Basic;
         login.challenge = Some(challenge);
         if !is_basic {
-            login.forget_token(caller, sent);
+            let cell = login.cell(caller);
+            drop(login);
+            forget_token(&cell, sent).await;
             return Ok(true);
         }
         if sent.header.is_none() || login.generation != sent.generation {
@@ -182,16 +214,9 @@ impl Session {
 }
 
 impl Login {
-    /// Forgets the token that was refused, unless another request has renewed it meanwhile.
-    fn forget_token(&mut self, caller: &Caller<'_>, sent: &Authorization) {
+    fn cell(&mut self, caller: &Caller<'_>) -> Cell {
         let key = (caller.repository.to_string(), caller.access);
-        if self
-            .tokens
-            .get(&key)
-            .is_some_and(|token| Some(&token.header) == sent.header.as_ref())
-        {
-            self.tokens.remove(&key);
-        }
+        Arc::clone(self.tokens.entry(key).or_default())
     }
 
     /// Replaces a refused credential by a newer one, if there is any. Refused for one repository it may be good for
@@ -258,25 +283,15 @@ impl Login {
             })
             .transpose()
     }
+}
 
-    async fn token(
-        &mut self,
-        caller: &Caller<'_>,
-        bearer: &Challenge,
-    ) -> Result<HeaderValue, Failure> {
-        let key = (caller.repository.to_string(), caller.access);
-        if let Some(token) = self
-            .tokens
-            .get(&key)
-            .filter(|token| token.ends > Instant::now())
-        {
-            return Ok(token.header.clone());
-        }
-        let credential = self.credential(caller).await?;
-        let token = caller.exchange(bearer, credential.as_ref()).await?;
-        let header = token.header.clone();
-        self.tokens.insert(key, token);
-        Ok(header)
+/// Forgets the token that was refused, unless another request has renewed it meanwhile.
+async fn forget_token(cell: &Mutex<Option<Token>>, sent: &Authorization) {
+    let mut token = cell.lock().await;
+    let is_known =
+        (token.as_ref()).is_some_and(|token| Some(&token.header) == sent.header.as_ref());
+    if is_known {
+        *token = None;
     }
 }
 

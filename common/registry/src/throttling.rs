@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use reqwest::{
     Response, StatusCode,
     header::{DATE, HeaderMap, HeaderName, RETRY_AFTER},
@@ -28,9 +28,13 @@ const AWS_CODES: [&str; 8] = [
 /// How OCI's registries call it.
 pub(crate) const OCI_CODE: &str = "TOOMANYREQUESTS";
 
-/// Whether an error of one of AWS's APIs is throttling.
-pub(crate) fn is_aws_throttling(error: &impl ProvideErrorMetadata) -> bool {
-    error.code().is_some_and(|code| AWS_CODES.contains(&code))
+/// Whether an error of one of AWS's APIs is throttling: by its code, or by the status of something before it.
+pub(crate) fn is_aws_throttling<E>(error: &SdkError<E>) -> bool
+where
+    SdkError<E>: ProvideErrorMetadata,
+{
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    status == Some(429) || error.code().is_some_and(|code| AWS_CODES.contains(&code))
 }
 
 /// What to do about an answer that throttles.

@@ -4,7 +4,7 @@
 //! fallback tag at once.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,25 +14,40 @@ use crate::body::ErrorBody;
 
 /// The repositories.
 ///
+/// By whether each has answered the API. One that has is never taken for one without, whatever it says once; and one that is
+/// is asked again before an image is said to have nothing: a gateway's stray page must not make all that follow look unsigned.
+///
 /// By repository and not by registry: one host may serve several registries under one name each, and a mirror lists what it
 /// copies as its origin does. A registry gains nothing by denying the API and offering it later: what it would hide so it
 /// could as well leave out of the list, and an image without signatures is refused either way.
 #[derive(Debug, Default)]
-pub(crate) struct Unlisted(Mutex<HashSet<String>>);
+pub(crate) struct Unlisted(Mutex<HashMap<String, Api>>);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Api {
+    Answers,
+    Missing,
+}
 
 impl Unlisted {
     pub(crate) fn has(&self, repository: &Repository) -> bool {
-        self.known().contains(&repository.to_string())
+        self.known().get(&repository.to_string()) == Some(&Api::Missing)
+    }
+
+    /// Learns from an answer of the API.
+    pub(crate) fn answers(&self, repository: &Repository) {
+        self.known().insert(repository.to_string(), Api::Answers);
     }
 
     /// Learns from a 404 of the API, if it is about the API.
     pub(crate) fn learn(&self, repository: &Repository, said: &ErrorBody) {
         if is_about_api(said) {
-            self.known().insert(repository.to_string());
+            let mut known = self.known();
+            known.entry(repository.to_string()).or_insert(Api::Missing);
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Api>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,6 +96,9 @@ mod tests {
             );
             assert!(!unlisted.has(&of("registry.example/a/c")));
             assert!(!unlisted.has(&of("other.example/a/b")));
+            unlisted.answers(&of("registry.example/a/b"));
+            unlisted.learn(&of("registry.example/a/b"), &said);
+            assert!(!unlisted.has(&of("registry.example/a/b")), "{code}");
         }
     }
 }

@@ -86,7 +86,7 @@ impl<'a> Request<'a> {
             },
             Some(code) if THROTTLING.contains(&code) => return throttled(key, ATTEMPTS),
             // Something before KMS, which the SDK does not ask again.
-            None if status == 429 => return throttled(key, 1),
+            _ if status == 429 => return throttled(key, 1),
             Some(code) if CREDENTIALS.contains(&code) => {
                 return self.credentials(format!("{code}: {message}"));
             }

@@ -47,7 +47,7 @@ def expand(sc, registry, scheme):
     v = {"reg": reg, "keys": K, "kms": f"localhost:{E['TLS_KMS']}", "alias": E["KMS_ALIAS"],
          "predicate": f"{K}/predicate.json", "plain_oras": "--plain-http" if plain else "",
          "plain_notation": "--insecure-registry" if plain else "",
-         "plain_skopeo": "--tls-verify=false" if plain else "", "plain_crane": "--insecure" if plain else "",
+         "plain_crane": "--insecure" if plain else "",
          "plain_ours": "--plain-http" if plain else ""}
     for n in ("tiny", "app", "multi", "legacy", "nota", "att", "many"):
         v[n], v[n + "_tag"] = ref(n), f"{reg}/{n}:v1"

@@ -1,6 +1,6 @@
 """The measured commands. Placeholders: {reg} registry address; {keys} key folder; {tiny} {app} {multi} {legacy}
 {nota} {att} {many} {own} = REG/NAME@DIGEST; {tiny_tag} ... = REG/NAME:v1; {fresh} = an image not used before;
-{plain_oras} {plain_notation} {plain_skopeo} {plain_crane} {plain_ours} = the tool's flag for plain HTTP (nothing under TLS);
+{plain_oras} {plain_notation} {plain_crane} {plain_ours} = the tool's flag for plain HTTP (nothing under TLS);
 {kms} = KMS endpoint host:port; {predicate} = a small JSON file.
 
 More commands (our tool) come from --extra FILE.json: [{"id": "...", "cmd": ["tool", "verify", "{tiny}"]}].
@@ -18,7 +18,6 @@ SCENARIOS = [
     {"id": "notation version", "cmd": ["notation", "version"], "offline": True},
     {"id": "crane version", "cmd": ["crane", "version"], "offline": True},
     {"id": "oras version", "cmd": ["oras", "version"], "offline": True},
-    {"id": "skopeo version", "cmd": ["skopeo", "--version"], "offline": True},
     {"id": "countersign version", "cmd": ["countersign", "--version"], "offline": True},
     # sign
     {"id": "cosign sign (bundle)", "cmd": ["cosign", "sign", "--key", KEY, *COSIGN_SIGN, "{fresh}"]},
@@ -52,7 +51,6 @@ SCENARIOS = [
     {"id": "countersign verify index, 3 platforms", "cmd": [*OURS, "--recursive", "{multi}"]},
     # plain look-ups
     {"id": "crane digest (tag)", "cmd": ["crane", "digest", "{tiny_tag}"]},
-    {"id": "skopeo inspect", "cmd": ["skopeo", "inspect", "{plain_skopeo}", "docker://{tiny_tag}"]},
     {"id": "oras discover", "cmd": ["oras", "discover", "{plain_oras}", "{tiny}"]},
     # whole-image layer check, as users do it: download
     {"id": "crane validate app (74 MB)", "cmd": ["crane", "validate", "--remote", "{app}"]},

@@ -36,7 +36,7 @@ if which == "crane":
 for scheme, host in WAYS.items():
     plain = ["--plain-http"] if scheme == "http" else []
     own = f"own-{scheme}"
-    run("countersign", "sign", *plain, "--no-tsa", "--no-cache", "--key", f"{K}/cosign.key",
+    run("countersign", "sign", *plain, "--no-tsa", "--key", f"{K}/cosign.key",
         f"{host}/{own}@{images[own + ':v1']['digest']}")
 for i in range(9):          # nine other keys, then ours
     with tempfile.TemporaryDirectory() as d:
