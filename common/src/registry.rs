@@ -533,30 +533,12 @@ impl Explain for Refusal {
     fn code(&self) -> Code {
         Code::new(match self {
             Self::Ambiguous { .. } => "image-ambiguous",
-            Self::Damaged {
-                source: Damage::Malformed(source),
-                ..
-            }
-            | Self::Malformed { source, .. } => match source {
-                ManifestError::Digest { .. } => "digest-mismatch",
-                ManifestError::MediaType { .. } => "format-not-allowed",
-                ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. } => {
-                    "too-large"
-                }
-                _ => "malformed",
-            },
-            Self::Damaged {
-                source: Damage::Digest { .. },
-                ..
-            }
-            | Self::DigestMismatch { .. } => "digest-mismatch",
+            Self::Damaged { source, .. } => source.code(),
+            Self::DigestMismatch { .. } => "digest-mismatch",
             Self::FormatNotAllowed { .. } => "format-not-allowed",
             Self::ImageNotFound { .. } | Self::NotInLayout { .. } => "image-not-found",
-            Self::Damaged {
-                source: Damage::Size { .. },
-                ..
-            }
-            | Self::SizeMismatch { .. } => "descriptor-mismatch",
+            Self::Malformed { source, .. } => damage::code_of(source),
+            Self::SizeMismatch { .. } => "descriptor-mismatch",
             Self::TooLarge { .. } => "too-large",
             Self::ReferrersFull { .. } | Self::ReferrersTooMany { .. } => "referrers-too-many",
             Self::Rejected { .. } => "push-rejected",

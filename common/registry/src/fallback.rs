@@ -4,7 +4,7 @@
 //! Everybody who signs an image writes the same tag, and no registry offers a way to write it only if nobody else has.
 //! Writers of ours lose nothing of each other by the rules of `merging`, as long as turns are kept: a registry that takes
 //! much longer over one writer's requests than over another's, or carries out what was given up long after, can break them;
-//! so can tools that look at nothing after they have written. Entries of others are kept as they are, to the last member.
+//! so can tools that look at nothing after they have written. Entries of others are kept as they are.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Lists of what refers to an image, edited so that the entries of others stay as they are, to the last member.
+//! Lists of what refers to an image, edited so that the entries of others stay as they are, members that nobody knows
+//! included.
 //!
 //! Used wherever several write one list. Never decides what an entry is worth.
 

@@ -24,6 +24,27 @@ pub enum Damage {
     },
 }
 
+impl Damage {
+    /// The code of a refusal by it.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Digest { .. } => "digest-mismatch",
+            Self::Malformed(source) => code_of(source),
+            Self::Size { .. } => "descriptor-mismatch",
+        }
+    }
+}
+
+/// The code of a refusal by a manifest that cannot be read, wherever it lay.
+pub(super) fn code_of(error: &ManifestError) -> &'static str {
+    match error {
+        ManifestError::Digest { .. } => "digest-mismatch",
+        ManifestError::MediaType { .. } => "format-not-allowed",
+        ManifestError::TooLarge { .. } | ManifestError::TooManyChildren { .. } => "too-large",
+        _ => "malformed",
+    }
+}
+
 impl From<ManifestError> for Damage {
     fn from(error: ManifestError) -> Self {
         match error {
