@@ -7,6 +7,8 @@ pub(crate) mod doctor;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod lazily;
+pub(crate) mod stand_in;
 pub(crate) mod trust;
 pub(crate) mod variables;
 
@@ -20,7 +22,8 @@ use countersign_trust_roots::document;
 use serde::Deserialize;
 
 use self::{
-    cache::Caching, doctor::Doctor, images::Images, inspect::Inspect, key::Key, trust::Trust,
+    cache::Caching, doctor::Doctor, images::Images, inspect::Inspect, key::Key, lazily::Lazily,
+    stand_in::StandIn, trust::Trust,
 };
 use crate::time;
 
@@ -89,21 +92,55 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Sign(Sign),
-    Attest(Attest),
-    Verify(Verify),
-    Inspect(Inspect),
+    /// Sign images: a signature and a publication date beside each, bound to its repository
+    ///
+    /// Writes what cosign 3 reads: in-toto statements in Sigstore bundles, as referrers of the image. The date is proven by
+    /// time-stamp authorities on both sides of the signature, so that it is not the signer's word. What is there already is
+    /// found and said, and the first publication stays. Everything is checked with the key's own public half before it is
+    /// pushed, and the key never leaves KMS. Where a policy has a rule for the image, its trust root says whether this key may
+    /// sign there now, before it is used, and which authorities are asked.
+    Sign(Lazily<Sign>),
+    /// Attest something about images: provenance, a bill of materials, a vulnerability scan, …
+    ///
+    /// Writes what `cosign verify-attestation` reads: the predicate, byte for byte, in an in-toto statement. It is bound to the
+    /// repository, and when it was signed is proven as by `sign`. What was attested before stays, unless it is replaced.
+    Attest(Lazily<Attest>),
+    /// Verify images: integrity, authenticity, and how much of freshness is proven
+    ///
+    /// Who may sign is for a policy and its trust root to say; `--key` names keys by hand, for a quick look. Only signatures of
+    /// the image count; an attestation is no signature. What else is demanded here is demanded besides. What cannot be found
+    /// out is an error (exit 3), never "unsigned" and never "fine".
+    Verify(Lazily<Verify>),
+    /// Show everything that is attached to images, of whatever format: by whom, when, and whether it is trusted
+    ///
+    /// Looks at the list of referrers, the fallback tag, cosign's older tags and, on Amazon ECR, the archive. Each document is
+    /// judged alone, by the policy or by `--key`, as `verify` judges it; without either nothing is. What `verify` does not read
+    /// is shown as not verified here. The image is not judged: that is for `verify`.
+    Inspect(Lazily<Inspect>),
+    /// Check policies, and see what they would do
     #[command(subcommand)]
-    Policy(Policy),
+    Policy(Lazily<Policy>),
+    /// Make key files, and show public keys
     #[command(subcommand)]
-    Key(Key),
+    Key(Lazily<Key>),
+    /// Make, change, sign and check trust roots: who may sign what, since when and until when
     #[command(subcommand)]
-    Trust(Trust),
-    Doctor(Doctor),
-    Demo(Demo),
-    StandIn(StandIn),
-    Completions(Completions),
-    Man(Man),
+    Trust(Lazily<Trust>),
+    /// Find out what is missing before signing and verifying work, and say how each of it is mended
+    ///
+    /// Looks at the AWS credentials, region and permissions, the keys, the registries, the time-stamp authorities, the trust
+    /// roots and the files here. What is not named is not looked at. Nothing is signed (KMS is asked by a dry run) and nothing is
+    /// written: the registry is asked to take what no registry may take, and its refusal tells whether the caller was let
+    /// through. What AWS denies comes with the statement that allows it.
+    Doctor(Lazily<Doctor>),
+    /// See it work: a key, an image, a signature, and what is refused. No account, nothing leaves this machine
+    Demo(Lazily<Demo>),
+    /// Serve a loopback KMS, registry and time-stamp authorities, to test your own pipeline without an account. Ends on SIGTERM or Ctrl-C
+    StandIn(Lazily<StandIn>),
+    /// Print the completions of a shell
+    Completions(Lazily<Completions>),
+    /// Write the manual pages into a folder
+    Man(Lazily<Man>),
 }
 
 /// By which policy images are judged, and what is remembered of that.
@@ -117,7 +154,6 @@ pub(crate) struct Governed {
     pub(crate) state_dir: Option<PathBuf>,
 }
 
-/// Check policies, and see what they would do
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Check(PolicyCheck),
@@ -256,13 +292,6 @@ pub(crate) struct Stamps {
     pub(crate) allow_fewer: bool,
 }
 
-/// Sign images: a signature and a publication date beside each, bound to its repository
-///
-/// Writes what cosign 3 reads: in-toto statements in Sigstore bundles, as referrers of the image. The date is proven by
-/// time-stamp authorities on both sides of the signature, so that it is not the signer's word. What is there already is
-/// found and said, and the first publication stays. Everything is checked with the key's own public half before it is
-/// pushed, and the key never leaves KMS. Where a policy has a rule for the image, its trust root says whether this key may
-/// sign there now, before it is used, and which authorities are asked.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
@@ -318,10 +347,6 @@ pub(crate) struct SignerKeys {
     pub(crate) algorithm: Option<Algorithm>,
 }
 
-/// Attest something about images: provenance, a bill of materials, a vulnerability scan, …
-///
-/// Writes what `cosign verify-attestation` reads: the predicate, byte for byte, in an in-toto statement. It is bound to the
-/// repository, and when it was signed is proven as by `sign`. What was attested before stays, unless it is replaced.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 done · 1 found out and no (key disabled, self-check failed) · 2 usage or \
@@ -353,11 +378,6 @@ pub(crate) struct Attest {
     pub(crate) network: Network,
 }
 
-/// Verify images: integrity, authenticity, and how much of freshness is proven
-///
-/// Who may sign is for a policy and its trust root to say; `--key` names keys by hand, for a quick look. Only signatures of
-/// the image count; an attestation is no signature. What else is demanded here is demanded besides. What cannot be found
-/// out is an error (exit 3), never "unsigned" and never "fine".
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 verified · 1 refused · 2 usage or configuration · 3 could not decide · 70 \
@@ -494,74 +514,15 @@ pub(crate) enum Deep {
     Unpacked,
 }
 
-/// See it work: a key, an image, a signature, and what is refused. No account, nothing leaves this machine
 #[derive(Args, Debug)]
 pub(crate) struct Demo {}
 
-/// Serve a loopback KMS, registry and time-stamp authorities, to test your own pipeline without an account. Ends on SIGTERM or Ctrl-C
-#[derive(Args, Debug)]
-pub(crate) struct StandIn {
-    /// Write what a shell must export to use it, once it listens: `. FILE`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
-    /// What the registry is like
-    #[arg(long, value_enum, default_value = "ecr")]
-    pub(crate) registry: RegistryKind,
-    /// Serve TLS, with a certificate authority made for this run
-    #[arg(long)]
-    pub(crate) tls: bool,
-    /// Port of the registry; the system chooses one unless it is given
-    #[arg(
-        long,
-        value_name = "PORT",
-        default_value = "0",
-        hide_default_value = true
-    )]
-    pub(crate) registry_port: u16,
-    /// Port of the KMS and of ECR's login; the system chooses one unless it is given
-    #[arg(
-        long,
-        value_name = "PORT",
-        default_value = "0",
-        hide_default_value = true
-    )]
-    pub(crate) aws_port: u16,
-    /// Port of the time-stamp authorities; the system chooses one unless it is given
-    #[arg(
-        long,
-        value_name = "PORT",
-        default_value = "0",
-        hide_default_value = true
-    )]
-    pub(crate) tsa_port: u16,
-    /// Wait before each answer, in milliseconds, as a network would
-    #[arg(
-        long,
-        value_name = "MILLISECONDS",
-        default_value = "0",
-        hide_default_value = true
-    )]
-    pub(crate) delay: u64,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum RegistryKind {
-    /// Like Amazon ECR: a login, the referrers API, blobs from another host
-    Ecr,
-    /// Like a registry that does not know the referrers API
-    NoReferrers,
-    /// Like any registry of today: anonymous, with the referrers API
-    Oci,
-}
-
-/// Print the completions of a shell
 #[derive(Args, Debug)]
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Write the manual pages into a folder
 #[derive(Args, Debug)]
 pub(crate) struct Man {
     /// The folder; it must exist

@@ -419,15 +419,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_into_one_buffer_that_is_wiped() {
+    fn a_key_is_read_into_buffers_that_are_wiped() {
+        use secrets::{LIMIT, USUAL};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("team.key");
-        for text in ["", "-----BEGIN PRIVATE KEY-----\n"] {
-            std::fs::write(&path, text).unwrap();
+        for (length, capacity) in [
+            (0, USUAL),
+            (USUAL - 1, USUAL),
+            (USUAL, LIMIT + 1),
+            (USUAL + 1, LIMIT + 1),
+            (LIMIT, LIMIT + 1),
+        ] {
+            let text: String = ('a'..='z').cycle().take(length).collect();
+            std::fs::write(&path, &text).unwrap();
             let (read, _) = read_text(&path).unwrap();
             assert_eq!(*read, text);
             // A buffer that had grown would have left pieces behind.
-            assert!(read.capacity() > secrets::LIMIT);
+            assert_eq!(read.capacity(), capacity, "{length}");
         }
+        std::fs::write(&path, vec![b'a'; LIMIT + 1]).unwrap();
+        assert!(read_text(&path).is_err());
     }
 }

@@ -34,7 +34,7 @@ use std::{panic, process::ExitCode};
 use countersign_common::Timestamp;
 
 use crate::{
-    arguments::{Arguments, Command, Output, variables},
+    arguments::{Arguments, Command, Output, lazily::Lazily, variables},
     exit::Exit,
     output::Stop,
 };
@@ -83,20 +83,30 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     let Arguments { common, command } = arguments;
     let now = Timestamp::from(chrono::Utc::now());
     match command {
-        Command::Sign(sign) => network::block_on(command::sign::run(sign, common, now)),
-        Command::Attest(attest) => network::block_on(command::attest::run(attest, common, now)),
-        Command::Verify(verify) if verify.images.is_one() && verify.deep.is_none() => {
+        Command::Sign(Lazily(sign)) => network::block_on(command::sign::run(sign, common, now)),
+        Command::Attest(Lazily(attest)) => {
+            network::block_on(command::attest::run(attest, common, now))
+        }
+        Command::Verify(Lazily(verify)) if verify.images.is_one() && verify.deep.is_none() => {
             network::block_on_one(command::verify::run(verify, common, now))
         }
-        Command::Verify(verify) => network::block_on(command::verify::run(verify, common, now)),
-        Command::Inspect(inspect) => network::block_on(command::inspect::run(inspect, common, now)),
-        Command::Policy(policy) => network::block_on(command::policy::run(policy, common, now)),
-        Command::Key(key) => command::key::run(key, common),
-        Command::Trust(trust) => network::block_on(command::trust::run(trust, common, now)),
-        Command::Doctor(doctor) => network::block_on(command::doctor::run(doctor, common, now)),
+        Command::Verify(Lazily(verify)) => {
+            network::block_on(command::verify::run(verify, common, now))
+        }
+        Command::Inspect(Lazily(inspect)) => {
+            network::block_on(command::inspect::run(inspect, common, now))
+        }
+        Command::Policy(Lazily(policy)) => {
+            network::block_on(command::policy::run(policy, common, now))
+        }
+        Command::Key(Lazily(key)) => command::key::run(key, common),
+        Command::Trust(Lazily(trust)) => network::block_on(command::trust::run(trust, common, now)),
+        Command::Doctor(Lazily(doctor)) => {
+            network::block_on(command::doctor::run(doctor, common, now))
+        }
         Command::Demo(_) => network::block_on(command::demo::run(common)),
-        Command::StandIn(stand_in) => command::stand_in::run(stand_in, common),
-        Command::Completions(completions) => command::shell::completions(completions),
-        Command::Man(man) => command::shell::man(man),
+        Command::StandIn(Lazily(stand_in)) => command::stand_in::run(stand_in, common),
+        Command::Completions(Lazily(completions)) => command::shell::completions(completions),
+        Command::Man(Lazily(man)) => command::shell::man(man),
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 
 /// Longer than any key.
 pub(crate) const LIMIT: usize = 1 << 20;
+/// Longer than the keys in use. Whatever is set aside for a key is wiped, which takes longer than reading one.
+pub(crate) const USUAL: usize = 16 << 10;
 
 /// What a private key's file holds, and who else can read it.
 pub(crate) struct Secret {
@@ -34,16 +36,26 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Stop> {
     };
     let file = File::open(path).map_err(unreadable)?;
     let exposures = exposures(path, &file).map_err(unreadable)?;
-    // All at once: what a growing buffer leaves behind would not be wiped.
-    let mut text = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
-    file.take(LIMIT as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
+    let text = read_wiped(&file).map_err(unreadable)?;
     if text.len() > LIMIT {
         let (path, limit) = (path.display().to_string(), LIMIT as u64);
         return Err(Stop::new(Exit::Usage, &FileError::TooLarge { path, limit }));
     }
     Ok(Secret { text, exposures })
+}
+
+/// All at once, or in two buffers that are wiped: what a growing one leaves behind would not be.
+fn read_wiped(file: &File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut begun = Zeroizing::new(Vec::with_capacity(USUAL));
+    file.take(USUAL as u64).read_to_end(&mut begun)?;
+    if begun.len() < USUAL {
+        return Ok(begun);
+    }
+    let mut whole = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
+    whole.extend_from_slice(&begun);
+    file.take((LIMIT + 1 - USUAL) as u64)
+        .read_to_end(&mut whole)?;
+    Ok(whole)
 }
 
 /// Somebody else than its user can have a key.

@@ -7,12 +7,6 @@ use countersign_common::Algorithm;
 
 use super::{Governed, Network};
 
-/// Find out what is missing before signing and verifying work, and say how each of it is mended
-///
-/// Looks at the AWS credentials, region and permissions, the keys, the registries, the time-stamp authorities, the trust
-/// roots and the files here. What is not named is not looked at. Nothing is signed (KMS is asked by a dry run) and nothing is
-/// written: the registry is asked to take what no registry may take, and its refusal tells whether the caller was let
-/// through. What AWS denies comes with the statement that allows it.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 nothing is wrong · 1 something is · 2 usage · 3 something could not be found out, and \

@@ -9,11 +9,6 @@ use super::{
     Demonstration, Governed, Network, TrustedKeys, cache::Caching, images::Images, platform,
 };
 
-/// Show everything that is attached to images, of whatever format: by whom, when, and whether it is trusted
-///
-/// Looks at the list of referrers, the fallback tag, cosign's older tags and, on Amazon ECR, the archive. Each document is
-/// judged alone, by the policy or by `--key`, as `verify` judges it; without either nothing is. What `verify` does not read
-/// is shown as not verified here. The image is not judged: that is for `verify`.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 everything was looked at · 1 there is no such image · 2 usage or configuration · 3 \

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-/// Make key files, and show public keys
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     Generate(KeyGenerate),

@@ -17,7 +17,6 @@ use crate::time;
 const EXITS: &str = "Exit codes: 0 done · 1 found out and no (an unsafe root, a bad signature) · 2 usage or \
 configuration · 3 disk or KMS out of reach · 70 internal";
 
-/// Make, change, sign and check trust roots: who may sign what, since when and until when
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
     Init(TrustInit),

@@ -2,7 +2,10 @@
 //!
 //! An empty variable is none: pipelines pass on what nobody filled in. And one that contradicts what was typed gives way.
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use clap::{Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches, Id, error::ErrorKind};
 
@@ -10,20 +13,31 @@ use super::Arguments;
 
 /// Parses what was typed, and what variables say besides.
 pub(crate) fn parse() -> Result<Arguments, Error> {
-    let command = without_variables(Arguments::command(), &|_, arg| is_empty(arg));
-    let mut matches = matches(&command, &std::env::args_os().collect::<Vec<_>>())?;
+    let mut matches = matches(&std::env::args_os().collect::<Vec<_>>())?;
     Arguments::from_arg_matches_mut(&mut matches)
         .map_err(|error| error.format(&mut Arguments::command()))
 }
 
-fn matches(command: &Command, typed: &[OsString]) -> Result<ArgMatches, Error> {
-    let parse = |command: Command| command.try_get_matches_from(typed);
-    match parse(command.clone()) {
+/// Whether variables that contradict other arguments say nothing either. For [`heard`], which captures nothing.
+static CONTRADICTED_SAY_NOTHING: AtomicBool = AtomicBool::new(false);
+
+fn matches(typed: &[OsString]) -> Result<ArgMatches, Error> {
+    match heard(Arguments::command()).try_get_matches_from(typed) {
         Err(error) if error.kind() == ErrorKind::ArgumentConflict => {
-            parse(without_variables(command.clone(), &is_contradicted))
+            CONTRADICTED_SAY_NOTHING.store(true, Ordering::Relaxed);
+            heard(Arguments::command()).try_get_matches_from(typed)
         }
         parsed => parsed,
     }
+}
+
+/// A command whose arguments hear the variables that say something.
+pub(super) fn heard(command: Command) -> Command {
+    let command = without_variables(command, &|_, arg| is_empty(arg));
+    if CONTRADICTED_SAY_NOTHING.load(Ordering::Relaxed) {
+        return without_variables(command, &is_contradicted);
+    }
+    command
 }
 
 /// The same command with deaf arguments.

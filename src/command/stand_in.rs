@@ -10,7 +10,10 @@ use countersign_stand_in::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    arguments::{Common, RegistryKind, StandIn},
+    arguments::{
+        Common,
+        stand_in::{RegistryKind, StandIn},
+    },
     exit::Exit,
     network,
     output::{self, Stop},

@@ -6,14 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use countersign_common::{Repository, registry::Failure};
 use reqwest::{Client, ClientBuilder, redirect::Policy};
-use rustls::ClientConfig;
 
 use crate::{
     egress::Only,
     hosts::Hosts,
     options::{ConfigError, Options},
     place::Place,
-    tls,
+    tls::Tls,
 };
 
 /// One pool of connections for each kind of host.
@@ -21,7 +20,7 @@ use crate::{
 pub(crate) struct Clients {
     pub(crate) hosts: Hosts,
     options: Options,
-    tls: ClientConfig,
+    tls: Tls,
     neighbours: OnceLock<Client>,
     registries: OnceLock<Client>,
     strangers: OnceLock<Client>,
@@ -63,7 +62,7 @@ impl Clients {
     pub(crate) fn new(options: &Options) -> Result<Self, ConfigError> {
         Ok(Self {
             hosts: Hosts::default(),
-            tls: tls::configuration(options.certificate_authorities.as_deref())?,
+            tls: Tls::new(options.certificate_authorities.as_deref())?,
             options: options.clone(),
             neighbours: OnceLock::new(),
             registries: OnceLock::new(),
@@ -101,6 +100,11 @@ impl Clients {
         Ok(slot.get_or_init(|| client))
     }
 
+    /// A connection with TLS is going to be opened.
+    pub(crate) fn expect_tls(&self) {
+        self.tls.foresee();
+    }
+
     fn builder(&self) -> ClientBuilder {
         Client::builder()
             .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
@@ -112,6 +116,6 @@ impl Clients {
             .http2_max_header_list_size(
                 u32::try_from(self.options.limits.headers).unwrap_or(u32::MAX),
             )
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(self.tls.configuration.clone())
     }
 }

@@ -1,10 +1,13 @@
 //! Whom TLS connections trust: the system's authorities, and those that a person named besides.
 //!
 //! One configuration for all clients of the process, made by [`crate::clients::Clients`]. The system's authorities are read
-//! when the first certificate is to be verified, which takes longer than most requests, and once: who speaks no TLS never
-//! waits for them. Certificates are verified by the platform's verifier, never here.
+//! once, which takes longer than most requests: beside the opening of the first connection, and who speaks no TLS never waits
+//! for them. Certificates are verified by the platform's verifier, never here.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, Once, OnceLock},
+    thread,
+};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
@@ -20,22 +23,48 @@ use crate::options::ConfigError;
 /// HTTP/2 where it is offered.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// The configuration, with authorities in PEM besides the system's.
-pub(crate) fn configuration(authorities: Option<&[u8]>) -> Result<ClientConfig, ConfigError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Platform {
-        besides: authorities.map_or(Ok(Vec::new()), parse)?,
-        provider: Arc::clone(&provider),
-        verifier: OnceLock::new(),
-    };
-    let mut configuration = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(refused)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    configuration.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(configuration)
+/// How connections are opened, and whom they trust.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) configuration: ClientConfig,
+    platform: Arc<Platform>,
+    foreseen: Once,
+}
+
+impl Tls {
+    /// With authorities in PEM besides the system's.
+    pub(crate) fn new(authorities: Option<&[u8]>) -> Result<Self, ConfigError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let platform = Arc::new(Platform {
+            besides: authorities.map_or(Ok(Vec::new()), parse)?,
+            provider: Arc::clone(&provider),
+            verifier: OnceLock::new(),
+        });
+        let mut configuration = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(refused)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Platform>::clone(&platform))
+            .with_no_client_auth();
+        configuration.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Self {
+            configuration,
+            platform,
+            foreseen: Once::new(),
+        })
+    }
+
+    /// Reads the system's authorities while a connection is opened: a certificate comes some round trips later.
+    pub(crate) fn foresee(&self) {
+        self.foreseen.call_once(|| {
+            let platform = Arc::clone(&self.platform);
+            let read = move || {
+                let _ = platform.verifier();
+            };
+            // Without a thread they are read when they are needed.
+            drop(thread::Builder::new().spawn(read));
+        });
+    }
 }
 
 /// Each is tried now: one that cannot be used is told before any connection.

@@ -278,6 +278,9 @@ impl Transport {
         let schemes = session.schemes(request.repository);
         let mut last = None;
         for scheme in schemes.iter().copied() {
+            if scheme == "https" {
+                self.clients.expect_tls();
+            }
             let authorization = session
                 .authorization(&self.caller(request, place, scheme))
                 .await?;
