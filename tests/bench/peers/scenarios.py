@@ -26,8 +26,13 @@ SCENARIOS = [
     {"id": "cosign sign (KMS, bundle)", "cmd": ["cosign", "sign", "--key", "awskms://{kms}/{alias}", *COSIGN_SIGN,
                                                 "{fresh}"]},
     {"id": "countersign sign (no date)", "cmd": ["countersign", "sign", "{plain_ours}", "--no-tsa", "--key", KEY, "{fresh}"]},
+    {"id": "countersign sign (KMS, no date)", "cmd": ["countersign", "sign", "{plain_ours}", "--no-tsa", "--key",
+                                                      "awskms://{kms}/{alias}", "{fresh}"]},
     {"id": "cosign attest (bundle)", "cmd": ["cosign", "attest", "--key", KEY, *COSIGN_SIGN, "--type", "custom",
                                              "--predicate", "{predicate}", "{fresh}"]},
+    {"id": "countersign attest (no date)", "cmd": ["countersign", "attest", "{plain_ours}", "--no-tsa", "--key", KEY,
+                                                   "--type", "https://example.com/custom", "--predicate", "{predicate}",
+                                                   "{fresh}"]},
     {"id": "notation sign", "cmd": ["notation", "sign", "{plain_notation}", "{fresh}"]},
     # verify
     {"id": "cosign verify digest (bundle)", "cmd": ["cosign", "verify", "--key", PUB, *V, "{tiny}"]},
@@ -49,6 +54,8 @@ SCENARIOS = [
     {"id": "countersign verify digest (bundle), seen before", "cmd": [*AGAIN, "{tiny}"]},
     {"id": "countersign verify (10 signatures)", "cmd": [*OURS, "{many}"]},
     {"id": "countersign verify index, 3 platforms", "cmd": [*OURS, "--recursive", "{multi}"]},
+    {"id": "countersign verify (KMS, bundle)",
+     "cmd": ["countersign", "verify", "{plain_ours}", "--no-cache", "--key", "awskms://{kms}/{alias}", "{app}"]},
     # plain look-ups
     {"id": "crane digest (tag)", "cmd": ["crane", "digest", "{tiny_tag}"]},
     {"id": "oras discover", "cmd": ["oras", "discover", "{plain_oras}", "{tiny}"]},
