@@ -171,6 +171,15 @@ impl Explain for Failure {
 /// The cause of an error as its library tells it, without secrets and without URLs that carry any.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// How a registry is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Channel {
+    /// Without TLS.
+    Plain,
+    /// By TLS.
+    Secure,
+}
+
 /// Could not find out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -267,6 +276,8 @@ pub enum Error {
         registry: String,
         /// What went wrong.
         source: Cause,
+        /// How it was asked.
+        channel: Channel,
     },
     /// A file of a layout that is there, and cannot be read.
     #[error("{path} of {layout} could not be read: {source}")]
@@ -435,7 +446,7 @@ pub enum Refusal {
 }
 
 /// How far one came who was throttled.
-fn after(attempts: u32) -> String {
+pub(crate) fn after(attempts: u32) -> String {
     match attempts {
         0 => ", and the turn of this one would come too late".to_owned(),
         1 => ", after one attempt".to_owned(),
@@ -516,6 +527,9 @@ impl Explain for Error {
             Self::Status { .. } => "run it again; if it persists, ask whoever runs the registry".to_owned(),
             Self::Throttled { .. } => "run it again later, or with fewer images at once".to_owned(),
             Self::TimedOut { .. } => "run it again, or raise `--timeout`".to_owned(),
+            Self::Unreachable { channel: Channel::Plain, .. } => {
+                "check the name, the port, the network and `HTTP_PROXY`: it was asked without TLS".to_owned()
+            }
             Self::Unreachable { .. } => {
                 "check the name, the network, `HTTPS_PROXY` and `--ca-file`; a registry without TLS needs `--plain-http`".to_owned()
             }

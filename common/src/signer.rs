@@ -2,7 +2,7 @@
 //!
 //! Signers meet it in binaries and tests. The private key itself never passes through it.
 
-use crate::{Algorithm, Code, Explain, PublicKey, Signature, Task};
+use crate::{Algorithm, Code, Explain, PublicKey, Signature, Task, registry::after};
 
 /// Signs with one key.
 pub trait Signer: Send + Sync {
@@ -138,7 +138,8 @@ pub enum Error {
     },
     /// Too many requests, still after retries.
     #[error(
-        "the key service is throttling requests for key {key}, still after {attempts} attempts"
+        "the key service is throttling requests for key {key}{}",
+        after(*attempts)
     )]
     Throttled {
         /// The key that was asked for.
@@ -458,6 +459,20 @@ mod tests {
         let errors = errors.iter().map(|error| error as &dyn Explain);
         let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);
         assert_explained(&errors.chain(refusals).collect::<Vec<_>>(), CODES);
+    }
+
+    #[test]
+    fn attempts_are_counted_in_words_that_fit() {
+        let said = |attempts| {
+            Error::Throttled {
+                key: "k".to_owned(),
+                attempts,
+            }
+            .to_string()
+        };
+        let begin = "the key service is throttling requests for key k";
+        assert_eq!(said(1), format!("{begin}, after one attempt"));
+        assert_eq!(said(3), format!("{begin}, still after 3 attempts"));
     }
 
     #[test]

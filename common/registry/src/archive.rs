@@ -14,7 +14,7 @@ use aws_sdk_ecr::{
 use countersign_common::{
     Descriptor, Digest, Limits, Repository,
     explain::with_causes,
-    registry::{Error, Failure, Refusal},
+    registry::{Channel, Error, Failure, Refusal},
 };
 
 use crate::{
@@ -159,6 +159,7 @@ fn failed(repository: &Repository, error: &SdkError<ListImageReferrersError>) ->
             message: message(),
         },
         None => Error::Unreachable {
+            channel: Channel::Secure,
             registry: format!("the ECR API for {registry}"),
             source: Box::new(Told(with_causes(error))),
         },

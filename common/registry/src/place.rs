@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use countersign_common::{
     explain::with_causes,
-    registry::{Error, Failure},
+    registry::{Channel, Error, Failure},
 };
 
 use crate::hosts::NotSent;
@@ -48,8 +48,14 @@ impl Place {
         if error.is_timeout() {
             return self.timed_out();
         }
+        let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
         Error::Unreachable {
             registry: self.registry.clone(),
+            channel: if is_plain {
+                Channel::Plain
+            } else {
+                Channel::Secure
+            },
             source: Box::new(Told(with_causes(&error.without_url()))),
         }
     }

@@ -48,6 +48,7 @@ fn errors() -> Vec<Error> {
         Error::Unreachable {
             registry: registry(),
             source: source(),
+            channel: Channel::Secure,
         },
         Error::Unreadable {
             layout: "oci:build".to_owned(),
@@ -290,4 +291,16 @@ fn what_is_wrong_with_a_manifest_decides_its_code() {
         code(ManifestError::Missing { member: "config" }),
         "malformed"
     );
+}
+
+#[test]
+fn who_was_asked_without_tls_is_not_told_to_leave_it_out() {
+    let unreachable = |channel| Error::Unreachable {
+        registry: "registry.example".to_owned(),
+        source: "connection refused".into(),
+        channel,
+    };
+    let named = |channel| unreachable(channel).remedy().contains("--plain-http");
+    assert!(named(Channel::Secure));
+    assert!(!named(Channel::Plain));
 }

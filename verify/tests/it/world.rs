@@ -14,7 +14,7 @@ use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, Repository, Task,
     manifest::{Body, ManifestError},
-    registry::{Error, Failure, Onlooker, Refusal},
+    registry::{Channel, Error, Failure, Onlooker, Refusal},
 };
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +93,7 @@ impl Fault {
                 seconds: 10,
             },
             Self::Unreachable => Error::Unreachable {
+                channel: Channel::Secure,
                 registry,
                 source: source(),
             },
