@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod lazily;
 pub(crate) mod stand_in;
+mod standard_input;
 pub(crate) mod trust;
 pub(crate) mod variables;
 

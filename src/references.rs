@@ -16,6 +16,8 @@ use crate::{exit::Exit, files, output::Stop};
 const MOST_BYTES: u64 = 4 << 20;
 /// The most images in one list.
 const MOST: usize = 10_000;
+/// What `-` is called where something is said about it.
+const STANDARD_INPUT: &str = "standard input";
 
 /// A line that names something.
 pub(crate) struct Line {
@@ -26,11 +28,11 @@ pub(crate) struct Line {
 
 /// Reads a list; `-` is standard input. Blank lines and comments name nothing.
 pub(crate) fn read(path: &Path) -> Result<Vec<Line>, Stop> {
-    let shown = || path.display().to_string();
-    let bytes = if path == Path::new("-") {
-        from_standard_input()?
+    let (shown, bytes) = if path == Path::new("-") {
+        (STANDARD_INPUT.to_owned(), from_standard_input()?)
     } else {
-        files::read_within(path, MOST_BYTES)?
+        let bytes = files::read_within(path, MOST_BYTES)?;
+        (path.display().to_string(), bytes)
     };
     // Whatever is no text names no image either, and is told as a line that does not.
     let lines: Vec<_> = String::from_utf8_lossy(&bytes)
@@ -47,8 +49,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Line>, Stop> {
         .collect();
     match lines.len() {
         // Nothing verified must not look like everything verified.
-        0 => Err(Stop::new(Exit::Usage, &ListError::Empty(shown()))),
-        count if count > MOST => Err(Stop::new(Exit::Usage, &ListError::TooMany(shown()))),
+        0 => Err(Stop::new(Exit::Usage, &ListError::Empty(shown))),
+        count if count > MOST => Err(Stop::new(Exit::Usage, &ListError::TooMany(shown))),
         _ => Ok(lines),
     }
 }
@@ -58,14 +60,14 @@ fn from_standard_input() -> Result<Vec<u8>, Stop> {
     let read = io::stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes);
     match read {
         Ok(_) if bytes.len() as u64 > MOST_BYTES => {
-            let error = ListError::TooMany("standard input".to_owned());
+            let error = ListError::TooMany(STANDARD_INPUT.to_owned());
             Err(Stop::new(Exit::Usage, &error))
         }
         Ok(_) => Ok(bytes),
         Err(source) => Err(Stop::new(
             Exit::Usage,
             &crate::output::FileError::Read {
-                path: "standard input".to_owned(),
+                path: STANDARD_INPUT.to_owned(),
                 source,
             },
         )),

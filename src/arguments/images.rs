@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 /// Which images, and whose those are that are in no registry.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("which").args(["images", "listed"]).required(true).multiple(true)))]
 pub(crate) struct Images {
     /// Images: host/path:tag, or better host/path@sha256:…; or `oci:FOLDER[:TAG][@DIGEST]`, one in an OCI
     /// image layout
-    #[arg(
-        id = "images",
-        required_unless_present = "listed",
-        value_name = "IMAGE"
-    )]
+    #[arg(id = "images", value_name = "IMAGE")]
     pub(crate) named: Vec<String>,
     /// Images in a file too, one a line, at most 10,000; `-` is standard input. Blank lines and lines that begin with `#` name none
     #[arg(short = 'f', long = "from", id = "listed", value_name = "FILE")]

@@ -9,11 +9,12 @@ use std::{
 
 use clap::{Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches, Id, error::ErrorKind};
 
-use super::Arguments;
+use super::{Arguments, standard_input};
 
 /// Parses what was typed, and what variables say besides.
 pub(crate) fn parse() -> Result<Arguments, Error> {
     let mut matches = matches(&std::env::args_os().collect::<Vec<_>>())?;
+    standard_input::check_once(&matches, Arguments::command)?;
     Arguments::from_arg_matches_mut(&mut matches)
         .map_err(|error| error.format(&mut Arguments::command()))
 }

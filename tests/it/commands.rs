@@ -4,6 +4,7 @@ mod demonstration;
 mod hostile;
 mod key_files;
 mod keys;
+mod standard_input;
 
 use std::{
     ffi::OsStr,
@@ -94,8 +95,8 @@ fn a_flag_that_is_missing_or_malformed_is_a_usage_error() {
         (vec!["sing", &image], "sing"),
         (vec!["sign", &image], "--key"),
         (vec!["verify", &image], "--key"),
-        (vec!["sign", "--key", &key], "<IMAGE>"),
-        (vec!["verify", "--key", &key], "<IMAGE>"),
+        (vec!["sign", "--key", &key], "<IMAGE|--from <FILE>>"),
+        (vec!["verify", "--key", &key], "<IMAGE|--from <FILE>>"),
         ([&ok[..], &["-a", "novalue"]].concat(), "KEY=VALUE"),
         ([&ok[..], &["-a", "=x"]].concat(), "KEY=VALUE"),
         ([&ok[..], &["--timeout", "0"]].concat(), "--timeout"),
