@@ -16,6 +16,7 @@ use crate::{
     exit::Exit,
     judge::{Begin, Court, Needed, Summons, When},
     output::Stop,
+    places::Located,
     policy_file,
 };
 
@@ -23,7 +24,6 @@ use crate::{
 pub(crate) struct Licence {
     /// `None` if there is no policy.
     court: Option<Court>,
-    images: Vec<ImageRef>,
     now: Timestamp,
 }
 
@@ -44,13 +44,8 @@ impl Licence {
         (client, timeout, now): (&Client, u64, Timestamp),
     ) -> Result<Self, Stop> {
         let file = policy_file::find(governed, config)?;
-        let images: Vec<ImageRef> = images.to_vec();
         let Some(file) = file else {
-            return Ok(Self {
-                court: None,
-                images,
-                now,
-            });
+            return Ok(Self { court: None, now });
         };
         let summons = Summons {
             client,
@@ -60,42 +55,69 @@ impl Licence {
             when: When::Now,
             system: now,
         };
-        let court = Court::of_signer(file.policy, Needed::For(&images), summons).await?;
+        let court = Court::of_signer(file.policy, Needed::For(images), summons).await?;
         Ok(Self {
             court: Some(court),
-            images,
             now,
         })
     }
 
-    /// Refuses a key that may not sign one of the images now.
-    pub(crate) fn admit(&self, key: &SigningKey, roles: &[Role]) -> Result<(), Stop> {
-        for (image, root) in self.governed()? {
-            let grant = root
-                .grant(&image)
-                .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
-            for role in roles {
-                grant
-                    .admits((&key.public_key, &key.name), *role, self.now)
-                    .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
+    /// Refuses an image that nobody may sign: its root cannot be followed, or it is a copy. What is signed names where the image
+    /// is, and a rule for mirrors wants the original named.
+    pub(crate) fn check(&self, image: &ImageRef) -> Result<(), Stop> {
+        match self.governed(image)? {
+            Some((original, _)) if original != *image.repository() => {
+                let image = image.clone();
+                Err(Stop::new(Exit::Usage, &Copied { image, original }))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a key that may not sign an image now.
+    pub(crate) fn admit(
+        &self,
+        image: &ImageRef,
+        key: &SigningKey,
+        roles: &[Role],
+    ) -> Result<(), Stop> {
+        let Some((signed, root)) = self.governed(image)? else {
+            return Ok(());
+        };
+        let grant = root
+            .grant(&signed)
+            .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
+        for role in roles {
+            grant
+                .admits((&key.public_key, &key.name), *role, self.now)
+                .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
         }
         Ok(())
     }
 
     /// Whom to ask about time, and what their stamps must come to: by the root, if all images have the same. Those that are
     /// named besides are asked in the place of its own, and must be as many, and believed by it.
-    pub(crate) fn time(&self, stamps: &Stamps) -> Result<Option<Rooted>, Stop> {
+    pub(crate) fn time(
+        &self,
+        stamps: &Stamps,
+        located: &[Located],
+    ) -> Result<Option<Rooted>, Stop> {
         if stamps.no_tsa {
             return Ok(None);
         }
-        let mut roots = self.governed()?.into_iter().map(|(_, root)| root);
-        let Some(root) = roots.next() else {
+        let mut first = None;
+        for one in located {
+            match (self.governed(&one.image)?, first) {
+                (Some((_, root)), None) => first = Some(root),
+                (Some((_, other)), Some(root)) if other.sha256() != root.sha256() => {
+                    return Err(Stop::new(Exit::Usage, &SeveralRoots));
+                }
+                _ => {}
+            }
+        }
+        let Some(root) = first else {
             return Ok(None);
         };
-        if roots.any(|other| other.sha256() != root.sha256()) {
-            return Err(Stop::new(Exit::Usage, &SeveralRoots));
-        }
         // Where it lists none, whoever signs may have others. Where it lists some, verifiers believe nobody else.
         if root.contents().time().authorities.is_empty() {
             return Ok(None);
@@ -110,45 +132,20 @@ impl Licence {
         }))
     }
 
-    /// Refuses to sign copies: what is signed names where the image is, and a rule for mirrors wants the original named.
-    pub(crate) fn check_places(&self) -> Result<(), Stop> {
+    /// The repository that documents about an image must name, and its root; `None` if no rule is for it.
+    fn governed(&self, image: &ImageRef) -> Result<Option<(Repository, &TrustRoot)>, Stop> {
         let Some(court) = &self.court else {
-            return Ok(());
+            return Ok(None);
         };
-        for image in &self.images {
-            if let Ok(matched) = court.policy().rule_for(image.repository())
-                && matched.signed != *image.repository()
-            {
-                let copy = Copied {
-                    image: image.clone(),
-                    original: matched.signed.clone(),
-                };
-                return Err(Stop::new(Exit::Usage, &copy));
-            }
-        }
-        Ok(())
-    }
-
-    /// The repositories that documents must name, each with its root.
-    fn governed(&self) -> Result<Vec<(Repository, &TrustRoot)>, Stop> {
-        let Some(court) = &self.court else {
-            return Ok(Vec::new());
+        let Ok(matched) = court.policy().rule_for(image.repository()) else {
+            return Ok(None);
         };
-        let mut governed = Vec::new();
-        for image in &self.images {
-            let Ok(matched) = court.policy().rule_for(image.repository()) else {
-                continue;
-            };
-            match court.root(&matched.rule.root.name) {
-                Some(Ok(opened)) => governed.push((matched.signed.clone(), &opened.root)),
-                Some(Err(error)) if error.is_undecided() => {
-                    return Err(Stop::new(Exit::Undecided, error));
-                }
-                Some(Err(error)) => return Err(Stop::new(Exit::Refused, error)),
-                None => {}
-            }
+        match court.root(&matched.rule.root.name) {
+            Some(Ok(opened)) => Ok(Some((matched.signed.clone(), &opened.root))),
+            Some(Err(error)) if error.is_undecided() => Err(Stop::new(Exit::Undecided, error)),
+            Some(Err(error)) => Err(Stop::new(Exit::Refused, error)),
+            None => Ok(None),
         }
-        Ok(governed)
     }
 }
 
@@ -220,7 +217,6 @@ impl Explain for SeveralRoots {
     }
 
     fn remedy(&self) -> String {
-        "sign the images of each root by themselves, or name the authorities with `--tsa`"
-            .to_owned()
+        "sign the images of each root in a call of their own".to_owned()
     }
 }

@@ -35,16 +35,10 @@ impl Stop {
         }
     }
 
-    /// The same, with where it is.
-    pub(crate) fn within(mut self, place: &str) -> Self {
-        self.message = format!("{place}: {}", self.message);
-        self
-    }
-
-    /// Says it on standard error alone.
-    pub(crate) fn note(&self) {
-        let text = explanation("error", self.code, &self.message, &self.remedy);
-        note(text.trim_end());
+    /// Says it on standard error alone, with where it is.
+    pub(crate) fn note_within(&self, place: &str) {
+        let message = format!("{place}: {}", self.message);
+        say(&explanation("error", self.code, &message, &self.remedy));
     }
 
     /// How the command ends.

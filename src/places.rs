@@ -19,11 +19,11 @@ use crate::{
     references::{self, Line},
 };
 
-/// The images of a command, and the lines of a list that name none.
+/// The images of a command, and those that nothing can be done with.
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) located: Vec<Located>,
-    pub(crate) malformed: Vec<Malformed>,
+    unusable: Vec<Unusable>,
 }
 
 /// An image, and where it is.
@@ -35,12 +35,15 @@ pub(crate) struct Located {
     at: usize,
 }
 
-/// A line of a list that names no image that could be looked at. What the other lines name can be.
+/// A line of a list that names no image, or an image that nothing may be done with. It keeps nothing from the others.
 #[derive(Debug)]
-pub(crate) struct Malformed {
+pub(crate) struct Unusable {
     at: usize,
-    line: usize,
+    /// Where it is, for people.
+    place: String,
+    line: Option<usize>,
     named: String,
+    layout: Option<String>,
     stop: Stop,
 }
 
@@ -64,6 +67,14 @@ impl Located {
         match &self.place {
             Place::Layout(_, named) => Some(named.to_string()),
             Place::Registry => None,
+        }
+    }
+
+    /// An image of where it is, for people.
+    pub(crate) fn shown(&self, image: &ImageRef) -> String {
+        match self.layout() {
+            Some(layout) => format!("{image} in {layout}"),
+            None => image.to_string(),
         }
     }
 
@@ -92,29 +103,59 @@ impl Located {
 }
 
 impl Places {
-    /// The images, where a line that names none is reason enough to do nothing.
-    pub(crate) fn all(self) -> Result<Vec<Located>, Stop> {
-        match self.malformed.into_iter().next() {
-            Some(malformed) => Err(malformed.stop),
-            None => Ok(self.located),
+    /// Does nothing with those of which this is not right, each for its own reason.
+    pub(crate) fn leave_out(&mut self, check: impl Fn(&Located) -> Result<(), Stop>) {
+        for one in std::mem::take(&mut self.located) {
+            match check(&one) {
+                Ok(()) => self.located.push(one),
+                Err(stop) => self.unusable.push(Unusable {
+                    at: one.at,
+                    place: one.shown(&one.image),
+                    line: None,
+                    named: one.image.to_string(),
+                    layout: one.layout(),
+                    stop,
+                }),
+            }
         }
     }
 
-    /// What became of each image, and the lines that name none, in the order in which they were named.
+    /// Reports what became of each image, and why nothing could of some, in the order in which they were named. The worst
+    /// of all decides how the command ends.
+    pub(crate) fn report<T>(
+        &self,
+        became: impl IntoIterator<Item = T>,
+        of: impl Fn(&T) -> &Located,
+        form: Output,
+        report: impl Fn(T) -> Result<Exit, Stop>,
+    ) -> Result<Exit, Stop> {
+        let mut worst = None;
+        for one in self.in_order(became, of) {
+            let exit = match one {
+                Ok(one) => report(one)?,
+                Err(unusable) => unusable.report(form)?,
+            };
+            worst = worst.max(Some(exit));
+        }
+        // Nothing done must not look like everything done.
+        Ok(worst.unwrap_or(Exit::Internal))
+    }
+
+    /// What became of each image, and those that nothing could be done with, in the order in which they were named.
     pub(crate) fn in_order<T>(
         &self,
         became: impl IntoIterator<Item = T>,
         of: impl Fn(&T) -> &Located,
-    ) -> Vec<Result<T, &Malformed>> {
+    ) -> Vec<Result<T, &Unusable>> {
         let became = became.into_iter().map(|one| (of(&one).at, Ok(one)));
-        let malformed = self.malformed.iter().map(|line| (line.at, Err(line)));
-        let mut all: Vec<_> = became.chain(malformed).collect();
+        let unusable = self.unusable.iter().map(|one| (one.at, Err(one)));
+        let mut all: Vec<_> = became.chain(unusable).collect();
         all.sort_by_key(|(at, _)| *at);
         all.into_iter().map(|(_, one)| one).collect()
     }
 }
 
-impl Malformed {
+impl Unusable {
     /// How a command ends for it.
     pub(crate) fn exit(&self) -> Exit {
         self.stop.exit()
@@ -122,7 +163,7 @@ impl Malformed {
 
     /// Says it on standard error.
     pub(crate) fn note(&self) {
-        self.stop.note();
+        self.stop.note_within(&self.place);
     }
 
     /// What is told of it in JSON.
@@ -131,13 +172,17 @@ impl Malformed {
         struct Document<'a> {
             outcome: &'static str,
             image: &'a str,
-            line: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            line: Option<usize>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            layout: Option<&'a str>,
             error: ErrorDocument<'a>,
         }
         Document {
             outcome: "failed",
             image: &self.named,
             line: self.line,
+            layout: self.layout.as_deref(),
             error: self.stop.document(),
         }
     }
@@ -165,7 +210,7 @@ pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Places, Stop
         .iter()
         .map(|text| named(text, repository.as_ref()))
         .collect::<Result<_, _>>()?;
-    let (mut located, mut malformed) = (Vec::new(), Vec::new());
+    let (mut located, mut unusable) = (Vec::new(), Vec::new());
     let mut folders = Folders::of(timeout);
     for (at, named) in typed.into_iter().enumerate() {
         located.push(folders.place(named, at).await?);
@@ -179,19 +224,21 @@ pub(crate) async fn locate(images: &Images, timeout: u64) -> Result<Places, Stop
         };
         match one {
             Ok(one) => located.push(one),
-            Err(stop) => malformed.push(Malformed {
+            Err(stop) => unusable.push(Unusable {
                 at,
-                line: number,
+                place: format!("line {number}"),
+                line: Some(number),
                 named: text,
-                stop: stop.within(&format!("line {number}")),
+                layout: None,
+                stop,
             }),
         }
     }
     let is_layout = |one: &Located| matches!(one.place, Place::Layout(..));
-    if repository.is_some() && malformed.is_empty() && !located.iter().any(is_layout) {
+    if repository.is_some() && unusable.is_empty() && !located.iter().any(is_layout) {
         return Err(Stop::new(Exit::Usage, &Unnamed::NoLayout));
     }
-    Ok(Places { located, malformed })
+    Ok(Places { located, unusable })
 }
 
 /// An image, and the layout that it is in.

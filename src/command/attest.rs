@@ -24,9 +24,7 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout)
-        .await?
-        .all()?;
+    let mut places = places::locate(&arguments.images, arguments.timeout).await?;
     let request = Request::new(BTreeMap::new()).map_err(|error| Stop::new(Exit::Usage, &error))?;
     let attestation = Attestation {
         kind: arguments.kind.clone(),
@@ -46,19 +44,20 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         timeout: arguments.timeout,
         roles: &[Role::Sign],
     };
-    let workshop = Workshop::open(&order, &located, common, now).await?;
+    let workshop = Workshop::open(&order, &mut places, common, now).await?;
     let results = workshop
-        .each(&located, common, async |image, means| {
+        .each(&places.located, common, async |image, means| {
             let about = (&request, &attestation);
             attest_image(image, about, means, workshop.occasion()).await
         })
         .await;
     workshop.tell_lists();
-    let mut worst = Exit::Done;
-    for (subject, result) in results {
-        worst = worst.max(report(&subject, result, common)?);
-    }
-    Ok(worst)
+    places.report(
+        results,
+        |(subject, _)| subject.located,
+        common.output,
+        |(subject, result)| report(&subject, result, common),
+    )
 }
 
 /// The file, within the limit of what verifiers fetch: base64 and the bundle around it come on top.

@@ -36,10 +36,9 @@ pub(crate) async fn run(
     common: &Common,
     now: Timestamp,
 ) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout)
-        .await?
-        .all()?;
-    let images = places::references(&located);
+    let places = places::locate(&arguments.images, arguments.timeout).await?;
+    let located = &places.located;
+    let images = places::references(located);
     let config = Config::read(common.config.as_deref())?;
     let client = network::client(&arguments.network, arguments.timeout, &config)?;
     let client = cache::lend(client, &arguments.caching);
@@ -70,19 +69,21 @@ pub(crate) async fn run(
         };
         (looked, exit)
     };
-    let looked: Vec<_> = stream::iter(&located)
+    let looked: Vec<_> = stream::iter(located)
         .map(look_at)
         .buffered(PARALLEL)
         .collect()
         .await;
     drop(progress);
-    for (inspection, _) in &looked {
-        show(inspection, common)?;
-    }
-    let exits = looked
-        .iter()
-        .map(|(inspection, judged)| exit(inspection).max(*judged));
-    Ok(exits.max().unwrap_or(Exit::Internal))
+    places.report(
+        looked.iter().zip(located),
+        |(_, one)| one,
+        common.output,
+        |((inspection, judged), _)| {
+            show(inspection, common)?;
+            Ok(exit(inspection).max(*judged))
+        },
+    )
 }
 
 async fn look(

@@ -56,10 +56,8 @@ async fn court(
 }
 
 async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let located = places::locate(&arguments.images, arguments.timeout)
-        .await?
-        .all()?;
-    let images = places::references(&located);
+    let places = places::locate(&arguments.images, arguments.timeout).await?;
+    let images = places::references(&places.located);
     let config = Config::read(common.config.as_deref())?;
     let file = found(&arguments.governed, &config)?;
     let when = arguments.at.map_or(When::Now, When::AsOf);
@@ -75,8 +73,8 @@ async fn test(arguments: &PolicyTest, common: &Common, now: Timestamp) -> Result
     let client = cache::lend(client, &arguments.caching);
     let judge = Judge::Policy(Box::new(court));
     let bounds = (arguments.timeout, common);
-    let verdicts = verify::judged(&judge, &located, (&client, bounds), (when, now)).await;
-    let answers: Vec<_> = verdicts.iter().map(Ok).collect();
+    let verdicts = verify::judged(&judge, &places.located, (&client, bounds), (when, now)).await;
+    let answers = verify::answers(&places, &verdicts);
     verify::show(&answers, common)?;
     Ok(verify::worst(&answers))
 }

@@ -23,8 +23,7 @@ use crate::{
 use countersign_trust_roots::Role;
 
 pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
-    let places = places::locate(&arguments.images, arguments.timeout).await?;
-    let located = &places.located;
+    let mut places = places::locate(&arguments.images, arguments.timeout).await?;
     let request = Request::new(network::annotations(&arguments.annotations)?)
         .map_err(|error| Stop::new(Exit::Usage, &error))?;
     let request = match arguments.supported_until {
@@ -40,7 +39,8 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         timeout: arguments.timeout,
         roles: &[Role::Sign, Role::Publish],
     };
-    let workshop = Workshop::open(&order, located, common, now).await?;
+    let workshop = Workshop::open(&order, &mut places, common, now).await?;
+    let located = &places.located;
     let work = async |image: &PinnedImage, means: Means<'_>| {
         if arguments.dry_run {
             let plans = plans(image, &request, means, now)?;
@@ -63,13 +63,12 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
     };
     workshop.tell_lists();
     let told = tell_build(&results);
-    let mut worst = Exit::Done;
-    for one in places.in_order(results, |(subject, _)| subject.located) {
-        worst = worst.max(match one {
-            Ok((subject, result)) => report(&subject, result, common)?,
-            Err(malformed) => malformed.report(common.output)?,
-        });
-    }
+    let worst = places.report(
+        results,
+        |(subject, _)| subject.located,
+        common.output,
+        |(subject, result)| report(&subject, result, common),
+    )?;
     // What was signed is reported whatever became of the build system's file.
     told.map(|()| worst)
 }

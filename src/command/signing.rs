@@ -30,7 +30,7 @@ use crate::{
     licence::Licence,
     log, network,
     output::{self, Stop},
-    places::{self, Located},
+    places::{self, Located, Places},
     progress::Progress,
     stamps,
 };
@@ -66,10 +66,11 @@ pub(super) struct Order<'a> {
 }
 
 impl Workshop {
-    /// Opens the keys, and finds out whether they may sign these images and who is asked about time, before anything is done.
+    /// Opens the keys, and finds out who is asked about time, before anything is done. Images that may not be signed by each
+    /// of the keys are left out: nothing is done with them.
     pub(super) async fn open(
         order: &Order<'_>,
-        located: &[Located],
+        places: &mut Places,
         common: &Common,
         now: Timestamp,
     ) -> Result<Self, Stop> {
@@ -77,20 +78,27 @@ impl Workshop {
         let client = network::client(order.network, order.timeout, &config)?;
         let licence = Licence::of(
             order.governed,
-            &places::references(located),
+            &places::references(&places.located),
             &config,
             (&client, order.timeout, now),
         )
         .await?;
-        let asking = (&client, order.timeout);
-        let stamping = match licence.time(order.stamps)? {
-            Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
-            None => stamps::stamping(order.stamps, asking, &config)?,
-        };
-        licence.check_places()?;
-        let signers = keys::signers(order.keys, order.algorithm, &config).await?;
+        places.leave_out(|one| licence.check(&one.image));
+        let (mut stamping, mut signers) = (None, Vec::new());
+        // Where nothing may be signed, what is missing to do it is nobody's question.
+        if !places.located.is_empty() {
+            let asking = (&client, order.timeout);
+            stamping = match licence.time(order.stamps, &places.located)? {
+                Some(rooted) => stamps::rooted(order.stamps, rooted, asking)?,
+                None => stamps::stamping(order.stamps, asking, &config)?,
+            };
+            signers = keys::signers(order.keys, order.algorithm, &config).await?;
+        }
+        places.leave_out(|one| {
+            let mut keys = signers.iter().map(Signer::key);
+            keys.try_for_each(|key| licence.admit(&one.image, key, order.roles))
+        });
         for signer in &signers {
-            licence.admit(signer.key(), order.roles)?;
             if let Some(warning) = outside_of_cosign(signer.key().public_key.algorithm()) {
                 tracing::warn!("{warning}");
             }
@@ -216,10 +224,7 @@ pub(super) fn failed(
     common: &Common,
 ) -> Result<Exit, Stop> {
     let image = &subject.image;
-    let named = match subject.located.layout() {
-        Some(layout) => format!("{image} in {layout}"),
-        None => image.to_string(),
-    };
+    let named = subject.located.shown(image);
     let exit = match error {
         SignError::Error(_) => Exit::Undecided,
         SignError::Refusal(_) => Exit::Refused,

@@ -22,7 +22,7 @@ use crate::{
     judge::{Begin, Court, Judge, Needed, Summons, When},
     network,
     output::{self, Stop},
-    places::{self, Malformed},
+    places::{self, Places, Unusable},
     policy_file::{self, PolicyFile},
     stamps,
 };
@@ -33,7 +33,7 @@ pub(super) use self::many::judged;
 const KEY_VARIABLE: &str = "COUNTERSIGN_KEY";
 
 /// A verdict, or a line of a list that names no image.
-type Answer<'a> = Result<&'a Verdict, &'a Malformed>;
+type Answer<'a> = Result<&'a Verdict, &'a Unusable>;
 
 pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> Result<Exit, Stop> {
     told::begin(arguments.verdict_file.as_deref())?;
@@ -51,11 +51,7 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
         When::AsOf(_) => Ok(()),
     };
     // The file is for whoever asks later why, so it is written in any case.
-    let answers = places.in_order(verdicts.iter().zip(&places.located), |(_, one)| one);
-    let answers: Vec<Answer<'_>> = answers
-        .into_iter()
-        .map(|one| one.map(|(verdict, _)| verdict))
-        .collect();
+    let answers = answers(&places, &verdicts);
     let written = told::write(&answers, arguments.verdict_file.as_deref());
     let kept = remembered
         .and(written)
@@ -65,6 +61,13 @@ pub(crate) async fn run(arguments: &Verify, common: &Common, now: Timestamp) -> 
     }
     show(&answers, common)?;
     Ok(worst(&answers).max(unsaved(kept, common.output)))
+}
+
+/// The verdicts on all that was named, in the order in which it was.
+pub(super) fn answers<'a>(places: &'a Places, verdicts: &'a [Verdict]) -> Vec<Answer<'a>> {
+    let answers = places.in_order(verdicts.iter().zip(&places.located), |(_, one)| one);
+    let answers = answers.into_iter();
+    answers.map(|one| one.map(|(verdict, _)| verdict)).collect()
 }
 
 /// Who judges: keys that are named here, or else a policy, or else the keys of the configuration.
@@ -278,7 +281,7 @@ fn exit(verdict: &Verdict) -> Exit {
 /// is no less unknown.
 pub(super) fn worst(answers: &[Answer<'_>]) -> Exit {
     let exits = answers.iter().map(|answer| match answer {
-        Err(malformed) => malformed.exit(),
+        Err(unusable) => unusable.exit(),
         Ok(verdict) => match (exit(verdict), verdict.mode()) {
             (Exit::Refused, Mode::Report) => Exit::Done,
             (exit, _) => exit,
@@ -289,7 +292,7 @@ pub(super) fn worst(answers: &[Answer<'_>]) -> Exit {
 
 pub(super) fn show(answers: &[Answer<'_>], common: &Common) -> Result<(), Stop> {
     answers.iter().try_for_each(|answer| match answer {
-        Err(malformed) => malformed.report(common.output).map(|_| ()),
+        Err(unusable) => unusable.report(common.output).map(|_| ()),
         Ok(verdict) => match common.output {
             Output::Json => output::print_json(&VerdictDocument::from(*verdict)),
             Output::Text if common.quiet && exit(verdict) == Exit::Done => Ok(()),
@@ -322,9 +325,9 @@ fn pinned(answers: &[Answer<'_>], kept: Result<(), Stop>) -> Result<Exit, Stop> 
     let mut worst = None;
     for answer in answers {
         let ended = match answer {
-            Err(malformed) => {
-                malformed.note();
-                malformed.exit()
+            Err(unusable) => {
+                unusable.note();
+                unusable.exit()
             }
             Ok(verdict) => exit(verdict),
         };

@@ -1,6 +1,7 @@
 //! What trust roots let signers do: asked before a key is used.
 
 use countersign_stand_in::{KeySpec, Service};
+use serde_json::Value;
 
 use crate::world::{Image, Run, World};
 
@@ -378,4 +379,128 @@ fn rsa_keys_sign_as_the_root_says() {
     ])
     .ends(0);
     team.run(&["verify", &image.pinned()]).ends(0);
+}
+
+#[test]
+fn an_image_that_does_not_admit_the_key_keeps_no_other_from_being_signed() {
+    let team = Team::new();
+    let shop = team.world.image("shop/api", "1", "one");
+    let tools = team.world.image("tools/lint", "1", "two");
+    let list = format!("{}\n{}\nX\n", shop.pinned(), tools.pinned());
+    let list = team.world.write("list", &list);
+    let tsa = team.world.tsa("one");
+    let key = ["--key", "clock.key", "--tsa", &tsa, "-f", &list];
+    let predicate = team.world.write("scan.json", "{}");
+    let attest = ["attest", "--type", "vuln", "--predicate", &predicate];
+    for command in [&["sign"][..], &["sign", "--dry-run"], &attest] {
+        let arguments = [command, &["--output", "json"], &key].concat();
+        let run = team.run(&arguments).ends(2);
+        let told: Vec<Value> = run
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(told.len(), 3, "{}", run.stdout);
+        assert_eq!(told[0]["outcome"], "failed");
+        assert_eq!(told[0]["image"], shop.pinned());
+        assert_eq!(told[0]["error"]["code"], "key-unknown");
+        assert!(told[0].get("line").is_none());
+        assert!(told[1].get("error").is_none(), "{}", told[1]);
+        assert_eq!(told[2]["line"], 3);
+        run.says(&format!("error[key-unknown]: {}: ", shop.pinned()));
+    }
+    let pushed = team.world.writes();
+    assert!(pushed.iter().any(|line| line.contains("/v2/tools/lint/")));
+    assert!(!pushed.iter().any(|line| line.contains("/v2/shop/api/")));
+
+    // With several keys an image is signed by all of them, or by none.
+    let both = ["sign", "--key", "clock.key", "--key", RELEASE, "-f", &list];
+    let run = team.run(&[&both[..], &["--tsa", &tsa]].concat()).ends(2);
+    assert_eq!(run.stdout.matches("signed: ").count(), 2, "{}", run.stdout);
+    assert_eq!(team.world.kms_calls("Sign").len(), 2);
+    assert!(
+        !team
+            .world
+            .writes()
+            .iter()
+            .any(|line| line.contains("/v2/shop/api/"))
+    );
+
+    // The worst of those that are right is a refusal.
+    let right = team
+        .world
+        .write("right", &format!("{}\n{}", shop.pinned(), tools.pinned()));
+    let sign = ["sign", "--key", "clock.key", "--tsa", &tsa, "-f", &right];
+    team.run(&sign).ends(1);
+}
+
+#[test]
+fn what_concerns_every_image_ends_a_list_before_it_is_begun() {
+    let team = Team::new();
+    let shop = team.world.image("shop/api", "1", "one");
+    let tools = team.world.image("tools/lint", "1", "two");
+    let list = format!("{}\n{}\n", shop.pinned(), tools.pinned());
+    let list = team.world.write("list", &list);
+    let tsa = team.world.tsa("one");
+    let rest = ["--tsa", &tsa, "-f", &list];
+    for (key, code) in [
+        (&[][..], "error[key-missing]"),
+        (&["--key", "absent.key"], "error[file-unreadable]"),
+        (
+            &["--key", RELEASE, "--policy", "absent.toml"],
+            "error[file-unreadable]",
+        ),
+    ] {
+        let run = team
+            .run(&[&["sign"], key, &rest].concat())
+            .ends(2)
+            .says(code);
+        assert_eq!(run.stdout, "");
+    }
+    team.nothing_was_done();
+}
+
+#[test]
+fn a_root_that_cannot_be_followed_keeps_no_image_of_another_place_from_being_signed() {
+    let team = Team::new();
+    let shop = team.world.image("shop/api", "1", "one");
+    let tools = team.world.image("tools/lint", "1", "two");
+    std::fs::rename(team.world.path("acme"), team.world.path("away")).unwrap();
+    let tsa = team.world.tsa("one");
+    let images = [shop.pinned(), tools.pinned()];
+    let run = team
+        .run(&[
+            "sign", "--key", RELEASE, "--tsa", &tsa, &images[0], &images[1],
+        ])
+        .ends(3);
+    run.says(&format!("error[root-unavailable]: {}: ", images[0]));
+    assert_eq!(team.world.kms_calls("Sign").len(), 2);
+    assert!(
+        !team
+            .world
+            .writes()
+            .iter()
+            .any(|line| line.contains("/v2/shop/api/"))
+    );
+}
+
+#[test]
+fn a_policy_is_tested_on_every_image_of_a_list() {
+    let team = Team::new();
+    let image = team.world.image("shop/api", "1", "one");
+    team.sign(RELEASE, &image).ends(0);
+    let list = format!("X\n{}\n", image.pinned());
+    let list = team.world.write("list", &list);
+    let test = ["policy", "test", "--output", "json", "-f"];
+    let run = team.run(&[&test[..], &[&list]].concat()).ends(2);
+    let told: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told[0]["line"], 1);
+    assert_eq!(told[0]["outcome"], "failed");
+    assert_eq!(told[1]["verdict"], "verified");
+    let right = team.world.write("right", &image.pinned());
+    team.run(&[&test[..], &[&right]].concat()).ends(0);
 }

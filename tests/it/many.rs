@@ -265,25 +265,45 @@ fn a_digest_with_many_tags_is_signed_once() {
 }
 
 #[test]
-fn what_names_nothing_stops_an_attestation_before_it_is_made() {
+fn a_line_that_names_nothing_keeps_no_other_from_being_attested_or_shown() {
     let world = World::ecr();
-    let image = world.image("shop/api", "1", "one").tagged();
-    let list = world.write("list", &format!("{image}\nno reference\n"));
+    let images = signed(&world, 2);
+    let list = format!(
+        "{}\nno reference\n{}\n",
+        images[0].tagged(),
+        images[1].tagged()
+    );
+    let list = world.write("list", &list);
     let predicate = world.write("predicate.json", "{}");
     let key = World::kms_key();
-    let arguments = [
-        "attest",
-        "--key",
-        &key,
-        "--type",
-        "https://example.com/x",
-        "--predicate",
-        &predicate,
-        "-f",
-        &list,
-    ];
-    world.countersign(&arguments).ends(2).says("line 2: ");
-    assert_eq!(world.kms_calls("Sign").len(), 0);
+    let kind = "https://example.com/x";
+    let attest = ["attest", "--key", &key, "--type", kind];
+    for command in [
+        &[&attest[..], &["--predicate", &predicate]].concat()[..],
+        &["inspect"],
+    ] {
+        let arguments = [command, &["--output", "json", "-f", &list]].concat();
+        let run = world.countersign(&arguments).ends(2).says("line 2: ");
+        let told = lines(&run);
+        assert_eq!(told.len(), 3, "{}", run.stdout);
+        assert_eq!(told[1]["outcome"], "failed");
+        assert_eq!(told[1]["image"], "no reference");
+        assert_eq!(told[1]["line"], 2);
+        assert_eq!(told[1]["error"]["code"], "reference-invalid");
+        for (one, image) in [(&told[0], &images[0]), (&told[2], &images[1])] {
+            assert!(one.get("error").is_none(), "{one}");
+            assert!(one.to_string().contains(&image.digest), "{one}");
+        }
+        // A list that is right ends as its images do.
+        let right = world.write("right", &images[0].tagged());
+        world
+            .countersign(&[command, &["-f", &right]].concat())
+            .ends(0);
+    }
+    for image in &images {
+        let demand = ["--attestation", kind, &image.tagged()];
+        verify(&world, &demand).ends(0);
+    }
 }
 
 #[test]

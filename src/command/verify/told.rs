@@ -26,7 +26,7 @@ pub(super) fn write(answers: &[Answer<'_>], file: Option<&Path>) -> Result<(), S
         .iter()
         .map(|answer| match answer {
             Ok(verdict) => output::json_line(&VerdictDocument::from(*verdict)),
-            Err(malformed) => output::json_line(&malformed.document()),
+            Err(unusable) => output::json_line(&unusable.document()),
         })
         .collect::<Result<_, _>>()?;
     if files::is_stream(file) {
