@@ -14,11 +14,10 @@ use countersign_common::{
     registry::{Error, Failure, Refusal},
 };
 use reqwest::{Method, StatusCode, header::ACCEPT};
-use serde_json::json;
 
 use crate::{
     client::{ACCEPTED, Client},
-    listing::{self, entry, with_edit},
+    listing::{self, with_edit},
     merging::{Entry, Merging, Next},
     referrers::distinct,
     transport::{Request, jitter},
@@ -66,12 +65,9 @@ impl Client {
         manifests: &[Manifest],
         pushed: Duration,
     ) -> Result<(), Failure> {
-        let listed = |manifest: &Manifest| {
-            let Descriptor { digest, .. } = entry(manifest);
-            let value = json!(entry(manifest));
-            Entry { digest, value }
-        };
-        let merging = Merging::adding(manifests.iter().map(listed).collect());
+        let entries: Result<_, _> = manifests.iter().map(listing::written).collect();
+        let entries = entries.map_err(|source| malformed(repository, subject, source))?;
+        let merging = Merging::adding(entries);
         self.settle(repository, subject, merging, Pace::of(pushed))
             .await
     }

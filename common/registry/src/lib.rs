@@ -30,6 +30,7 @@ mod hosts;
 mod layout;
 mod listing;
 mod merging;
+mod object;
 mod options;
 mod pacing;
 mod place;

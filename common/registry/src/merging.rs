@@ -17,7 +17,8 @@
 use std::collections::BTreeSet;
 
 use countersign_common::Digest;
-use serde_json::Value;
+
+use crate::object::Object;
 
 /// Entries that are asked after when they vanish: a registry may show other ones each time.
 const CHECKS: usize = 100;
@@ -26,7 +27,7 @@ const CHECKS: usize = 100;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) digest: Digest,
-    pub(crate) value: Value,
+    pub(crate) value: Object,
 }
 
 /// One writer.
@@ -52,7 +53,7 @@ pub(crate) enum Next {
 /// A change of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Edit {
-    pub(crate) added: Vec<Value>,
+    pub(crate) added: Vec<Object>,
     pub(crate) removed: Option<Digest>,
 }
 

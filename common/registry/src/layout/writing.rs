@@ -13,7 +13,6 @@ use countersign_common::{
     manifest::{Body, ManifestError},
     registry::{Failure, Refusal},
 };
-use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 
 use super::{
@@ -21,7 +20,10 @@ use super::{
     folder::{Folder, INDEX, blob_path},
     index::{REF_NAME, entries, ref_name},
 };
-use crate::listing::{edited, entry, with_entries, without_entry};
+use crate::{
+    listing::{edited, entry, with_entries, without_entry},
+    object::Object,
+};
 
 /// How the name of a file begins that has not got its own yet.
 const UNFINISHED: &str = ".countersign-";
@@ -207,44 +209,48 @@ fn untagged(manifest: &Manifest) -> Descriptor {
 
 /// The index with a tag at one manifest, and no longer at another, which stays.
 fn tagged(index: &Manifest, tag: &str, manifest: &Manifest) -> Result<Manifest, ManifestError> {
-    let digest = manifest.digest().to_string();
-    let entry = json!(untagged(manifest));
+    let entry = Object::of(&untagged(manifest))?;
     edited(Some(index), |list| {
-        let of_this_tag = |one: &&mut Value| name_of(one) == Some(tag);
+        let of_this_tag = |one: &&mut Object| name_of(one).as_deref() == Some(tag);
         for one in list.iter_mut().filter(of_this_tag) {
-            annotations(one).map(|annotations| annotations.remove(REF_NAME));
+            annotate(one, |annotations| {
+                annotations.remove(REF_NAME);
+                Ok(())
+            })?;
         }
-        let free = |one: &&mut Value| one["digest"] == digest && name_of(one).is_none();
-        if list.iter_mut().find(free).is_none() {
+        let is_free = |one: &Object| one.has_digest(manifest.digest()) && name_of(one).is_none();
+        if !list.iter().any(is_free) {
             list.push(entry);
         }
-        let free = list.iter_mut().find(free).and_then(annotations);
-        free.map(|annotations| annotations.insert(REF_NAME.to_owned(), tag.into()));
+        match list.iter_mut().find(|one| is_free(one)) {
+            Some(free) => annotate(free, |annotations| annotations.set(REF_NAME, &tag)),
+            None => Ok(()),
+        }
     })
 }
 
 /// The index with another manifest in the place of one.
 fn replaced(index: &Manifest, digest: &Digest, by: &Descriptor) -> Result<Manifest, ManifestError> {
-    let digest = digest.to_string();
     edited(Some(index), |list| {
-        for one in list.iter_mut().filter(|one| one["digest"] == digest) {
-            one["digest"] = json!(by.digest);
-            one["size"] = json!(by.size);
+        for one in list.iter_mut().filter(|one| one.has_digest(digest)) {
+            one.set("digest", &by.digest)?;
+            one.set("size", &by.size)?;
         }
+        Ok(())
     })
 }
 
-fn annotations(entry: &mut Value) -> Option<&mut Map<String, Value>> {
-    let annotations = entry.as_object_mut()?.entry("annotations");
-    let annotations = annotations.or_insert(Value::Null);
-    if annotations.is_null() {
-        *annotations = json!({});
-    }
-    annotations.as_object_mut()
+fn annotate(
+    entry: &mut Object,
+    edit: impl FnOnce(&mut Object) -> Result<(), ManifestError>,
+) -> Result<(), ManifestError> {
+    let mut annotations: Object = entry.read("annotations").unwrap_or_default();
+    edit(&mut annotations)?;
+    entry.set("annotations", &annotations)
 }
 
-fn name_of(entry: &Value) -> Option<&str> {
-    entry.get("annotations")?.get(REF_NAME)?.as_str()
+fn name_of(entry: &Object) -> Option<String> {
+    entry.read::<Object>("annotations")?.read(REF_NAME)
 }
 
 /// A file, whole and on the disk, that goes away unless it is given a name.
@@ -276,4 +282,39 @@ fn settle(folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_common::{Limits, manifest::OCI_INDEX};
+
+    use super::*;
+
+    #[test]
+    fn what_others_say_of_an_entry_stays_when_its_tag_or_its_digest_changes() {
+        let kept = "\"org.example.big\":123456789012345678901234567890";
+        let image = r#"{"schemaVersion":2,"config":{"mediaType":"c","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
+        let parse = |text: String, media_type| {
+            Manifest::parse(text.into(), Some(media_type), None, &Limits::TABLE).unwrap()
+        };
+        let image = parse(image.to_owned(), countersign_common::manifest::OCI_MANIFEST);
+        let (digest, size) = (image.digest(), image.bytes().len());
+        let index = parse(
+            format!(
+                "{{\"schemaVersion\":2,\"manifests\":[{{{kept},\"mediaType\":\"m\",\"digest\":\"{digest}\",\"size\":{size},\
+                 \"annotations\":{{\"org.example.text\":\"\\u00e9\"}}}}]}}"
+            ),
+            OCI_INDEX,
+        );
+        let text = |index: &Manifest| String::from_utf8(index.bytes().to_vec()).unwrap();
+        let tagged = tagged(&index, "1", &image).unwrap();
+        assert!(text(&tagged).contains(kept), "{}", text(&tagged));
+        assert!(text(&tagged).contains("\"\\u00e9\""), "{}", text(&tagged));
+        assert_eq!(ref_name(&entries(&tagged)[0]), Some("1"));
+        let by = Descriptor::of("m", b"other");
+        let replaced = replaced(&tagged, digest, &by).unwrap();
+        assert!(text(&replaced).contains(kept), "{}", text(&replaced));
+        assert_eq!(entries(&replaced)[0].digest, by.digest);
+        assert_eq!(entries(&replaced)[0].size, by.size);
+    }
 }
