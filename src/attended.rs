@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
-    registry::{Error, Failure, Onlooker},
+    registry::{Error, Failure, Onlooker, Refusal},
 };
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
@@ -22,9 +22,11 @@ use crate::progress::Progress;
 const AT_ONCE: usize = 4;
 /// What may be fetched of an image while any number of others are judged.
 const LARGE: u64 = 2 << 20;
+/// The same of its manifest, which takes many times its length once it is understood.
+const LONG_MANIFEST: usize = 128 << 10;
 /// Judgements at once of which more is fetched of one registry. What may be held for one is bounded, and so is it for all.
 /// One that keeps its clients waiting must not keep those of others waiting.
-const LARGE_AT_ONCE: usize = 8;
+const LARGE_AT_ONCE: usize = 4;
 
 /// Who watches the registries of all images.
 pub(crate) struct Attendant {
@@ -83,16 +85,29 @@ impl Attended<'_> {
     async fn announce(&self, size: u64) {
         let before = self.announced.fetch_add(size, Ordering::Relaxed);
         if before.saturating_add(size) > LARGE {
-            // It is never closed.
-            let turn = async || Arc::clone(&self.large).acquire_owned().await.ok();
-            self.turn.get_or_init(turn).await;
+            self.wait().await;
         }
+    }
+
+    async fn wait(&self) {
+        // It is never closed.
+        let turn = async || Arc::clone(&self.large).acquire_owned().await.ok();
+        self.turn.get_or_init(turn).await;
     }
 }
 
 impl Registry for Attended<'_> {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
-        self.registry.resolve(image)
+        Box::pin(async move {
+            // How long it is, a reference does not say. Who is asked again has more than other images.
+            match self.registry.resolve_within(image, LONG_MANIFEST).await {
+                Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
+                    self.wait().await;
+                    self.registry.resolve(image).await
+                }
+                resolved => resolved,
+            }
+        })
     }
 
     fn manifest<'a>(

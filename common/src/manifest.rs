@@ -4,7 +4,7 @@
 //! ([OCI image specification](https://github.com/opencontainers/image-spec/blob/main/manifest.md)). Whether anybody
 //! vouches for it is not decided here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -87,13 +87,13 @@ pub struct Manifest {
     descriptor: Descriptor,
 }
 
-/// What a manifest says.
+/// What a manifest says, which may be much: shared by all that need it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Body {
     /// An image or an artifact.
-    Image(Box<ImageBody>),
+    Image(Arc<ImageBody>),
     /// A list of manifests.
-    Index(Box<IndexBody>),
+    Index(Arc<IndexBody>),
 }
 
 /// What an image or artifact manifest says.
@@ -340,7 +340,7 @@ impl ManifestDocument {
         let config = self
             .config
             .ok_or(ManifestError::Missing { member: "config" })?;
-        Ok(Body::Image(Box::new(ImageBody {
+        Ok(Body::Image(Arc::new(ImageBody {
             artifact_type: self
                 .artifact_type
                 .unwrap_or_else(|| config.media_type.clone()),
@@ -365,7 +365,7 @@ impl ManifestDocument {
                 limit: limits.children,
             });
         }
-        Ok(Body::Index(Box::new(IndexBody {
+        Ok(Body::Index(Arc::new(IndexBody {
             artifact_type: self.artifact_type,
             manifests,
             subject: self.subject,

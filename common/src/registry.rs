@@ -12,14 +12,24 @@ use crate::{
     manifest::ManifestError,
 };
 
-pub use self::damage::Damage;
+pub use self::{channel::Channel, damage::Damage};
 
+mod channel;
 mod damage;
 
 /// Reads from registries. Everything it returns was bounded before it was read, and hashed before it was returned.
 pub trait Registry: Send + Sync {
     /// Turns a reference into a manifest, once. No such manifest is a refusal.
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>>;
+
+    /// The same of a manifest of at most `limit` bytes; a longer one is refused as too large, unless it is on this machine.
+    fn resolve_within<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        _limit: usize,
+    ) -> Task<'a, Result<PinnedImage, Failure>> {
+        self.resolve(image)
+    }
 
     /// A manifest by its descriptor: of its digest, and not longer than it says. A list that anybody may write cannot
     /// make a reader fetch more than it announces.
@@ -170,15 +180,6 @@ impl Explain for Failure {
 
 /// The cause of an error as its library tells it, without secrets and without URLs that carry any.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-/// How a registry is asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Channel {
-    /// Without TLS.
-    Plain,
-    /// By TLS.
-    Secure,
-}
 
 /// Could not find out.
 #[derive(Debug, thiserror::Error)]

@@ -48,7 +48,9 @@ pub(crate) async fn read(
     {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
+    // At once: a buffer that grows has room for twice as much in the end, and holds it.
+    let length = response.content_length().unwrap_or_default();
+    let mut body = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Failure::Error(place.broken(error)))?;

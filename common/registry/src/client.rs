@@ -20,7 +20,7 @@ use reqwest::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Kept},
     credentials::Credentials,
     ecr::Ecr,
     options::{ConfigError, Options},
@@ -31,8 +31,8 @@ use crate::{
     unlisted::Unlisted,
 };
 
-/// Lists of referrers that are longer than a manifest may be, read at once: what one may take is bounded, and so is it for all.
-const LONG_LISTS: usize = 4;
+/// Lists of referrers that are longer than a manifest may be, read at once: one may take as much as a whole image.
+const LONG_LISTS: usize = 1;
 
 /// A client for any number of registries, with one pool of connections and one login for each.
 #[derive(Debug)]
@@ -102,6 +102,40 @@ impl Client {
         }
     }
 
+    /// Turns a reference into a manifest of at most so many bytes.
+    async fn pin(&self, image: &ImageRef, limit: usize) -> Result<PinnedImage, Failure> {
+        let limits = Limits {
+            manifest: limit.min(self.limits().manifest),
+            ..*self.limits()
+        };
+        let (repository, digest) = (image.repository(), image.digest());
+        let pinned = |manifest| PinnedImage {
+            reference: image.clone(),
+            manifest,
+        };
+        if let Some(digest) = digest {
+            match self.kept_image(repository, digest, &limits) {
+                Kept::Here(kept) => return Ok(pinned(*kept)),
+                Kept::Longer => {
+                    let request = Self::get(repository, format!("manifests/{digest}"));
+                    let place = self.transport.place(&request);
+                    return Err(too_large(place, limits.manifest as u64));
+                }
+                Kept::Not => {}
+            }
+        }
+        let manifest = self
+            .fetch_manifest(repository, &reference(image), digest, &limits)
+            .await?;
+        let manifest = manifest.ok_or_else(|| {
+            Failure::Refusal(Refusal::ImageNotFound {
+                image: image.clone(),
+            })
+        })?;
+        self.keep_manifest(repository, &manifest).await;
+        Ok(pinned(manifest))
+    }
+
     /// An answer without success: absence if it is a 404, and nothing else.
     pub(crate) async fn absent(&self, answer: Answer) -> Result<(), Failure> {
         match answer.response.status() {
@@ -122,7 +156,7 @@ impl Client {
         check_limit(
             descriptor,
             self.limits().manifest as u64,
-            &self.transport.place(&request),
+            self.transport.place(&request),
         )?;
         if let Some(kept) = self.kept_manifest(repository, descriptor) {
             return Ok(Some(kept));
@@ -157,7 +191,7 @@ impl Client {
     ) -> Result<Option<Bytes>, Failure> {
         let request = Self::get(repository, format!("blobs/{}", descriptor.digest));
         // Refused before it is asked for: an honest descriptor of ten gigabytes costs nothing.
-        check_limit(descriptor, limit as u64, &self.transport.place(&request))?;
+        check_limit(descriptor, limit as u64, self.transport.place(&request))?;
         if let Some(kept) = self.kept_blob(repository, descriptor) {
             return Ok(Some(kept));
         }
@@ -290,26 +324,15 @@ impl Client {
 
 impl Registry for Client {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
-        Box::pin(async move {
-            let (repository, digest) = (image.repository(), image.digest());
-            let pinned = |manifest| PinnedImage {
-                reference: image.clone(),
-                manifest,
-            };
-            if let Some(kept) = digest.and_then(|digest| self.kept_image(repository, digest)) {
-                return Ok(pinned(kept));
-            }
-            let manifest = self
-                .fetch_manifest(repository, &reference(image), digest, self.limits())
-                .await?;
-            let manifest = manifest.ok_or_else(|| {
-                Failure::Refusal(Refusal::ImageNotFound {
-                    image: image.clone(),
-                })
-            })?;
-            self.keep_manifest(repository, &manifest).await;
-            Ok(pinned(manifest))
-        })
+        self.resolve_within(image, self.limits().manifest)
+    }
+
+    fn resolve_within<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        limit: usize,
+    ) -> Task<'a, Result<PinnedImage, Failure>> {
+        Box::pin(self.pin(image, limit))
     }
 
     fn manifest<'a>(
@@ -436,15 +459,19 @@ pub(crate) fn malformed(place: &Place, source: ManifestError) -> Failure {
     })
 }
 
-fn check_limit(descriptor: &Descriptor, limit: u64, place: &Place) -> Result<(), Failure> {
+fn check_limit(descriptor: &Descriptor, limit: u64, place: Place) -> Result<(), Failure> {
     if descriptor.size <= limit {
         return Ok(());
     }
-    Err(Failure::Refusal(Refusal::TooLarge {
-        registry: place.registry.clone(),
-        path: place.path.clone(),
+    Err(too_large(place, limit))
+}
+
+fn too_large(place: Place, limit: u64) -> Failure {
+    Failure::Refusal(Refusal::TooLarge {
+        registry: place.registry,
+        path: place.path,
         limit,
-    }))
+    })
 }
 
 fn parse_manifest(

@@ -262,6 +262,11 @@ fn a_million_of_anything_is_refused() {
 }
 
 #[test]
+fn many_images_at_once_take_no_more_than_a_few() {
+    holds("crowds");
+}
+
+#[test]
 fn names_that_are_given_twice_have_no_value() {
     holds("duplicate-keys");
 }

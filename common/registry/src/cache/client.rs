@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use countersign_common::{Descriptor, Digest, Limits, Manifest, Repository};
 
-use super::{Cache, Entry};
+use super::{Cache, Entry, Kept};
 use crate::client::Client;
 
 impl Client {
@@ -21,10 +21,23 @@ impl Client {
     }
 
     /// A manifest that this repository had under this digest.
-    pub(crate) fn kept_image(&self, repository: &Repository, digest: &Digest) -> Option<Manifest> {
+    pub(crate) fn kept_image(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limits: &Limits,
+    ) -> Kept {
+        let Some(cache) = &self.cache else {
+            return Kept::Not;
+        };
         let entry = Entry::manifest(repository, digest);
-        let bytes = (self.cache.as_ref()?).read(&entry, 0..=self.limits().manifest as u64)?;
-        parse(bytes, digest, self.limits())
+        let limit = limits.manifest as u64;
+        let bytes = cache.read(&entry, 0..=limit);
+        match bytes.and_then(|bytes| parse(bytes, digest, limits)) {
+            Some(manifest) => Kept::Here(Box::new(manifest)),
+            None if cache.length(&entry).is_some_and(|length| length > limit) => Kept::Longer,
+            None => Kept::Not,
+        }
     }
 
     /// The same, of the size that its descriptor says. The registry is asked about a size that is wrong, as about any.

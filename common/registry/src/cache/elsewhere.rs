@@ -28,6 +28,10 @@ impl Folder {
         match *self {}
     }
 
+    pub(super) fn length(&self, _: &str) -> Option<u64> {
+        match *self {}
+    }
+
     pub(super) fn remove(&self, _: &str) {
         match *self {}
     }

@@ -90,6 +90,11 @@ impl Folder {
         }
     }
 
+    /// How long a file is.
+    pub(super) fn length(&self, name: &str) -> Option<u64> {
+        length(&self.open_file(name, OFlags::RDONLY).ok()?).ok()
+    }
+
     pub(super) fn remove(&self, name: &str) {
         // Who may not remove it will not believe it the next time either.
         let _ = rustix::fs::unlinkat(&self.opened, name, AtFlags::empty());

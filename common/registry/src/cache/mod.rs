@@ -23,7 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_common::{Digest, Escaped, Limits, Repository};
+use countersign_common::{Digest, Escaped, Limits, Manifest, Repository};
 use tokio::task::spawn_blocking;
 
 use self::folder::Folder;
@@ -74,6 +74,11 @@ impl Cache {
         }
     }
 
+    /// How long the content of an entry is, as the folder says.
+    fn length(&self, entry: &Entry) -> Option<u64> {
+        self.folder.length(&entry.name)
+    }
+
     /// Keeps the content of an entry, which was accepted. What goes wrong is said once and ends nothing.
     async fn keep(&self, entry: &Entry, bytes: &Bytes) {
         let is_too_long = bytes.len() > LONGEST || bytes.len() as u64 > self.limit / 4;
@@ -117,6 +122,14 @@ impl Cache {
     fn forget(&self, entry: &Entry) {
         self.folder.remove(&entry.name);
     }
+}
+
+/// Whether a manifest is kept.
+pub(crate) enum Kept {
+    Here(Box<Manifest>),
+    /// It is, and has more bytes than are wanted.
+    Longer,
+    Not,
 }
 
 /// What lies under a name.

@@ -88,6 +88,30 @@ async fn what_is_named_by_its_digest_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn what_is_longer_than_is_wanted_is_not_read_and_asked_for_only_where_it_is_not_kept() {
+    let shared = Shared::new();
+    let image = shared.image().await;
+    let size = image.bytes().len();
+    let tag = ImageRef::parse(&format!("{}:1", shared.world.repository())).unwrap();
+    let pinned = shared.pinned(image.digest());
+    shared.asked();
+    for is_kept in [false, true] {
+        let client = shared.reader();
+        for reference in [&tag, &pinned] {
+            let longer = client.resolve_within(reference, size - 1).await;
+            is_refusal(longer, "too-large");
+        }
+        let asked = if is_kept { 1 } else { 2 };
+        assert_eq!(shared.asked().len(), asked);
+        for reference in [&tag, &pinned] {
+            let found = client.resolve_within(reference, size).await.unwrap();
+            assert_eq!(found.manifest, image);
+        }
+        assert_eq!(shared.asked(), ["manifests/1"]);
+    }
+}
+
+#[tokio::test]
 async fn tags_and_lists_are_asked_for_each_time_and_a_tag_saves_the_digest_the_way() {
     let shared = Shared::new();
     let repository = shared.world.repository();

@@ -1,5 +1,6 @@
 //! The lies, row by row.
 
+mod crowds;
 mod documents;
 mod hosts;
 mod lists;
@@ -16,6 +17,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Case> {
         lists::CASES,
         hosts::CASES,
         waits::CASES,
+        crowds::CASES,
     ]
     .into_iter()
     .flatten()
