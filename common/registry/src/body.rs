@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use countersign_common::registry::{Error, Failure, Refusal};
+use countersign_common::registry::{Failure, Refusal};
 use futures_util::StreamExt;
 use reqwest::{Response, header::CONTENT_ENCODING};
 
@@ -96,17 +96,30 @@ impl Pace {
     }
 }
 
-/// What an error's body says, for a message: OCI's JSON, or else its text, as far as it is read.
+/// Reads what an error's body says: OCI's JSON, or else its text, as far as it comes in this time.
 ///
 /// Whatever the body is, compressed, endless or broken, the status alone says what happened: a proxy's long page about a
 /// failing registry must not become a refusal.
-pub(crate) async fn message(response: Response, limit: usize) -> ErrorBody {
-    if check_identity(&response).is_err() {
-        return ErrorBody::default();
+pub(crate) async fn keep_error(response: &mut Response, limit: usize, time: Duration) {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if !is_error || check_identity(response).is_err() {
+        return;
     }
+    let said = tokio::time::timeout(time, read_error(response, limit)).await;
+    if let Ok(said) = said {
+        response.extensions_mut().insert(said);
+    }
+}
+
+/// What an answer said that is an error; nothing of any other.
+pub(crate) fn said(response: &Response) -> ErrorBody {
+    let said = response.extensions().get::<ErrorBody>();
+    said.cloned().unwrap_or_default()
+}
+
+async fn read_error(response: &mut Response, limit: usize) -> ErrorBody {
     let mut body = BytesMut::new();
-    let mut pieces = response.bytes_stream();
-    while let Some(Ok(piece)) = pieces.next().await {
+    while let Ok(Some(piece)) = response.chunk().await {
         let room = limit - body.len();
         body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
         if body.len() == limit {
@@ -125,16 +138,6 @@ pub(crate) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Throttling under another status than its own: it must be neither a denial nor a refusal.
-    pub(crate) fn throttled(&self, place: &Place) -> Option<Failure> {
-        (self.code == throttling::OCI_CODE).then(|| {
-            Failure::Error(Error::Throttled {
-                registry: place.registry.clone(),
-                attempts: 1,
-            })
-        })
-    }
-
     pub(crate) fn parse(body: &[u8]) -> Self {
         #[derive(serde::Deserialize)]
         struct Document {
@@ -151,10 +154,11 @@ impl ErrorBody {
             body,
             &countersign_common::Limits::TABLE,
         );
-        let first = parsed
-            .ok()
-            .and_then(|document| document.errors.into_iter().next());
-        match first {
+        let mut errors = parsed.map_or_else(|_| Vec::new(), |document| document.errors);
+        // Whatever else is wrong may be so because of it.
+        let throttles = |entry: &Entry| entry.code == throttling::OCI_CODE;
+        let told = errors.iter().position(throttles).unwrap_or_default();
+        match errors.drain(..).nth(told) {
             Some(entry) => Self {
                 message: format!("{} {}", entry.code, entry.message)
                     .trim()

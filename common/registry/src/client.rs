@@ -98,7 +98,7 @@ impl Client {
         request.headers.insert(ACCEPT, ACCEPTED);
         match self.transport.fetch(&request, limits.manifest).await? {
             Fetched::Whole(whole) => parse_manifest(whole, named, limits).map(Some),
-            Fetched::Other(answer) => self.absent(answer).await.map(|()| None),
+            Fetched::Other(answer) => answer.absent().map(|()| None),
         }
     }
 
@@ -134,14 +134,6 @@ impl Client {
         })?;
         self.keep_manifest(repository, &manifest).await;
         Ok(pinned(manifest))
-    }
-
-    /// An answer without success: absence if it is a 404, and nothing else.
-    pub(crate) async fn absent(&self, answer: Answer) -> Result<(), Failure> {
-        match answer.response.status() {
-            StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(self.transport.status(answer).await),
-        }
     }
 
     /// A manifest as another document describes it.
@@ -199,7 +191,7 @@ impl Client {
         let fetched = self.transport.fetch(&request, most).await;
         let (bytes, place) = match fetched {
             Ok(Fetched::Whole(whole)) => (whole.body, whole.place),
-            Ok(Fetched::Other(answer)) => return self.absent(answer).await.map(|()| None),
+            Ok(Fetched::Other(answer)) => return answer.absent().map(|()| None),
             Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
                 return Err(wrong_size(descriptor, repository));
             }
@@ -236,7 +228,7 @@ impl Client {
             answer.response.status(),
             StatusCode::ACCEPTED | StatusCode::CREATED
         ) {
-            return Err(self.rejected(answer).await);
+            return Err(answer.rejected());
         }
         let path = upload_path(&answer, &digest).ok_or_else(|| answer.place.no_upload())?;
         let mut headers = HeaderMap::new();
@@ -254,7 +246,7 @@ impl Client {
         let answer = self.transport.send(&put).await?;
         match answer.response.status() {
             StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(digest),
-            _ => Err(self.rejected(answer).await),
+            _ => Err(answer.rejected()),
         }
     }
 
@@ -281,7 +273,7 @@ impl Client {
         let answer = self.transport.send(&put).await?;
         match answer.response.status() {
             StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::OK => Ok(()),
-            _ => Err(self.rejected(answer).await),
+            _ => Err(answer.rejected()),
         }
     }
 
@@ -299,26 +291,8 @@ impl Client {
         let answer = self.transport.send(&delete).await?;
         match answer.response.status() {
             StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(self.rejected(answer).await),
+            _ => Err(answer.rejected()),
         }
-    }
-
-    /// A write that the registry answered and did not take.
-    async fn rejected(&self, Answer { response, place }: Answer) -> Failure {
-        let status = response.status();
-        if !status.is_client_error() {
-            return self.transport.status(Answer { response, place }).await;
-        }
-        let said = self.transport.said(response, &place).await;
-        if let Some(throttled) = said.throttled(&place) {
-            return throttled;
-        }
-        Failure::Refusal(Refusal::Rejected {
-            registry: place.registry,
-            path: place.path,
-            status: status.as_u16(),
-            message: said.message,
-        })
     }
 }
 

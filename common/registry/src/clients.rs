@@ -61,7 +61,7 @@ impl Towards {
 impl Clients {
     pub(crate) fn new(options: &Options) -> Result<Self, ConfigError> {
         Ok(Self {
-            hosts: Hosts::default(),
+            hosts: Hosts::new(options.limits.error_body),
             tls: Tls::new(options.certificate_authorities.as_deref())?,
             options: options.clone(),
             neighbours: OnceLock::new(),

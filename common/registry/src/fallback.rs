@@ -154,7 +154,7 @@ impl Client {
         if answer.response.status() == StatusCode::OK {
             return Ok(true);
         }
-        self.absent(answer).await.map(|()| false)
+        answer.absent().map(|()| false)
     }
 
     async fn write(

@@ -14,19 +14,24 @@ use std::{
 use reqwest::{RequestBuilder, Response};
 
 use crate::{
+    body,
     pacing::{Again, Budget, Pace, Ticket, Turn},
     place::Place,
     throttling,
 };
 
+/// An error's body is waited for during this part of the time: the status says what matters most.
+const ERROR_TIME: u32 = 8;
 /// Hosts that are remembered. Registries name others, as many as they like.
 const HOSTS: usize = 1_024;
 
 /// The pace of each host, and what may be sent again to each registry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hosts {
     paces: Mutex<HashMap<Lane, Pace>>,
     budgets: Mutex<HashMap<String, Budget>>,
+    /// Bytes of an error's body that are read.
+    error_body: usize,
 }
 
 /// What is throttled together. Registries count reading and writing apart: Amazon ECR takes ten manifests a second, and gives
@@ -50,7 +55,16 @@ pub(crate) enum NotSent {
 }
 
 impl Hosts {
-    /// Sends a request when it is its turn, and learns from the answer.
+    pub(crate) fn new(error_body: usize) -> Self {
+        Self {
+            paces: Mutex::default(),
+            budgets: Mutex::default(),
+            error_body,
+        }
+    }
+
+    /// Sends a request when it is its turn, and learns from the answer. Of an error the body is read, which may say that it
+    /// is throttling whatever the status says.
     pub(crate) async fn send(
         &self,
         request: RequestBuilder,
@@ -66,8 +80,10 @@ impl Hosts {
         };
         self.take_turn(&lane, place.patience()).await?;
         let sent = Instant::now();
-        let response = client.execute(request).await.map_err(NotSent::Broken)?;
+        let mut response = client.execute(request).await.map_err(NotSent::Broken)?;
         let now = Instant::now();
+        let time = place.remaining().min(place.timeout / ERROR_TIME);
+        body::keep_error(&mut response, self.error_body, time).await;
         self.pace(&lane, |pace| match throttling::of(&response) {
             Some(Again::Throttled(after)) => pace.throttled(sent, now, after),
             _ => pace.answered(sent, now),

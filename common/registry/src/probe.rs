@@ -16,7 +16,7 @@ use reqwest::{
 };
 
 use crate::{
-    body::ErrorBody,
+    body::{self, ErrorBody},
     client::{Client, malformed, upload_path},
     referrers::{next_page, parse_page},
     session::Access,
@@ -92,7 +92,7 @@ impl Client {
                 api: ReferrersApi::Absent,
                 time: time(answer.response.headers()),
             }),
-            _ => Err(self.transport.status(answer).await),
+            _ => Err(answer.status()),
         }
     }
 
@@ -131,7 +131,7 @@ impl Client {
             Ok(answer) if answer.response.status().is_success() => upload_path(&answer, &wrong)
                 .map(Ok)
                 .ok_or_else(|| answer.place.no_upload()),
-            Ok(answer) => self.refused(answer, Asked::Begin).await.map(Err),
+            Ok(answer) => refused(answer, Asked::Begin).map(Err),
             Err(failure) => Err(failure),
         };
         let path = match begun {
@@ -185,42 +185,42 @@ impl Client {
         if answer.response.status().is_success() {
             return Ok(Tried::Taken);
         }
-        self.refused(answer, asked).await
+        refused(answer, asked)
     }
+}
 
-    /// What a refusal says of the caller. A refused login, throttling and failures of the server are errors already.
-    async fn refused(&self, answer: Answer, asked: Asked) -> Result<Tried, Failure> {
-        let status = answer.response.status();
-        if !status.is_client_error() {
-            return Err(self.transport.status(answer).await);
-        }
-        let Answer { response, place } = answer;
-        let said = self.transport.said(response, &place).await;
-        match said.code.as_str() {
-            "NAME_UNKNOWN" => Ok(Tried::NoRepository),
-            // Amazon ECR answers a login that it never gave with 400.
-            "DENIED" | "UNAUTHORIZED" => Err(Failure::Error(Error::Denied {
+/// What a refusal says of the caller. A refused login, throttling and failures of the server are errors already.
+fn refused(answer: Answer, asked: Asked) -> Result<Tried, Failure> {
+    let status = answer.response.status();
+    if !status.is_client_error() {
+        return Err(answer.status());
+    }
+    let Answer { response, place } = answer;
+    let said = body::said(&response);
+    match said.code.as_str() {
+        "NAME_UNKNOWN" => Ok(Tried::NoRepository),
+        // Amazon ECR answers a login that it never gave with 400.
+        "DENIED" | "UNAUTHORIZED" => Err(Failure::Error(Error::Denied {
+            registry: place.registry,
+            path: place.path,
+            status: status.as_u16(),
+            message: said.message,
+        })),
+        _ if asked.is_meant(status, &said) => Ok(Tried::Allowed),
+        _ if matches!(asked, Asked::Absent | Asked::AbsentByHead) => {
+            Err(Failure::Error(Error::Status {
                 registry: place.registry,
                 path: place.path,
                 status: status.as_u16(),
                 message: said.message,
-            })),
-            _ if asked.is_meant(status, &said) => Ok(Tried::Allowed),
-            _ if matches!(asked, Asked::Absent | Asked::AbsentByHead) => {
-                Err(Failure::Error(Error::Status {
-                    registry: place.registry,
-                    path: place.path,
-                    status: status.as_u16(),
-                    message: said.message,
-                }))
-            }
-            _ => Err(Failure::Refusal(Refusal::Rejected {
-                registry: place.registry,
-                path: place.path,
-                status: status.as_u16(),
-                message: said.message,
-            })),
+            }))
         }
+        _ => Err(Failure::Refusal(Refusal::Rejected {
+            registry: place.registry,
+            path: place.path,
+            status: status.as_u16(),
+            message: said.message,
+        })),
     }
 }
 

@@ -125,16 +125,14 @@ impl Caller<'_> {
     }
 
     /// What a realm says instead of giving a token. Only a refused login is a denial.
-    async fn no_token(&self, response: Response, place: &Place) -> Failure {
+    fn no_token(response: &Response, place: &Place) -> Failure {
         let status = response.status();
         let (registry, path) = (place.registry.clone(), place.path.clone());
-        if throttling::of(&response).is_some() {
+        if throttling::of(response).is_some() {
             let attempts = ONCE;
             return Failure::Error(Error::Throttled { registry, attempts });
         }
-        let message = body::message(response, self.limits.error_body)
-            .await
-            .message;
+        let message = body::said(response).message;
         let status = status.as_u16();
         Failure::Error(match status {
             400 | 401 | 403 => Error::Denied {
@@ -154,7 +152,7 @@ impl Caller<'_> {
 
     async fn token(&self, response: Response, place: &Place) -> Result<Token, Failure> {
         if !response.status().is_success() {
-            return Err(self.no_token(response, place).await);
+            return Err(Self::no_token(&response, place));
         }
         let answer = body::read(response, self.limits.error_body, place).await;
         let answer = answer.map_err(|failure| match failure {

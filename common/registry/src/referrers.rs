@@ -19,6 +19,7 @@ use reqwest::{
 };
 
 use crate::{
+    body,
     client::{Client, malformed},
     transport::{Answer, Fetched, Request, Whole, jitter},
 };
@@ -108,10 +109,10 @@ impl Client {
                 Fetched::Other(answer)
                     if page == 0 && answer.response.status() == StatusCode::NOT_FOUND =>
                 {
-                    self.learn(repository, answer).await;
+                    self.learn(repository, &answer);
                     return Ok(Listed::NoApi);
                 }
-                Fetched::Other(answer) => return Err(self.transport.status(answer).await),
+                Fetched::Other(answer) => return Err(answer.status()),
             };
             self.unlisted.answers(repository);
             let next = next_page(&whole)?;
@@ -132,9 +133,9 @@ impl Client {
         Err(too_many())
     }
 
-    async fn learn(&self, repository: &Repository, Answer { response, place }: Answer) {
-        let said = self.transport.said(response, &place).await;
-        self.unlisted.learn(repository, &said);
+    fn learn(&self, repository: &Repository, answer: &Answer) {
+        self.unlisted
+            .learn(repository, &body::said(&answer.response));
     }
 
     pub(crate) fn list(repository: &Repository, path: String) -> Request<'_> {
@@ -169,10 +170,10 @@ impl Client {
         match answer.response.status() {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => {
-                self.learn(repository, answer).await;
+                self.learn(repository, &answer);
                 self.merge(repository, subject, manifests, pushed).await
             }
-            _ => Err(self.transport.status(answer).await),
+            _ => Err(answer.status()),
         }
     }
 
@@ -210,7 +211,7 @@ impl Client {
         match answer.response.status() {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => self.unmerge(repository, subject, manifest).await,
-            _ => Err(self.transport.status(answer).await),
+            _ => Err(answer.status()),
         }
     }
 }

@@ -136,11 +136,11 @@ impl RootFiles {
                 .await
                 .map(Some)
                 .map_err(|failure| self.failure(failure)),
-            (StatusCode::NOT_FOUND, _) => Ok(None),
             (status, Some(again)) => Err(self.failed(NoFile::Throttled {
                 status: status.as_u16(),
                 again,
             })),
+            (StatusCode::NOT_FOUND, None) => Ok(None),
             (status, None) => Err(self.failed(NoFile::Status(status.as_u16()))),
         }
     }

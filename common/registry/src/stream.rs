@@ -42,7 +42,7 @@ impl Client {
         loop {
             let answer = self.transport.send(&stream.request()).await?;
             let Some(known) = stream.known(&answer.response) else {
-                return self.absent(answer).await.map(|()| None);
+                return answer.absent().map(|()| None);
             };
             let place = answer.place.clone();
             let (read, end) = stream.read(answer, known).await;

@@ -11,7 +11,7 @@ use reqwest::{
     header::{DATE, HeaderMap, HeaderName, RETRY_AFTER},
 };
 
-use crate::pacing::Again;
+use crate::{body, pacing::Again};
 
 /// How AWS's APIs call it, mostly with a 400.
 const AWS_CODES: [&str; 8] = [
@@ -25,7 +25,7 @@ const AWS_CODES: [&str; 8] = [
     "TooManyRequestsException",
 ];
 
-/// How OCI's registries call it.
+/// How OCI's registries call it, some of them and some proxies under other statuses than its own.
 pub(crate) const OCI_CODE: &str = "TOOMANYREQUESTS";
 
 /// Whether an error of one of AWS's APIs is throttling: by its code, or by the status of something before it.
@@ -39,7 +39,11 @@ where
 
 /// What to do about an answer that throttles.
 pub(crate) fn of(response: &Response) -> Option<Again> {
-    throttles(response.status(), response.headers(), SystemTime::now())
+    let (headers, now) = (response.headers(), SystemTime::now());
+    if body::said(response).code == OCI_CODE {
+        return Some(Again::Throttled(retry_after(headers, now)));
+    }
+    throttles(response.status(), headers, now)
 }
 
 /// A 503 alone says that the server fails; with a time to come back, that it is asked too much.

@@ -18,7 +18,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    body::{self, ErrorBody},
+    body,
     clients::{Clients, Towards},
     credentials::Credentials,
     egress,
@@ -67,6 +67,42 @@ pub(crate) enum Kind {
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) place: Place,
+}
+
+impl Answer {
+    /// One that no protocol foresees.
+    pub(crate) fn status(self) -> Failure {
+        let message = body::said(&self.response).message;
+        Failure::Error(Error::Status {
+            registry: self.place.registry,
+            path: self.place.path,
+            status: self.response.status().as_u16(),
+            message,
+        })
+    }
+
+    /// One without success: absence if it is a 404, and nothing else.
+    pub(crate) fn absent(self) -> Result<(), Failure> {
+        match self.response.status() {
+            StatusCode::NOT_FOUND => Ok(()),
+            _ => Err(self.status()),
+        }
+    }
+
+    /// A write that the registry did not take.
+    pub(crate) fn rejected(self) -> Failure {
+        let status = self.response.status();
+        if !status.is_client_error() {
+            return self.status();
+        }
+        let message = body::said(&self.response).message;
+        Failure::Refusal(Refusal::Rejected {
+            registry: self.place.registry,
+            path: self.place.path,
+            status: status.as_u16(),
+            message,
+        })
+    }
 }
 
 /// A success whose body was read, or another answer.
@@ -167,65 +203,11 @@ impl Transport {
                 .and_then(|again| self.clients.hosts.again(again, attempt, estimate));
             let Some(wait) = wait else {
                 let answer = outcome.map_err(|failure| counted(failure, attempt))?;
-                return self.judge(answer, attempt).await;
+                return judge(answer, attempt);
             };
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
-    }
-
-    async fn judge(&self, answer: Answer, attempts: u32) -> Result<Answer, Failure> {
-        let status = answer.response.status();
-        let Answer { response, place } = answer;
-        let throttled = throttling::of(&response).is_some();
-        let error = match status {
-            _ if throttled => Error::Throttled {
-                registry: place.registry,
-                attempts,
-            },
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let said = self.said(response, &place).await;
-                if let Some(throttled) = said.throttled(&place) {
-                    return Err(throttled);
-                }
-                Error::Denied {
-                    registry: place.registry,
-                    path: place.path,
-                    status: status.as_u16(),
-                    message: said.message,
-                }
-            }
-            status if status.is_server_error() => {
-                return Err(self.status(Answer { response, place }).await);
-            }
-            _ => return Ok(Answer { response, place }),
-        };
-        Err(Failure::Error(error))
-    }
-
-    /// An answer that no protocol foresees.
-    pub(crate) async fn status(&self, answer: Answer) -> Failure {
-        let Answer { response, place } = answer;
-        let status = response.status().as_u16();
-        let message = self.message(response, &place).await;
-        Failure::Error(Error::Status {
-            registry: place.registry,
-            path: place.path,
-            status,
-            message,
-        })
-    }
-
-    /// What an error's body says, as far as it comes in time.
-    pub(crate) async fn message(&self, response: Response, place: &Place) -> String {
-        self.said(response, place).await.message
-    }
-
-    /// The same with its code.
-    pub(crate) async fn said(&self, response: Response, place: &Place) -> ErrorBody {
-        let body = body::message(response, self.options.limits.error_body);
-        let body = tokio::time::timeout(place.remaining(), body).await;
-        body.unwrap_or_default()
     }
 
     /// Sends it once; after a refused login, once more.
@@ -235,7 +217,8 @@ impl Transport {
         loop {
             let (response, scheme, sent) = self.reach(request, place, &session).await?;
             let status = response.status();
-            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !renewed {
+            let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            if is_refused && !renewed && throttling::of(&response).is_none() {
                 let expired = status == StatusCode::UNAUTHORIZED || sent.header.is_some();
                 let caller = self.caller(request, place, scheme);
                 if expired && session.refused(&caller, &response, &sent).await? {
@@ -414,6 +397,26 @@ impl Transport {
             .map(Some)
             .map_err(|error| Failure::Error(place.not_sent(error)))
     }
+}
+
+fn judge(answer: Answer, attempts: u32) -> Result<Answer, Failure> {
+    let status = answer.response.status();
+    let Answer { response, place } = answer;
+    let error = match status {
+        _ if throttling::of(&response).is_some() => Error::Throttled {
+            registry: place.registry,
+            attempts,
+        },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Denied {
+            registry: place.registry,
+            path: place.path,
+            status: status.as_u16(),
+            message: body::said(&response).message,
+        },
+        status if status.is_server_error() => return Err(Answer { response, place }.status()),
+        _ => return Ok(Answer { response, place }),
+    };
+    Err(Failure::Error(error))
 }
 
 fn outgoing(

@@ -168,7 +168,7 @@ impl TsaClient {
             }
         };
         if response.status() != StatusCode::OK {
-            return Err(self.no_stamp(response).await);
+            return Err(self.no_stamp(&response));
         }
         match body::read(response, self.limits.time_stamp, place).await {
             Ok(answer) => Ok(answer.to_vec()),
@@ -181,17 +181,14 @@ impl TsaClient {
     }
 
     /// What an authority says instead of giving a stamp.
-    async fn no_stamp(&self, response: Answer) -> NoAnswer {
+    fn no_stamp(&self, response: &Answer) -> NoAnswer {
         let status = response.status();
         let failed = status.is_server_error().then_some(Again::Failed);
-        let again = throttling::of(&response).or(failed);
-        let message = body::message(response, self.limits.error_body)
-            .await
-            .message;
+        let again = throttling::of(response).or(failed);
         let error = Error::Status {
             url: self.shown(),
             status: status.as_u16(),
-            message,
+            message: body::said(response).message,
         };
         NoAnswer {
             failure: error.into(),

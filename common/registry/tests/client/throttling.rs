@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use countersign_common::{Descriptor, Registry, RegistryWriter, manifest::EMPTY_CONFIG};
-use countersign_stand_in::{Call, Fault, Lie, Login, Service};
+use countersign_registry::Client;
+use countersign_stand_in::{Call, Fault, Lie, Login, Part, Service};
 use futures_util::future;
 
 use crate::world::{World, hurried, is_error};
@@ -67,15 +68,74 @@ async fn reading_goes_on_while_writing_is_throttled() {
     client.resolve(&image).await.unwrap();
 }
 
+/// The code says what it is, under whatever status a registry or a proxy sends it.
+const STATUSES: [u16; 7] = [400, 401, 403, 404, 500, 502, 503];
+
 #[tokio::test]
 async fn throttling_under_another_status_is_no_refusal() {
-    for status in [400, 403] {
+    for status in STATUSES {
         let world = World::oci(Login::Anonymous);
         let image = world.image("1");
         let pinned = world.client.resolve(&image).await.unwrap();
+        let hurried = hurried(&world.stand_in);
+        let push = async |client: &Client| client.push_manifest(&image, &pinned.manifest).await;
+        let once = Fault::on("PUT /v2/*", renamed(status)).times(1);
+        world.stand_in.faults().push(once);
+        push(&world.client).await.unwrap();
         world.lie("PUT /v2/*", renamed(status));
-        let pushed = world.client.push_manifest(&image, &pinned.manifest).await;
-        is_error(pushed, "registry-throttled");
+        is_error(push(&hurried).await, "registry-throttled");
+    }
+}
+
+#[tokio::test]
+async fn throttling_under_another_status_is_no_absence() {
+    for status in STATUSES {
+        let world = World::no_referrers();
+        let image = world.image("1");
+        let subject = world.client.resolve(&image).await.unwrap();
+        let (repository, subject) = (image.repository(), subject.manifest.descriptor());
+        let blob = Descriptor::of(EMPTY_CONFIG, b"{}");
+        for pattern in ["manifests", "referrers", "blobs"] {
+            let pattern = format!("GET /v2/*/{pattern}/*");
+            let once = Fault::on(&pattern, renamed(status)).times(1);
+            world.stand_in.faults().push(once);
+        }
+        world.stand_in.forget_calls();
+        let client = &world.client;
+        let listed = client.referrers(repository, &subject.digest).await;
+        assert_eq!(listed.unwrap(), []);
+        let found = client.manifest(repository, subject).await;
+        assert!(found.unwrap().is_some());
+        let found = client.blob(repository, &blob, 10).await;
+        assert!(found.unwrap().is_some());
+        // Without the API and the tag, two of them are absent.
+        assert_eq!(count(&world, |_| true), 7);
+
+        world.lie("GET /v2/*", renamed(status));
+        let client = hurried(&world.stand_in);
+        let listed = client.referrers(repository, &subject.digest).await;
+        is_error(listed, "registry-throttled");
+        let found = client.manifest(repository, subject).await;
+        is_error(found, "registry-throttled");
+        let found = client.blob(repository, &blob, 10).await;
+        is_error(found, "registry-throttled");
+    }
+}
+
+#[tokio::test]
+async fn what_an_absence_says_is_not_waited_for_without_end() {
+    let part = Part::Body;
+    let every = Duration::from_millis(100);
+    for lie in [Lie::Endless, Lie::Drip { every, part }] {
+        let world = World::oci(Login::Anonymous);
+        let image = world.image("1");
+        let blob = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
+        world.lie("GET /v2/*/blobs/*", lie);
+        let client = hurried(&world.stand_in);
+        let began = Instant::now();
+        let found = client.blob(image.repository(), &blob, 100).await;
+        assert!(found.unwrap().is_none());
+        assert!(began.elapsed() < Duration::from_millis(900));
     }
 }
 

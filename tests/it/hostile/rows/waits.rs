@@ -31,6 +31,15 @@ fn times(pattern: &str, lie: Lie, times: u32) -> Told {
     }
 }
 
+/// The error of throttling, under another status than its own.
+fn throttled_as(status: u16) -> Lie {
+    let mut lie = Lie::throttled("0");
+    if let Lie::Instead { status: told, .. } = &mut lie {
+        *told = status;
+    }
+    lie
+}
+
 /// An image at a listener that reads and then does this.
 fn listening(script: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Told {
     let listener = Listener::start(move |mut stream| {
@@ -252,6 +261,20 @@ pub(super) const CASES: &[Case] = &[
             let mut ways = Vec::new();
             for pattern in [TAG, LIST, BLOBS] {
                 ways.extend(after.map(|after| told(pattern, Lie::throttled(after))));
+            }
+            ways
+        },
+        Unknown("registry-throttled"),
+    )
+    .within(3),
+    Case::new(
+        "throttling",
+        "throttles every request, under the status of something else",
+        |_| {
+            let statuses = [400, 403, 404, 500, 503];
+            let mut ways = Vec::new();
+            for pattern in [TAG, LIST] {
+                ways.extend(statuses.map(|status| told(pattern, throttled_as(status))));
             }
             ways
         },
