@@ -250,12 +250,13 @@ impl Client {
         }
     }
 
-    /// Writes a manifest under a digest or a tag.
+    /// Writes a manifest under a digest or a tag, within as much of the time.
     pub(crate) async fn put_manifest(
         &self,
         repository: &Repository,
         reference: &str,
         manifest: &Manifest,
+        kind: Kind,
     ) -> Result<(), Failure> {
         let mut headers = HeaderMap::new();
         let media_type = HeaderValue::from_str(&manifest.descriptor().media_type);
@@ -268,6 +269,7 @@ impl Client {
             access: Access::Push,
             headers,
             body: manifest.bytes().clone(),
+            kind,
             ..Self::get(repository, format!("manifests/{reference}"))
         };
         let answer = self.transport.send(&put).await?;
@@ -388,7 +390,8 @@ impl RegistryWriter for Client {
         manifest: &'a Manifest,
     ) -> Task<'a, Result<(), Failure>> {
         Box::pin(async move {
-            self.put_manifest(image.repository(), &reference(image), manifest)
+            let reference = reference(image);
+            self.put_manifest(image.repository(), &reference, manifest, Kind::Bounded)
                 .await
         })
     }

@@ -20,7 +20,7 @@ use crate::{
     listing::{self, with_edit},
     merging::{Entry, Merging, Next},
     referrers::distinct,
-    transport::{Request, jitter},
+    transport::{Kind, Request, jitter},
 };
 
 /// How often a tag that others write too is looked at.
@@ -93,6 +93,7 @@ impl Client {
         mut pace: Pace,
     ) -> Result<(), Failure> {
         let limit = self.limits().referrers;
+        let mut patience = Patience::new(self.transport.options.timeout / 2);
         for _ in 0..LOOKS {
             let begun = Instant::now();
             let known = self.fallback_index(repository, subject).await?;
@@ -107,17 +108,39 @@ impl Client {
                     self.lists_by_tag(repository);
                     let index = with_edit(known.as_ref(), edit)
                         .map_err(|source| malformed(repository, subject, source))?;
-                    let write = self.write(repository, subject, &index);
-                    match tokio::time::timeout(pace.rest(begun), write).await {
-                        Ok(written) => written?,
-                        // What is still asked for would be written too late.
-                        Err(_) => pace.slow_down(),
+                    let time = Kind::Brief(pace.rest(begun));
+                    let written = self.write(repository, subject, &index, time).await;
+                    match self.again(repository, written, &mut patience)? {
+                        Written::Well => {}
+                        Written::Late => pace.slow_down(),
+                        Written::Not(wait) => tokio::time::sleep(wait).await,
                     }
                     tokio::time::sleep(pace.wait()).await;
                 }
             }
         }
         Err(lost(repository, subject))
+    }
+
+    /// Whether to go on after a write.
+    fn again(
+        &self,
+        repository: &Repository,
+        written: Result<(), Failure>,
+        patience: &mut Patience,
+    ) -> Result<Written, Failure> {
+        match written {
+            Ok(()) => Ok(Written::Well),
+            Err(Failure::Error(Error::TimedOut { .. })) => Ok(Written::Late),
+            Err(Failure::Error(Error::Throttled { registry, attempts })) => {
+                let pause = self.transport.clients.hosts.pause(&repository.registry());
+                let attempts = patience.spend(attempts);
+                let throttled = Error::Throttled { registry, attempts };
+                let wait = patience.wait(pause).ok_or(Failure::Error(throttled));
+                wait.map(Written::Not)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Asks after entries that vanished: somebody has removed them, or has written without having seen them.
@@ -162,6 +185,7 @@ impl Client {
         repository: &Repository,
         subject: &Digest,
         index: &Manifest,
+        time: Kind,
     ) -> Result<(), Failure> {
         let limit = self.limits().referrers;
         if entries(repository, subject, index)?.len() > limit {
@@ -172,9 +196,51 @@ impl Client {
             }));
         }
         let tag = subject.referrers_tag();
-        self.put_manifest(repository, &tag, index)
+        self.put_manifest(repository, &tag, index, time)
             .await
             .map_err(|failure| immutable(failure, repository, &tag))
+    }
+}
+
+/// What became of a write.
+enum Written {
+    /// Not within the turn: what is still asked for would be written too late.
+    Late,
+    /// It was throttled; the list is looked at again after so long.
+    Not(Duration),
+    Well,
+}
+
+/// How long a registry is waited for that throttles who writes, beyond a turn: no write may be sent again after its turn, so
+/// the list must be looked at each time.
+#[derive(Debug)]
+struct Patience {
+    until: Instant,
+    next: Duration,
+    attempts: u32,
+}
+
+impl Patience {
+    fn new(time: Duration) -> Self {
+        Self {
+            until: Instant::now() + time,
+            next: SHORTEST_TURN,
+            attempts: 0,
+        }
+    }
+
+    /// How often was tried in all.
+    fn spend(&mut self, attempts: u32) -> u32 {
+        self.attempts += attempts;
+        self.attempts
+    }
+
+    /// How long to wait before the next look; `None` if that is too long.
+    fn wait(&mut self, pause: Duration) -> Option<Duration> {
+        let wait = pause + jitter(self.next);
+        self.next *= 2;
+        let left = self.until.saturating_duration_since(Instant::now());
+        (wait + self.next < left).then_some(wait)
     }
 }
 

@@ -112,6 +112,16 @@ impl Hosts {
         told(entry(&mut lock(&self.paces), lane, is_of_use))
     }
 
+    /// How long a registry, or a host that it needs, still wants to be left alone.
+    pub(crate) fn pause(&self, registry: &str) -> Duration {
+        let now = Instant::now();
+        let paces = lock(&self.paces);
+        let its = paces.iter().filter(|(lane, _)| lane.registry == registry);
+        its.map(|(_, pace)| pace.pause(now))
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Counts a request for a registry that is sent for the first time.
     pub(crate) fn earn(&self, registry: &str) {
         self.budget(registry, Budget::earn);

@@ -26,6 +26,8 @@ const FORGOTTEN: f64 = 2.0;
 const BURST: f64 = 0.1;
 /// The longest that other requests wait because one was told to: after it, one finds out.
 const PAUSE: Duration = Duration::from_mins(1);
+/// Longer than anybody waits.
+const EVER: Duration = Duration::from_hours(24);
 
 /// How often those in the line look again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,6 +38,8 @@ pub(crate) struct Pace {
     limit: Option<Limit>,
     recent: Recent,
     paused: Option<Instant>,
+    /// Until when the host wants to be left alone, however long that is.
+    announced: Option<Instant>,
     waiting: VecDeque<Ticket>,
     tickets: u64,
     took: Option<Duration>,
@@ -201,7 +205,8 @@ impl Pace {
     pub(crate) fn throttled(&mut self, sent: Instant, now: Instant, after: Option<Duration>) {
         if let Some(after) = after {
             let until = now + after.min(PAUSE);
-            self.paused = Some(self.paused.map_or(until, |paused| paused.max(until)));
+            self.paused = self.paused.max(Some(until));
+            self.announced = self.announced.max(Some(now + after.min(EVER)));
         }
         match &mut self.limit {
             None => self.limit = Some(Limit::new(self.recent.at(now).max(LEAST), now)),
@@ -209,6 +214,12 @@ impl Pace {
             Some(limit) if sent <= limit.cut => {}
             Some(limit) => limit.cut(now),
         }
+    }
+
+    /// How long the host still wants to be left alone.
+    pub(crate) fn pause(&self, now: Instant) -> Duration {
+        let until = self.announced.unwrap_or(now);
+        until.saturating_duration_since(now)
     }
 
     /// Whether forgetting it would lose anything.

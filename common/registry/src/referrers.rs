@@ -21,7 +21,7 @@ use reqwest::{
 use crate::{
     body,
     client::{Client, malformed},
-    transport::{Answer, Fetched, Request, Whole, jitter},
+    transport::{Answer, Fetched, Kind, Request, Whole, jitter},
 };
 
 /// How often a manifest is pushed whose digest is denied.
@@ -186,7 +186,10 @@ impl Client {
         manifest: &Manifest,
     ) -> Result<(), Failure> {
         for _ in 1..PUSHES {
-            match self.put_manifest(repository, digest, manifest).await {
+            match self
+                .put_manifest(repository, digest, manifest, Kind::Bounded)
+                .await
+            {
                 Err(Failure::Refusal(Refusal::Rejected { message, .. }))
                     if message.starts_with("DIGEST_INVALID") =>
                 {
@@ -195,7 +198,8 @@ impl Client {
                 pushed => return pushed,
             }
         }
-        self.put_manifest(repository, digest, manifest).await
+        self.put_manifest(repository, digest, manifest, Kind::Bounded)
+            .await
     }
 
     /// Removes a manifest, and what finds it.

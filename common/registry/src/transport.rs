@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -59,6 +59,8 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Kind {
     /// To request and body together.
     Bounded,
+    /// So much of it to both: later it would be done in vain.
+    Brief(Duration),
     /// To each piece of the body: a large one takes as long as it takes, if it keeps coming.
     Streamed,
 }
@@ -140,11 +142,15 @@ impl Transport {
 
     pub(crate) fn place(&self, request: &Request<'_>) -> Place {
         let path = request.path.split('?').next().unwrap_or_default();
+        let timeout = match request.kind {
+            Kind::Brief(time) => time.min(self.options.timeout),
+            Kind::Bounded | Kind::Streamed => self.options.timeout,
+        };
         Place {
             registry: request.repository.registry(),
             path: format!("{}/{path}", request.repository.path()),
-            timeout: self.options.timeout,
-            deadline: Instant::now() + self.options.timeout,
+            timeout,
+            deadline: Instant::now() + timeout,
         }
     }
 
@@ -431,7 +437,7 @@ fn outgoing(
         .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .body(request.body.clone());
     match request.kind {
-        Kind::Bounded => outgoing.timeout(place.remaining()),
+        Kind::Bounded | Kind::Brief(_) => outgoing.timeout(place.remaining()),
         Kind::Streamed => outgoing,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_common::{Descriptor, Registry, RegistryWriter, manifest::EMPTY_CONFIG};
+use countersign_common::{
+    Descriptor, Registry, RegistryWriter, manifest::EMPTY_CONFIG, registry::Failure,
+};
 use countersign_registry::Client;
 use countersign_stand_in::{Call, Fault, Lie, Login, Part, Service};
 use futures_util::future;
@@ -137,6 +139,57 @@ async fn what_an_absence_says_is_not_waited_for_without_end() {
         assert!(found.unwrap().is_none());
         assert!(began.elapsed() < Duration::from_millis(900));
     }
+}
+
+#[tokio::test]
+async fn the_list_of_signatures_is_written_when_the_registry_has_recovered() {
+    for lie in [Lie::throttled("1"), Lie::throttled("0"), Lie::status(429)] {
+        let world = World::no_referrers();
+        let (pushed, listed) = tagged(&world, &world.client, lie, Some(3)).await;
+        pushed.unwrap();
+        assert_eq!(listed, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_signatures_that_stays_throttled_is_told_as_that() {
+    for lie in [
+        Lie::throttled("1"),
+        Lie::throttled("0"),
+        Lie::throttled("3600"),
+        Lie::status(429),
+        renamed(404),
+    ] {
+        let world = World::no_referrers();
+        let began = Instant::now();
+        let client = hurried(&world.stand_in);
+        let (pushed, listed) = tagged(&world, &client, lie, None).await;
+        is_error(pushed, "registry-throttled");
+        assert!(began.elapsed() < Duration::from_secs(2));
+        assert_eq!(listed, 0);
+    }
+}
+
+/// Attaches to an image while its tag of signatures is throttled, all the time or so often; and how many are listed then.
+async fn tagged(
+    world: &World,
+    client: &Client,
+    lie: Lie,
+    times: Option<u32>,
+) -> (Result<(), Failure>, usize) {
+    let image = world.image("1");
+    let subject = client.resolve(&image).await.unwrap().manifest;
+    let referrer = world.referrer(&subject, "a signature").await;
+    let fault = Fault::on("PUT /v2/*/manifests/sha256-*", lie);
+    let fault = times.map_or(fault.clone(), |times| fault.times(times));
+    world.stand_in.faults().push(fault);
+    let (repository, subject) = (image.repository(), subject.digest());
+    let pushed = client
+        .push_referrers(repository, subject, &[referrer])
+        .await;
+    world.stand_in.faults().clear();
+    let listed = world.client.referrers(repository, subject).await;
+    (pushed, listed.unwrap().len())
 }
 
 #[tokio::test]

@@ -315,6 +315,19 @@ pub(super) const CASES: &[Case] = &[
     .of(Asked::Sign)
     .within(3),
     Case::new(
+        "throttling",
+        "throttles a signer who writes the tag of signatures",
+        |_| {
+            let tag = "PUT /v2/*/manifests/sha256-*";
+            let after = ["0", "1", "3600"].map(Lie::throttled);
+            each(tag, after.into_iter().chain([throttled_as(404)]))
+        },
+        Unknown("registry-throttled"),
+    )
+    .at(Rig::NoReferrers)
+    .of(Asked::Sign)
+    .within(3),
+    Case::new(
         "reset-mid-body",
         "resets a connection once, after any part of a body",
         |scene| {
