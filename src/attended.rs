@@ -16,7 +16,7 @@ use countersign_common::{
 };
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use crate::progress::Progress;
+use crate::{clock::Clock, progress::Progress};
 
 /// Layers read at once. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
 const AT_ONCE: usize = 4;
@@ -64,6 +64,7 @@ impl Attendant {
             attendant: self,
             large: Arc::clone(large),
             announced: AtomicU64::new(0),
+            clock: Clock::default(),
             turn: OnceCell::new(),
         }
     }
@@ -76,10 +77,16 @@ pub(crate) struct Attended<'a> {
     /// Bytes that were asked for, as far as that is known beforehand.
     announced: AtomicU64,
     large: Arc<Semaphore>,
+    clock: Clock,
     turn: OnceCell<Option<OwnedSemaphorePermit>>,
 }
 
 impl Attended<'_> {
+    /// The time of the image.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Waits for a turn before what is fetched of the image becomes large. It has one turn at the most and keeps it, so nobody
     /// waits for whoever waits.
     async fn announce(&self, size: u64) {
@@ -91,7 +98,10 @@ impl Attended<'_> {
 
     async fn wait(&self) {
         // It is never closed.
-        let turn = async || Arc::clone(&self.large).acquire_owned().await.ok();
+        let turn = async || {
+            let _held = self.clock.hold();
+            Arc::clone(&self.large).acquire_owned().await.ok()
+        };
         self.turn.get_or_init(turn).await;
     }
 }

@@ -8,6 +8,7 @@
 mod arguments;
 mod attended;
 mod cache;
+mod clock;
 mod command;
 mod config;
 mod exit;
@@ -19,6 +20,7 @@ mod log;
 mod network;
 mod output;
 mod passwords;
+mod pauses;
 mod places;
 mod policy_file;
 mod progress;

@@ -87,10 +87,12 @@ impl Workshop {
     ) -> Results<'i, T> {
         let registry = asked.registry(&self.client);
         let family = Family::collect(&asked.image, registry, &Limits::TABLE);
+        let begun = self.begin(asked).await;
         let family = match self.in_time(family).await {
             Ok(family) => family,
             Err(error) => return vec![(Subject::asked(asked), Err(error))],
         };
+        drop(begun);
         let one = async |child: &'_ Child| {
             let results = self.with_each_key(asked, async |means| work(&child.image, means).await);
             let results = results.await.into_iter();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use countersign_common::{
-    Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
+    Algorithm, Code, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
 };
 use countersign_registry::Client;
 use countersign_sign::{
@@ -16,7 +16,6 @@ use countersign_sign::{
 };
 use countersign_trust_roots::Role;
 use futures_util::{StreamExt, stream};
-use tokio::sync::Semaphore;
 
 use super::{
     children::{Results, Subject},
@@ -30,6 +29,7 @@ use crate::{
     licence::Licence,
     log, network,
     output::{self, Stop},
+    pauses::{Begun, Pauses},
     places::{self, Located, Places},
     progress::Progress,
     stamps,
@@ -46,7 +46,7 @@ pub(super) struct Workshop {
     stamping: Option<Stamping>,
     timeout: u64,
     now: Timestamp,
-    places: Semaphore,
+    pauses: Pauses,
     turns: Mutex<HashMap<(Repository, Digest), Turns>>,
 }
 
@@ -109,7 +109,7 @@ impl Workshop {
             stamping,
             timeout: order.timeout,
             now,
-            places: Semaphore::new(PARALLEL),
+            pauses: Pauses::new(located.len(), order.timeout, PARALLEL),
             turns: Mutex::default(),
         })
     }
@@ -170,10 +170,15 @@ impl Workshop {
         };
         let results: Vec<Results<'_, T>> = stream::iter(located)
             .map(with_each_key)
-            .buffered(PARALLEL)
+            .buffered(located.len().max(1))
             .collect()
             .await;
         results.into_iter().flatten().collect()
+    }
+
+    /// Waits until something may be done with an image.
+    pub(super) async fn begin(&self, one: &Located) -> Begun<'_> {
+        self.pauses.begin(one, &self.client).await
     }
 
     /// Does something with each key, where few do at a time.
@@ -182,13 +187,19 @@ impl Workshop {
         one: &Located,
         work: impl AsyncFn(Means<'_>) -> Result<T, SignError>,
     ) -> Vec<Result<T, SignError>> {
-        // Nobody closes it.
-        let _place = self.places.acquire().await;
+        let mut begun = self.begin(one).await;
         let mut results = Vec::with_capacity(self.signers.len());
         // One after the other: at once, they would write one fallback tag.
         for signer in &self.signers {
-            let means = self.means(one, signer.as_ref());
-            results.push(self.in_time(work(means)).await);
+            let work = || work(self.means(one, signer.as_ref()));
+            // What waits is small: there may be thousands.
+            let mut result = Box::pin(self.in_time(work())).await;
+            if is_throttled(&result)
+                && (self.pauses.begin_anew(&mut begun, one, &self.client)).await
+            {
+                result = Box::pin(self.in_time(work())).await;
+            }
+            results.push(result);
         }
         results
     }
@@ -202,6 +213,11 @@ impl Workshop {
         let result = tokio::time::timeout(Duration::from_secs(seconds), work).await;
         result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()))
     }
+}
+
+fn is_throttled<T>(result: &Result<T, SignError>) -> bool {
+    let code = result.as_ref().err().map(Explain::code);
+    code == Some(Code::new("registry-throttled"))
 }
 
 /// What cosign makes of signatures by a key, unless it verifies them with the key's public half as it is.

@@ -25,6 +25,7 @@ mod layouts;
 mod licence;
 mod many;
 mod network;
+mod pauses;
 mod peers;
 mod pipelines;
 mod recursion;

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -61,6 +62,18 @@ impl Client {
     pub fn listed_by_tag(&self) -> BTreeSet<String> {
         let listed = self.listed_by_tag.lock();
         listed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Until when a registry has asked to be left alone, or a host that it needs; that may be over. Whoever has other things to
+    /// do should not begin anything there before.
+    pub fn paused_until(&self, repository: &Repository) -> Option<Instant> {
+        let hosts = &self.transport.clients.hosts;
+        hosts.paused_until(&repository.registry())
+    }
+
+    /// How many requests a second a registry takes that throttles; `None` if it does not.
+    pub fn rate(&self, repository: &Repository) -> Option<f64> {
+        self.transport.clients.hosts.rate(&repository.registry())
     }
 
     pub(crate) fn lists_by_tag(&self, repository: &Repository) {

@@ -133,10 +133,10 @@ impl Client {
             Ok(()) => Ok(Written::Well),
             Err(Failure::Error(Error::TimedOut { .. })) => Ok(Written::Late),
             Err(Failure::Error(Error::Throttled { registry, attempts })) => {
-                let pause = self.transport.clients.hosts.pause(&repository.registry());
+                let until = self.paused_until(repository);
                 let attempts = patience.spend(attempts);
                 let throttled = Error::Throttled { registry, attempts };
-                let wait = patience.wait(pause).ok_or(Failure::Error(throttled));
+                let wait = patience.wait(until).ok_or(Failure::Error(throttled));
                 wait.map(Written::Not)
             }
             Err(failure) => Err(failure),
@@ -236,11 +236,11 @@ impl Patience {
     }
 
     /// How long to wait before the next look; `None` if that is too long.
-    fn wait(&mut self, pause: Duration) -> Option<Duration> {
-        let wait = pause + jitter(self.next);
+    fn wait(&mut self, paused: Option<Instant>) -> Option<Duration> {
+        let now = Instant::now();
+        let until = paused.unwrap_or(now).max(now) + jitter(self.next);
         self.next *= 2;
-        let left = self.until.saturating_duration_since(Instant::now());
-        (wait + self.next < left).then_some(wait)
+        (until + self.next < self.until).then_some(until - now)
     }
 }
 

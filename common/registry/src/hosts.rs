@@ -112,14 +112,22 @@ impl Hosts {
         told(entry(&mut lock(&self.paces), lane, is_of_use))
     }
 
-    /// How long a registry, or a host that it needs, still wants to be left alone.
-    pub(crate) fn pause(&self, registry: &str) -> Duration {
-        let now = Instant::now();
+    /// Until when a registry, or a host that it needs, wants to be left alone.
+    pub(crate) fn paused_until(&self, registry: &str) -> Option<Instant> {
+        self.of(registry, |paces| paces.filter_map(Pace::paused_until).max())
+    }
+
+    /// How many requests a second a registry takes that throttles, or a host that it needs.
+    pub(crate) fn rate(&self, registry: &str) -> Option<f64> {
+        self.of(registry, |paces| {
+            paces.filter_map(Pace::rate).min_by(f64::total_cmp)
+        })
+    }
+
+    fn of<T>(&self, registry: &str, told: impl FnOnce(&mut dyn Iterator<Item = &Pace>) -> T) -> T {
         let paces = lock(&self.paces);
         let its = paces.iter().filter(|(lane, _)| lane.registry == registry);
-        its.map(|(_, pace)| pace.pause(now))
-            .max()
-            .unwrap_or_default()
+        told(&mut its.map(|(_, pace)| pace))
     }
 
     /// Counts a request for a registry that is sent for the first time.

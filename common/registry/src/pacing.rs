@@ -216,10 +216,14 @@ impl Pace {
         }
     }
 
-    /// How long the host still wants to be left alone.
-    pub(crate) fn pause(&self, now: Instant) -> Duration {
-        let until = self.announced.unwrap_or(now);
-        until.saturating_duration_since(now)
+    /// Until when the host wanted to be left alone, if it said so, however long that is.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.announced
+    }
+
+    /// At how many requests a second it is asked; nothing is known of one that does not throttle.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.limit.as_ref().map(|limit| limit.rate)
     }
 
     /// Whether forgetting it would lose anything.

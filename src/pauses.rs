@@ -1,0 +1,197 @@
+//! When the work on one of many images may begin: not while its registry wants to be left alone, and of one that throttles no
+//! more images at a time than it answers in their time. Images of other registries go on meanwhile.
+//!
+//! Asked by `verify`, `sign` and `attest` before the time of an image begins. Never sends anything, and never waits for one
+//! registry longer than [`PATIENCE`] in all: then each image finds out for itself, and says that it is throttled.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use countersign_registry::Client;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+
+use crate::places::Located;
+
+/// The longest that one run waits for one registry, all its pauses together.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How often it is asked whether a registry that throttles has time for another image.
+const LOOK: Duration = Duration::from_millis(100);
+/// What an image may ask for: as many requests as are sure to be answered in half of its time.
+const REQUESTS: f64 = 16.0;
+
+/// Who lets images begin.
+pub(crate) struct Pauses {
+    /// The time of one image.
+    time: Duration,
+    /// For how long one registry is waited for.
+    patience: Duration,
+    places: Semaphore,
+    /// By the name of the registry.
+    gates: std::sync::Mutex<HashMap<String, Arc<Gate>>>,
+}
+
+/// The way to one registry: only one image at a time waits at its head.
+struct Gate {
+    /// How long may still be waited.
+    patience: Mutex<Duration>,
+    under_way: AtomicU32,
+}
+
+/// An image under way, until it is dropped.
+pub(crate) struct Begun<'a> {
+    gate: Option<Arc<Gate>>,
+    since: Instant,
+    place: Option<SemaphorePermit<'a>>,
+}
+
+impl Begun<'_> {
+    fn leave(&mut self) {
+        self.place = None;
+        if let Some(gate) = self.gate.take() {
+            gate.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Pauses {
+    /// For so many images, each with so much time, of which so many may be under way at once.
+    pub(crate) fn new(images: usize, seconds: u64, places: usize) -> Self {
+        Self {
+            time: Duration::from_secs(seconds),
+            // Whoever asks for one image knows how long it may take.
+            patience: if images > 1 { PATIENCE } else { Duration::ZERO },
+            places: Semaphore::new(places),
+            gates: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits until an image may begin.
+    pub(crate) async fn begin(&self, one: &Located, client: &Client) -> Begun<'_> {
+        if one.folder().is_some() {
+            return self.begun(None).await;
+        }
+        let gate = self.gate(one);
+        let mut patience = gate.patience.lock().await;
+        loop {
+            self.wait(one, client, (&gate, &mut patience)).await;
+            let begun = self.begun(Some(&gate)).await;
+            // Others may have been told to wait while this one waited for its place.
+            if !is_affordable(pause(one, client), *patience) {
+                return begun;
+            }
+        }
+    }
+
+    async fn wait(&self, one: &Located, client: &Client, (gate, patience): (&Gate, &mut Duration)) {
+        loop {
+            let pause = pause(one, client);
+            let under_way = gate.under_way.load(Ordering::Relaxed);
+            if is_affordable(pause, *patience) {
+                *patience -= pause;
+                tokio::time::sleep(pause).await;
+            } else if is_full(client.rate(one.image.repository()), under_way, self.time) {
+                tokio::time::sleep(LOOK).await;
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn begun(&self, gate: Option<&Arc<Gate>>) -> Begun<'_> {
+        // Nobody closes it.
+        let place = self.places.acquire().await.ok();
+        if let Some(gate) = gate {
+            gate.under_way.fetch_add(1, Ordering::Relaxed);
+        }
+        Begun {
+            gate: gate.cloned(),
+            since: Instant::now(),
+            place,
+        }
+    }
+
+    /// Begins an image anew that was throttled, if it was told to wait for longer than it could and this run has waited for it.
+    pub(crate) async fn begin_anew<'a>(
+        &'a self,
+        begun: &mut Begun<'a>,
+        one: &Located,
+        client: &Client,
+    ) -> bool {
+        let until = client.paused_until(one.image.repository());
+        let is_long = until.is_some_and(|until| until > begun.since + self.time / 2);
+        if !is_long || self.patience.is_zero() {
+            return false;
+        }
+        // Its place is for those that are not told to wait.
+        begun.leave();
+        *begun = self.begin(one, client).await;
+        pause(one, client).is_zero()
+    }
+
+    fn gate(&self, one: &Located) -> Arc<Gate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(one.image.repository().registry());
+        let open = || Gate {
+            patience: Mutex::new(self.patience),
+            under_way: AtomicU32::new(0),
+        };
+        Arc::clone(gate.or_insert_with(|| Arc::new(open())))
+    }
+}
+
+/// How long the image's registry still wants to be left alone.
+fn pause(one: &Located, client: &Client) -> Duration {
+    let until = client.paused_until(one.image.repository());
+    until.map_or(Duration::ZERO, |until| {
+        until.saturating_duration_since(Instant::now())
+    })
+}
+
+fn is_affordable(pause: Duration, patience: Duration) -> bool {
+    !pause.is_zero() && pause <= patience
+}
+
+/// Whether a registry that throttles has enough to do with so many images under way.
+fn is_full(rate: Option<f64>, under_way: u32, time: Duration) -> bool {
+    rate.is_some_and(|rate| {
+        let images = rate * time.as_secs_f64() / 2.0 / REQUESTS;
+        f64::from(under_way) >= images.max(1.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_waited_for_if_all_of_it_can_be() {
+        let seconds = Duration::from_secs;
+        assert!(is_affordable(seconds(60), seconds(60)));
+        assert!(!is_affordable(seconds(61), seconds(60)));
+        assert!(!is_affordable(seconds(0), seconds(60)));
+        assert!(!is_affordable(seconds(1), seconds(0)));
+    }
+
+    #[test]
+    fn a_registry_that_throttles_bears_as_many_images_as_it_answers_in_time() {
+        let time = Duration::from_secs(32);
+        assert!(!is_full(None, u32::MAX, time));
+        assert!(!is_full(Some(10.0), 9, time));
+        assert!(is_full(Some(10.0), 10, time));
+        // However slow it is, one.
+        assert!(!is_full(Some(0.1), 0, time));
+        assert!(is_full(Some(0.1), 1, time));
+    }
+}

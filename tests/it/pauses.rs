@@ -1,0 +1,187 @@
+//! A registry that wants to be left alone for longer than one image may take: many images wait for it together, before the time
+//! of each begins, and images elsewhere do not.
+
+use std::time::{Duration, Instant};
+
+use countersign_stand_in::{Fault, Lie, Login, Options, RegistryMode};
+use serde_json::Value;
+
+use crate::world::{Image, Run, World};
+
+/// The time of one image, in seconds, and a pause that is longer.
+const TIMEOUT: &str = "2";
+const PAUSE: &str = "3";
+
+/// Images of one repository, and with which keys they are signed and verified.
+struct Stage {
+    world: World,
+    images: Vec<Image>,
+    private: String,
+    public: String,
+}
+
+impl Stage {
+    fn of(world: World, count: usize) -> Self {
+        let images = (0..count).map(|number| number.to_string());
+        let images = images.map(|name| world.image("shop/api", &name, &name));
+        let images = images.collect();
+        let (private, public) = world.key_files("team", "p256");
+        Self {
+            world,
+            images,
+            private,
+            public,
+        }
+    }
+
+    fn signed(count: usize) -> Self {
+        let stage = Self::of(World::oci(), count);
+        stage.sign("60").ends(0);
+        stage.world.stand_in.forget_calls();
+        stage
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.images.iter().map(Image::tagged).collect()
+    }
+
+    fn sign(&self, timeout: &str) -> Run {
+        let fixed = ["sign", "--no-tsa", "--key", &self.private];
+        self.run(&fixed, timeout, &self.names())
+    }
+
+    fn verify(&self, timeout: &str, images: &[String]) -> Run {
+        let fixed = ["verify", "--key", &self.public];
+        self.run(&fixed, timeout, images)
+    }
+
+    fn run(&self, fixed: &[&str], timeout: &str, images: &[String]) -> Run {
+        let list = self.world.write("list", &images.join("\n"));
+        let more = ["--output", "json", "--timeout", timeout, "-f", &list];
+        self.world.countersign(&[fixed, &more].concat())
+    }
+
+    fn throttle(&self, pattern: &str, after: &str) {
+        let fault = Fault::on(pattern, Lie::throttled(after)).times(1);
+        self.world.stand_in.faults().push(fault);
+    }
+
+    /// When the registry said that it wants to be left alone.
+    fn throttled(&self) -> Instant {
+        let calls = self.world.calls(|call| call.status == 429);
+        calls[0].span.end
+    }
+
+    /// How many requests came a while after that, and before its end.
+    fn asked_meanwhile(&self) -> usize {
+        let throttled = self.throttled();
+        let [soon, end] = [500, 2_900].map(|millis| throttled + Duration::from_millis(millis));
+        let calls = self
+            .world
+            .calls(|call| (soon..end).contains(&call.span.start));
+        calls.len()
+    }
+}
+
+fn codes(run: &Run) -> Vec<String> {
+    let documents = run.stdout.lines().map(serde_json::from_str::<Value>);
+    documents
+        .map(|document| document.unwrap().to_string())
+        .collect()
+}
+
+#[test]
+fn a_pause_that_is_longer_than_one_image_may_take_fails_no_image_of_a_list() {
+    // More than are judged at once: those that have begun and those that have not.
+    let stage = Stage::signed(70);
+    stage.throttle("GET /v2/*/manifests/3", PAUSE);
+    stage.verify(TIMEOUT, &stage.names()).ends(0);
+    assert_eq!(stage.asked_meanwhile(), 0);
+}
+
+#[test]
+fn images_of_other_registries_go_on_during_a_pause() {
+    let paused = Stage::signed(70);
+    let other = Stage::of(World::oci(), 70);
+    let fixed = ["sign", "--no-tsa", "--key", &paused.private];
+    other.run(&fixed, "60", &other.names()).ends(0);
+    other.world.stand_in.forget_calls();
+    paused.throttle("GET /v2/*", PAUSE);
+    let images = [paused.names(), other.names()].concat();
+    paused.verify(TIMEOUT, &images).ends(0);
+    assert_eq!(paused.asked_meanwhile(), 0);
+    let end = paused.throttled() + Duration::from_secs(3);
+    assert_eq!(other.world.calls(|call| call.span.end > end).len(), 0);
+}
+
+#[test]
+fn a_pause_that_is_longer_than_a_run_can_wait_is_told_at_once() {
+    let stage = Stage::signed(5);
+    let image = Image::tagged(&stage.images[0]);
+    for (pause, images) in [("301", stage.names()), (PAUSE, vec![image])] {
+        stage.throttle("GET /v2/*", pause);
+        let began = Instant::now();
+        let run = stage.verify(TIMEOUT, &images).ends(3);
+        assert!(began.elapsed() < Duration::from_millis(2_500));
+        let told = codes(&run);
+        assert_eq!(told.len(), images.len());
+        assert!(told.iter().all(|told| told.contains("registry-throttled")));
+    }
+}
+
+#[test]
+fn a_registry_that_never_recovers_is_given_up() {
+    let stage = Stage::signed(3);
+    let lie = Lie::throttled(PAUSE);
+    stage
+        .world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*", lie));
+    let run = stage.verify(TIMEOUT, &stage.names()).ends(3);
+    let told = codes(&run);
+    assert!(told.iter().all(|told| told.contains("registry-throttled")));
+}
+
+#[test]
+fn a_list_is_signed_after_a_pause() {
+    for pattern in [
+        "GET /v2/*/manifests/4",
+        "POST /v2/*",
+        "PUT /v2/*/manifests/*",
+    ] {
+        let stage = Stage::of(World::oci(), 6);
+        stage.throttle(pattern, PAUSE);
+        stage.sign(TIMEOUT).ends(0);
+        assert_eq!(stage.world.calls(|call| call.status == 429).len(), 1);
+        stage.verify("10", &stage.names()).ends(0);
+    }
+}
+
+#[test]
+fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
+    let options = Options {
+        delay: Duration::from_millis(400),
+        registry: RegistryMode::PlainOci(Login::Anonymous),
+        ..Options::default()
+    };
+    let stage = Stage::of(World::with(options), 32);
+    let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
+    let predicate = stage.world.write("long.json", &predicate);
+    let kind = "https://example.com/long";
+    let key = &stage.private;
+    let fixed = [
+        "attest",
+        "--no-tsa",
+        "--key",
+        key,
+        "--type",
+        kind,
+        "--predicate",
+        &predicate,
+    ];
+    stage.sign("60").ends(0);
+    stage.run(&fixed, "60", &stage.names()).ends(0);
+    let fixed = ["verify", "--key", &stage.public, "--attestation", kind];
+    stage.run(&fixed, "3", &stage.names()).ends(0);
+}
