@@ -1,7 +1,10 @@
 //! A registry that wants to be left alone for longer than one image may take: many images wait for it together, before the time
 //! of each begins, and images elsewhere do not.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use countersign_stand_in::{Fault, Lie, Login, Options, RegistryMode};
 use serde_json::Value;
@@ -169,19 +172,24 @@ fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
     let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
     let predicate = stage.world.write("long.json", &predicate);
     let kind = "https://example.com/long";
-    let key = &stage.private;
-    let fixed = [
-        "attest",
-        "--no-tsa",
-        "--key",
-        key,
-        "--type",
-        kind,
-        "--predicate",
-        &predicate,
-    ];
-    stage.sign("60").ends(0);
-    stage.run(&fixed, "60", &stage.names()).ends(0);
+    let signing = ["--no-tsa", "--key", &stage.private];
+    let attesting = ["--type", kind, "--predicate", &predicate];
+    let sign = [&["sign"], &signing[..]].concat();
+    let attest = [&["attest"], &signing[..], &attesting].concat();
+    // Many at once, since each waits for a slow registry.
+    thread::scope(|scope| {
+        for images in stage.names().chunks(4) {
+            let images = images.to_vec();
+            let (stage, fixed) = (&stage, [&sign, &attest]);
+            scope.spawn(move || {
+                let images: Vec<&str> = images.iter().map(String::as_str).collect();
+                for fixed in fixed {
+                    let arguments = [fixed.as_slice(), &images].concat();
+                    stage.world.countersign(&arguments).ends(0);
+                }
+            });
+        }
+    });
     let fixed = ["verify", "--key", &stage.public, "--attestation", kind];
     stage.run(&fixed, "3", &stage.names()).ends(0);
 }
