@@ -236,3 +236,65 @@ fn an_exchange_that_is_silent_ends_and_is_named() {
     .says("error[credentials-unavailable]")
     .says("did not answer within 8 s");
 }
+
+/// Throttling as AWS's APIs tell it, and as something before them does.
+fn throttled() -> [Lie; 3] {
+    [
+        Lie::aws_error(400, "ThrottlingException", "Rate exceeded"),
+        Lie::aws_error(429, "TooManyRequestsException", "Rate exceeded"),
+        Lie::status(429),
+    ]
+}
+
+#[test]
+fn an_exchange_that_is_throttled_for_a_while_is_asked_again() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    let [named, status, _] = throttled();
+    for (command, lie) in [("sign", named), ("verify", status)] {
+        let fault = Fault::on("*GetAuthorizationToken", lie).times(2);
+        world.stand_in.faults().push(fault);
+        world.stand_in.forget_calls();
+        let key = World::kms_key();
+        run(&world, &[command, "--key", &key, &image.tagged()]).ends(0);
+        assert_eq!(exchanges(&world), 3);
+    }
+}
+
+#[test]
+fn an_exchange_that_stays_throttled_is_told_as_that() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a");
+    for lie in throttled() {
+        world.stand_in.faults().clear();
+        let fault = Fault::on("*GetAuthorizationToken", lie);
+        world.stand_in.faults().push(fault);
+        for command in ["sign", "verify"] {
+            let key = World::kms_key();
+            run(&world, &[command, "--key", &key, &image.tagged()])
+                .ends(3)
+                .says("error[registry-throttled]");
+        }
+        run(&world, &["inspect", &image.tagged()])
+            .ends(3)
+            .says("error[registry-throttled]");
+    }
+}
+
+#[test]
+fn an_archive_that_is_throttled_is_asked_again_or_told() {
+    let world = world(Options::default());
+    let image = world.image("shop/api", "1", "a").tagged();
+    let [named, ..] = throttled();
+    let fault = Fault::on("*ListImageReferrers", named);
+    world.stand_in.faults().push(fault.clone().times(2));
+    run(&world, &["inspect", &image]).ends(0);
+    let struck = world.calls(|call| call.line.ends_with("ListImageReferrers"));
+    assert_eq!(struck.len(), 3);
+    world.stand_in.faults().push(fault);
+    // Whatever is there: nothing but what was put away is missing.
+    run(&world, &["inspect", &image])
+        .ends(0)
+        .says("remark[registry-throttled]: archived artifacts are not shown")
+        .says("run it again later");
+}

@@ -193,3 +193,34 @@ fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
     let fixed = ["verify", "--key", &stage.public, "--attestation", kind];
     stage.run(&fixed, "3", &stage.names()).ends(0);
 }
+
+#[test]
+fn what_is_large_in_one_registry_waits_for_no_other() {
+    let slow = Stage::of(World::oci(), 9);
+    let other = Stage::of(World::oci(), 1);
+    let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
+    let predicate = slow.world.write("long.json", &predicate);
+    let kind = "https://example.com/long";
+    let signing = ["--no-tsa", "--key", &slow.private];
+    let attesting = ["--type", kind, "--predicate", &predicate];
+    for stage in [&slow, &other] {
+        let images = stage.names();
+        let sign = [&["sign"], &signing[..]].concat();
+        stage.run(&sign, "60", &images).ends(0);
+        let attest = [&["attest"], &signing[..], &attesting].concat();
+        stage.run(&attest, "60", &images).ends(0);
+        stage.world.stand_in.forget_calls();
+    }
+    let silence = Fault::on("GET /v2/*/blobs/*", Lie::Silence);
+    slow.world.stand_in.faults().push(silence);
+    let images = [slow.names(), other.names()].concat();
+    let fixed = ["verify", "--key", &slow.public, "--attestation", kind];
+    let run = slow.run(&fixed, "8", &images).ends(3);
+    let told = codes(&run);
+    let verified = |told: &&String| told.contains(r#""verdict":"verified""#);
+    assert_eq!(told.iter().filter(verified).count(), 1);
+    // Before the first of the slow ones has given up.
+    let calls = [&slow, &other].map(|stage| stage.world.calls(|_| true));
+    let [begun, ended] = [&calls[0][0].span.start, &calls[1].last().unwrap().span.end];
+    assert!(ended.duration_since(*begun) < Duration::from_secs(7));
+}

@@ -169,3 +169,46 @@ fn signing_with_the_fallback_tag() {
 fn attesting() {
     is_never_unsigned(&World::ecr(), attest);
 }
+
+#[test]
+fn a_key_that_is_throttled_for_a_while_is_asked_again() {
+    let world = World::ecr();
+    let calls = [
+        ("sign", "TrentService.GetPublicKey"),
+        ("sign", "TrentService.Sign"),
+        ("verify", "TrentService.GetPublicKey"),
+    ];
+    for (command, call) in calls {
+        let image = world.image("shop/api", call, call).tagged();
+        let arguments = |command| [command, "--key", &World::kms_key(), &image].map(str::to_owned);
+        if command == "verify" {
+            world.countersign(&arguments("sign")).ends(0);
+        }
+        world.stand_in.forget_calls();
+        let fault = Fault::on(call, Lie::kms_throttled()).times(3);
+        world.stand_in.faults().push(fault);
+        world.countersign(&arguments(command)).ends(0);
+        assert_eq!(world.calls(|call| call.status == 400).len(), 3);
+    }
+}
+
+#[test]
+fn a_key_that_stays_throttled_is_told_as_that() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a").tagged();
+    let key = World::kms_key();
+    world.countersign(&["sign", "--key", &key, &image]).ends(0);
+    for lie in [Lie::kms_throttled(), Lie::status(429)] {
+        world.stand_in.faults().clear();
+        world
+            .stand_in
+            .faults()
+            .push(Fault::on("TrentService.*", lie));
+        for command in ["sign", "verify"] {
+            world
+                .countersign(&[command, "--key", &key, &image])
+                .ends(3)
+                .says("error[key-throttled]");
+        }
+    }
+}

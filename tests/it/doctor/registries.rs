@@ -137,6 +137,34 @@ fn what_only_doctor_would_need_is_a_note() {
 }
 
 #[test]
+fn what_aws_throttles_is_asked_again_or_not_known() {
+    let clinic = Clinic::new();
+    let calls = [
+        ("*.DescribeRepositories", "ecr-tags"),
+        ("*.GetLifecyclePolicy", "ecr-lifecycle"),
+        ("*.GetAuthorizationToken", "registry-manifest"),
+        ("TrentService.GetPublicKey", "kms-get-public-key"),
+    ];
+    let words = ["--timeout", "30", "--key", RELEASE, &clinic.image.tagged()];
+    for (call, code) in calls {
+        let fault = Fault::on(call, Lie::kms_throttled());
+        clinic.world.stand_in.faults().push(fault.times(1));
+        clinic.report_with(&words, &[]).ends(0).has(code, "ok", "");
+        for lie in [Lie::kms_throttled(), Lie::status(429)] {
+            clinic.lie(call, lie);
+            let report = clinic.report_with(&words, &[]).ends(3);
+            let found = report.finding(code, "unknown");
+            clinic.world.stand_in.faults().clear();
+            match code {
+                "registry-manifest" => assert_eq!(found["cause"], "registry-throttled"),
+                "kms-get-public-key" => assert_eq!(found["cause"], "key-throttled"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
 fn who_verifies_needs_no_right_to_push() {
     let clinic = Clinic::new();
     for call in ["POST *", "PUT *", "HEAD /v2/*/blobs/*", "TrentService.Sign"] {

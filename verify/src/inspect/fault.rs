@@ -1,6 +1,10 @@
 //! What is wrong with an artifact, or with what was asked for it, where no other package has a word for it.
 
-use countersign_common::{Code, Digest, Escaped, Explain, json::JsonError, registry::Failure};
+use countersign_common::{
+    Code, Digest, Escaped, Explain,
+    json::JsonError,
+    registry::{Error, Failure},
+};
 use countersign_trust_roots::format::ReadError;
 
 /// Why something is shown as less than whole.
@@ -130,6 +134,9 @@ impl Explain for Fault {
 
     fn remedy(&self) -> String {
         match self {
+            Self::ArchiveUnseen {
+                source: source @ Failure::Error(Error::Throttled { .. }),
+            } => return source.remedy(),
             Self::ArchiveUnseen { .. } => {
                 "give AWS credentials that allow `ecr:BatchGetImage`, by which Amazon ECR lists what is archived"
             }

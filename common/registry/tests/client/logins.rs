@@ -1,8 +1,11 @@
 //! Logins: to whom they go, and when they are renewed.
 
+use std::time::Duration;
+
 use countersign_common::{Explain, ImageRef, Registry, manifest::OCI_MANIFEST, registry::Failure};
 use countersign_registry::Credentials;
 use countersign_stand_in::{Elsewhere, Fault, Lie, Login, Options as StandInOptions, RegistryMode};
+use futures_util::future::{self, Either};
 
 use crate::world::{World, client, credentials, is_error};
 
@@ -149,5 +152,34 @@ async fn a_realm_that_fails_is_no_denial() {
             .resolve(&image)
             .await
             .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_realm_that_is_slow_for_one_repository_holds_up_no_other() {
+    let world = World::oci(Login::Bearer);
+    let image = world.image("1");
+    let manifest = world.client.resolve(&image).await.unwrap().manifest;
+    let bytes = manifest.bytes().clone();
+    world
+        .stand_in
+        .place_manifest("other", "1", OCI_MANIFEST, bytes);
+    let host = world.stand_in.registry_host();
+    let other = ImageRef::parse(&format!("{host}/other:1")).unwrap();
+    // Nothing is known to this one yet.
+    let client = client(&world.stand_in, credentials(&world.stand_in));
+    let once = Fault::on("GET /token", Lie::Silence).times(1);
+    world.stand_in.faults().push(once);
+    world.stand_in.forget_calls();
+    let asked = || world.stand_in.calls().into_iter();
+    let meanwhile = async {
+        while !asked().any(|call| call.line == "GET /token") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        client.resolve(&other).await
+    };
+    match future::select(Box::pin(client.resolve(&image)), Box::pin(meanwhile)).await {
+        Either::Left((first, _)) => panic!("{first:?} came before the other was asked for"),
+        Either::Right((found, _)) => assert_eq!(found.unwrap().digest(), manifest.digest()),
     }
 }
