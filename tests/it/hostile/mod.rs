@@ -375,3 +375,8 @@ fn connections_are_only_as_good_as_their_certificates() {
 fn texts_that_are_none_are_refused_or_shown_escaped() {
     holds("unicode");
 }
+
+#[test]
+fn frames_without_end_end_in_time() {
+    holds("frames");
+}

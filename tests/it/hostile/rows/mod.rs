@@ -2,6 +2,7 @@
 
 mod crowds;
 mod documents;
+mod frames;
 mod hosts;
 mod lists;
 mod transfers;
@@ -18,6 +19,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Case> {
         hosts::CASES,
         waits::CASES,
         crowds::CASES,
+        frames::CASES,
     ]
     .into_iter()
     .flatten()
