@@ -254,7 +254,8 @@ async fn read(
     let Some(reader) = format::reader(body) else {
         return Ok(None);
     };
-    let Ok(layer) = (reader.blob)(body) else {
+    let blobs = (reader.blobs)(body, limits);
+    let [Ok(layer)] = blobs.as_slice() else {
         return Ok(None);
     };
     if layer.size > limits.bundle as u64 || !afford(allowance, layer.size) {
@@ -265,6 +266,7 @@ async fn read(
     };
     let fetched = Fetched {
         manifest: &manifest,
+        named: layer,
         blob: &blob,
     };
     let claims = (reader.read)(&fetched, limits).ok();

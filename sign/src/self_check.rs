@@ -48,9 +48,11 @@ fn read(sealed: &Sealed) -> Option<Claim> {
     };
     let fetched = Fetched {
         manifest: sealed.manifest(),
+        named: body.layers.first()?,
         blob: sealed.bundle(),
     };
-    (format::reader(body)?.read)(&fetched, &limits).ok()?.pop()
+    let reader = format::reader(body)?;
+    (reader.read)(&fetched, &limits).ok()?.pop()
 }
 
 /// Opens a judgement on what a plan is about, by the plan's own key. `None` if there is none, which cannot be.

@@ -115,11 +115,11 @@ fn claim(before: &[Stamp], after: &[Stamp]) -> Claim {
     };
     let fetched = Fetched {
         manifest: &manifest,
+        named: &body.layers[0],
         blob: &blob,
     };
-    (format::reader(body).unwrap().read)(&fetched, &Limits::TABLE)
-        .unwrap()
-        .remove(0)
+    let reader = format::reader(body).unwrap();
+    (reader.read)(&fetched, &Limits::TABLE).unwrap().remove(0)
 }
 
 fn trusted(number: usize, operator: &str) -> TimeAuthority {

@@ -24,7 +24,7 @@ use countersign_trust_roots::{
     Authorities, Authority, Role,
     authority::NoAuthority,
     document::{Budget, Expected, Kind, Refusal, StandIn, Unbound, authenticity, binding, judge},
-    format::{self, Claim, Fetched, ReadError},
+    format::{self, Claim, Fetched, ReadError, Reader},
 };
 use p256::{
     ecdsa::{Signature, SigningKey, signature::Signer as _},
@@ -105,14 +105,19 @@ fn body(manifest: &Manifest) -> &ImageBody {
     }
 }
 
+fn reader(manifest: &Manifest) -> Option<&'static Reader> {
+    format::reader(body(manifest))
+}
+
 fn read(bundle: &Value) -> Result<Vec<Claim>, ReadError> {
     let manifest = artifact(MEDIA_TYPE, &[MEDIA_TYPE]);
     let blob = Bytes::from(bundle.to_string());
     let fetched = Fetched {
         manifest: &manifest,
+        named: &body(&manifest).layers[0],
         blob: &blob,
     };
-    (format::reader(body(&manifest)).unwrap().read)(&fetched, &Limits::TABLE)
+    (reader(&manifest).unwrap().read)(&fetched, &Limits::TABLE)
 }
 
 #[track_caller]
@@ -530,7 +535,7 @@ fn an_artifact_is_recognised_by_itself() {
     ] {
         let manifest = artifact(artifact_type, &layers);
         assert_eq!(
-            format::reader(body(&manifest)).is_some(),
+            reader(&manifest).is_some(),
             recognised,
             "{artifact_type} {layers:?}"
         );
@@ -541,12 +546,15 @@ fn an_artifact_is_recognised_by_itself() {
 fn an_artifact_has_one_blob() {
     for (layers, count) in [(vec![], 0), (vec![MEDIA_TYPE; 2], 2)] {
         let manifest = artifact(MEDIA_TYPE, &layers);
-        let blob = (format::reader(body(&manifest)).unwrap().blob)(body(&manifest));
-        assert!(matches!(blob, Err(ReadError::LayerCount { count: found }) if found == count));
+        let blobs = (reader(&manifest).unwrap().blobs)(body(&manifest), &Limits::TABLE);
+        assert!(
+            matches!(blobs[..], [Err(ReadError::LayerCount { count: found })] if found == count)
+        );
     }
     let manifest = artifact(MEDIA_TYPE, &[MEDIA_TYPE]);
-    let blob = (format::reader(body(&manifest)).unwrap().blob)(body(&manifest)).unwrap();
-    assert_eq!(blob.media_type, MEDIA_TYPE);
+    let blobs = (reader(&manifest).unwrap().blobs)(body(&manifest), &Limits::TABLE);
+    assert_eq!(blobs.len(), 1);
+    assert_eq!(blobs[0].as_ref().unwrap().media_type, MEDIA_TYPE);
 }
 
 #[test]

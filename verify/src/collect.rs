@@ -3,7 +3,7 @@
 //! The only asynchronous part of the judgement, over the registry's port. One artifact that cannot be had never hides
 //! the others: whoever may write to a registry must not be able to deny by adding junk.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use countersign_common::{
@@ -186,7 +186,7 @@ impl Source<'_, '_> {
             referrers,
             |(_, artifact)| (likelihood(artifact), artifact.size, &artifact.digest),
             |(_, artifact)| artifact.size,
-            (self.limits.manifest, self.limits),
+            (|_: &Referrer| self.limits.manifest, self.limits),
             &mut allowance,
         );
         let mut artifacts = Vec::new();
@@ -212,16 +212,14 @@ impl Source<'_, '_> {
         (artifacts, failures, left_out)
     }
 
-    async fn open_all(self, batch: &[Referrer]) -> (Vec<Artifact>, Vec<Pending>) {
+    async fn open_all(self, batch: &[Referrer]) -> Opened {
         let open =
             |(subject, descriptor): &Referrer| self.open(subject.clone(), descriptor.clone());
         let mut artifacts = Vec::new();
         let mut pending = Vec::new();
-        for opened in in_parallel(batch.iter().map(open)).await {
-            match opened {
-                ControlFlow::Continue(one) => pending.push(one),
-                ControlFlow::Break(artifact) => artifacts.push(artifact),
-            }
+        for (mut found, mut more) in in_parallel(batch.iter().map(open)).await {
+            artifacts.append(&mut found);
+            pending.append(&mut more);
         }
         (artifacts, pending)
     }
@@ -237,10 +235,11 @@ impl Source<'_, '_> {
             pending,
             |one| (Likelihood::Hinted, one.blob.size, &one.blob.digest),
             |one| one.blob.size,
-            (self.limits.bundle, self.limits),
+            (|one: &Pending| (one.reader.limit)(self.limits), self.limits),
             allowance,
         );
-        artifacts.extend(in_parallel(pending.into_iter().map(|one| self.read(one))).await);
+        let read = in_parallel(pending.into_iter().map(|one| self.read(one)));
+        artifacts.extend(read.await);
         unread
     }
 
@@ -251,15 +250,12 @@ impl Source<'_, '_> {
         subjects: &[Descriptor],
         mut listing: Option<Listing<'_>>,
     ) -> (Vec<Referrer>, Vec<Failure>) {
-        let within = async |listed| {
-            let listed = self.deadline.within(listed).await;
-            listed.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
-        };
         let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
         let listings = subjects.iter().map(|Descriptor { digest, .. }| {
             let asked = listing.take().and_then(|listing| listing.about(digest));
-            within(asked.unwrap_or_else(|| self.registry.referrers(self.repository, digest)))
+            let ask = || self.registry.referrers(self.repository, digest);
+            self.in_time(asked.unwrap_or_else(ask))
         });
         let listings = future::join_all(listings).await;
         for (subject, listed) in subjects.iter().zip(listings) {
@@ -277,115 +273,135 @@ impl Source<'_, '_> {
         (referrers, failures)
     }
 
-    /// Fetches an artifact's manifest. Continues if its blob is needed to know what it says.
-    async fn open(self, subject: Digest, descriptor: Descriptor) -> ControlFlow<Artifact, Pending> {
-        let digest = descriptor.digest.clone();
-        let manifest = self
-            .deadline
-            .within(self.registry.manifest(self.repository, &descriptor))
-            .await;
-        let manifest =
-            manifest.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()));
-        let content = match manifest {
-            Ok(Some(manifest)) => match recognise(&subject, &manifest) {
-                Ok((reader, blob)) => {
-                    return ControlFlow::Continue(Pending {
-                        subject,
-                        manifest,
-                        reader,
-                        blob,
-                    });
-                }
-                Err(content) => content,
-            },
-            Ok(None) => Content::Unavailable(self.absent(&digest)),
-            Err(failure) => transfer_failed(&digest, failure),
+    /// Fetches an artifact's manifest. Its blobs may be needed to know what it says.
+    async fn open(self, subject: Digest, descriptor: Descriptor) -> Opened {
+        let digest = &descriptor.digest;
+        let manifest = self.registry.manifest(self.repository, &descriptor);
+        let content = match self.in_time(manifest).await {
+            Ok(Some(manifest)) if !refers(&manifest, &subject) => {
+                let artifact = manifest.digest().clone();
+                Content::Refused(Refusal::Misplaced { artifact })
+            }
+            Ok(Some(manifest)) => {
+                return recognise(&subject, manifest, self.limits);
+            }
+            Ok(None) => Content::Unavailable(self.absent(digest)),
+            Err(failure) => transfer_failed(digest, failure),
         };
-        ControlFlow::Break(Artifact {
-            digest,
+        let artifact = Artifact {
+            digest: descriptor.digest,
             subject,
             content,
-        })
+        };
+        (vec![artifact], Vec::new())
     }
 
-    /// Fetches an artifact's blob and reads it.
+    /// Fetches a blob of an artifact and reads it.
     async fn read(self, pending: Pending) -> Artifact {
-        let Pending {
-            subject,
-            manifest,
-            reader,
-            blob,
-        } = pending;
-        let digest = manifest.digest().clone();
+        let blob = &pending.blob;
+        let limit = (pending.reader.limit)(self.limits);
         // What it vouches with may come with it. What is vouched for is asked for, since it has to be there.
-        let carried = (blob.size <= self.limits.bundle as u64).then(|| blob.embedded());
-        if let Some(carried) = carried.flatten() {
-            let content = claims(reader, &manifest, &carried, self.limits);
-            return Artifact {
-                digest,
-                subject,
-                content,
-            };
-        }
-        let blob = self
-            .deadline
-            .within(self.blob(&blob, self.limits.bundle))
-            .await;
-        let blob = blob.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()));
-        let content = match blob {
-            Ok(blob) => claims(reader, &manifest, &blob, self.limits),
-            Err(failure) => transfer_failed(&digest, failure),
+        let carried = (blob.size <= limit as u64).then(|| blob.embedded());
+        let fetched = match carried.flatten() {
+            Some(carried) => Ok(carried),
+            None => self.in_time(self.blob(blob, limit)).await,
+        };
+        let content = match fetched {
+            Ok(blob) => pending.claims(&blob, self.limits),
+            Err(failure) => transfer_failed(pending.manifest.digest(), failure),
         };
         Artifact {
-            digest,
-            subject,
+            digest: pending.manifest.digest().clone(),
+            subject: pending.subject,
             content,
         }
+    }
+
+    /// What the work gives in time.
+    async fn in_time<T>(
+        self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = self.deadline.within(work).await;
+        done.unwrap_or_else(|| Err(self.deadline.missed(self.repository).into()))
     }
 }
 
-/// An artifact of a format that is read.
+/// A blob of an artifact of a format that is read.
 struct Pending {
     subject: Digest,
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     reader: &'static Reader,
     blob: Descriptor,
 }
 
-/// Who reads an artifact, and from which blob; or what it is instead.
-fn recognise(
-    subject: &Digest,
-    manifest: &Manifest,
-) -> Result<(&'static Reader, Descriptor), Content> {
-    let artifact = || manifest.digest().clone();
-    let Body::Image(body) = manifest.body() else {
-        return Err(Content::Foreign {
-            artifact_type: manifest.descriptor().media_type.clone(),
-        });
-    };
-    // Anybody can list anything for a subject; the artifact itself must say so.
-    let named = body.subject.as_ref().map(|named| &named.digest);
-    if named != Some(subject) {
-        let artifact = artifact();
-        return Err(Content::Refused(Refusal::Misplaced { artifact }));
+/// What is known of an artifact already, and what must be fetched for the rest.
+type Opened = (Vec<Artifact>, Vec<Pending>);
+
+/// Anybody can list anything for a subject; the artifact itself must say so. An index is nothing that is read.
+fn refers(manifest: &Manifest, subject: &Digest) -> bool {
+    match manifest.body() {
+        Body::Image(body) => {
+            let named = body.subject.as_ref().map(|named| &named.digest);
+            named == Some(subject)
+        }
+        Body::Index(_) => true,
     }
-    let reader = format::reader(body).ok_or_else(|| Content::Foreign {
-        artifact_type: body.artifact_type.clone(),
-    })?;
-    let blob = (reader.blob)(body).map_err(|source| damaged(artifact(), source))?;
-    Ok((reader, blob.clone()))
 }
 
-fn claims(reader: &Reader, manifest: &Manifest, blob: &Bytes, limits: &Limits) -> Content {
-    match (reader.read)(&Fetched { manifest, blob }, limits) {
-        Ok(claims) if blob.len() > limits.publication && publishes(&claims) => {
-            Content::Refused(Refusal::PublicationTooLarge {
-                artifact: manifest.digest().clone(),
-                limit: limits.publication,
-            })
+/// Who reads an artifact, and from which blobs; or what it is instead.
+fn recognise(subject: &Digest, manifest: Manifest, limits: &Limits) -> Opened {
+    let manifest = Arc::new(manifest);
+    let artifact = |content| Artifact {
+        digest: manifest.digest().clone(),
+        subject: subject.clone(),
+        content,
+    };
+    let foreign = |artifact_type: &str| {
+        let artifact_type = artifact_type.to_owned();
+        (
+            vec![artifact(Content::Foreign { artifact_type })],
+            Vec::new(),
+        )
+    };
+    let Body::Image(body) = manifest.body() else {
+        return foreign(&manifest.descriptor().media_type);
+    };
+    let Some(reader) = format::reader(body) else {
+        return foreign(&body.artifact_type);
+    };
+    let (mut artifacts, mut pending) = (Vec::new(), Vec::new());
+    for blob in (reader.blobs)(body, limits) {
+        match blob {
+            Ok(blob) => pending.push(Pending {
+                subject: subject.clone(),
+                manifest: Arc::clone(&manifest),
+                reader,
+                blob: blob.clone(),
+            }),
+            Err(source) => artifacts.push(artifact(damaged(manifest.digest(), source))),
         }
-        Ok(claims) => Content::Claims(claims),
-        Err(source) => damaged(manifest.digest().clone(), source),
+    }
+    (artifacts, pending)
+}
+
+impl Pending {
+    fn claims(&self, blob: &Bytes, limits: &Limits) -> Content {
+        let fetched = Fetched {
+            manifest: &self.manifest,
+            named: &self.blob,
+            blob,
+        };
+        match (self.reader.read)(&fetched, limits) {
+            Ok(claims) if blob.len() > limits.publication && publishes(&claims) => {
+                Content::Refused(Refusal::PublicationTooLarge {
+                    artifact: self.manifest.digest().clone(),
+                    limit: limits.publication,
+                })
+            }
+            Ok(claims) => Content::Claims(claims),
+            Err(source) => damaged(self.manifest.digest(), source),
+        }
     }
 }
 
@@ -395,7 +411,8 @@ fn publishes(claims: &[Claim]) -> bool {
         .any(|claim| Kind::Publication.is_of(&claim.statement))
 }
 
-fn damaged(artifact: Digest, source: ReadError) -> Content {
+fn damaged(artifact: &Digest, source: ReadError) -> Content {
+    let artifact = artifact.clone();
     Content::Refused(Refusal::Damaged { artifact, source })
 }
 
@@ -440,14 +457,14 @@ fn affordable<T>(
     mut wanted: Vec<T>,
     order: impl for<'a> Fn(&'a T) -> (Likelihood, u64, &'a Digest),
     size: impl Fn(&T) -> u64,
-    (longest, limits): (usize, &Limits),
+    (longest, limits): (impl Fn(&T) -> usize, &Limits),
     allowance: &mut u64,
 ) -> (Vec<T>, LeftOut) {
     wanted.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut left_out = LeftOut::default();
     wanted.retain(|one| {
         let size = size(one);
-        if size > longest as u64 {
+        if size > longest(one) as u64 {
             return true;
         }
         if left_out.count == 0

@@ -5,6 +5,8 @@
 
 mod sigstore_bundle;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use countersign_common::{
     Code, Descriptor, Digest, Explain, Limits, Manifest, Signature, Statement,
@@ -25,9 +27,11 @@ pub struct Reader {
     pub format: Format,
     /// Whether an artifact is of this format, by its own manifest.
     pub recognises: fn(&ImageBody) -> bool,
-    /// The blob that must be fetched to read it.
-    pub blob: fn(&ImageBody) -> Result<&Descriptor, ReadError>,
-    /// Turns the artifact into claims.
+    /// How long each of its blobs may be.
+    pub limit: fn(&Limits) -> usize,
+    /// The blobs that must be fetched to read it, each once; and what is wrong with what is not read.
+    pub blobs: for<'a> fn(&'a ImageBody, &Limits) -> Vec<Result<&'a Descriptor, ReadError>>,
+    /// Turns a blob of the artifact into claims.
     pub read: fn(&Fetched<'_>, &Limits) -> Result<Vec<Claim>, ReadError>,
 }
 
@@ -52,12 +56,14 @@ impl Format {
     }
 }
 
-/// An artifact with its content. Both hash to their names.
+/// An artifact with a blob of it. Both hash to their names.
 #[derive(Clone, Copy, Debug)]
 pub struct Fetched<'a> {
     /// The artifact's manifest.
     pub manifest: &'a Manifest,
-    /// Its blob.
+    /// What names the blob there.
+    pub named: &'a Descriptor,
+    /// The blob.
     pub blob: &'a Bytes,
 }
 
@@ -68,14 +74,14 @@ pub struct Claim {
     pub artifact: Digest,
     /// How it was written.
     pub format: Format,
-    /// The statement, parsed from `payload`.
-    pub statement: Statement,
+    /// The statement, parsed from `payload`. Several claims may share it.
+    pub statement: Arc<Statement>,
     /// Whom it names as its signer.
     pub signer: ClaimedSigner,
     /// Time stamps of its signature, each in base64: anybody's to add.
     pub after_stamps: Vec<String>,
     payload_type: String,
-    payload: Vec<u8>,
+    payload: Bytes,
     signature: Signature,
 }
 

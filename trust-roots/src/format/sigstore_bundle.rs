@@ -1,5 +1,8 @@
 //! Sigstore bundles as referrers: what `countersign sign` and cosign 3 write.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use countersign_common::{
     Bundle, Descriptor, Limits, Statement, dsse::IN_TOTO_PAYLOAD_TYPE, manifest::ImageBody,
 };
@@ -12,7 +15,8 @@ const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 pub(super) const READER: Reader = Reader {
     format: Format::SigstoreBundle,
     recognises,
-    blob,
+    limit: |limits| limits.bundle,
+    blobs,
     read,
 };
 
@@ -25,12 +29,12 @@ fn recognises(artifact: &ImageBody) -> bool {
             .any(|layer| layer.media_type.starts_with(MEDIA_TYPE_PREFIX))
 }
 
-fn blob(artifact: &ImageBody) -> Result<&Descriptor, ReadError> {
+fn blobs<'a>(artifact: &'a ImageBody, _: &Limits) -> Vec<Result<&'a Descriptor, ReadError>> {
     match artifact.layers.as_slice() {
-        [layer] => Ok(layer),
-        layers => Err(ReadError::LayerCount {
+        [layer] => vec![Ok(layer)],
+        layers => vec![Err(ReadError::LayerCount {
             count: layers.len(),
-        }),
+        })],
     }
 }
 
@@ -44,11 +48,11 @@ fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError>
     Ok(vec![Claim {
         artifact: fetched.manifest.digest().clone(),
         format: Format::SigstoreBundle,
-        statement: Statement::parse(bundle.payload(), limits)?,
+        statement: Arc::new(Statement::parse(bundle.payload(), limits)?),
         signer: bundle.signer().clone(),
         after_stamps: bundle.stamps().to_vec(),
         payload_type: bundle.payload_type().to_owned(),
-        payload: bundle.payload().to_vec(),
+        payload: Bytes::copy_from_slice(bundle.payload()),
         signature: bundle.signature().clone(),
     }])
 }

@@ -98,9 +98,12 @@ fn claims(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, read::Re
     let Some(reader) = read::reader(body) else {
         return Ok(Vec::new());
     };
-    (reader.blob)(body)?;
+    for blob in (reader.blobs)(body, limits) {
+        blob?;
+    }
     let read = read::Fetched {
         manifest: fetched.manifest,
+        named: fetched.layer,
         blob: fetched.blob,
     };
     (reader.read)(&read, limits)
