@@ -437,6 +437,9 @@ pub(crate) struct Verify {
     #[arg(long, env = "COUNTERSIGN_REQUIRE_REPOSITORY", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
     pub(crate) require_repository: bool,
+    /// Count what cosign before version 3 signed with a key too, at the tag `sha256-….sig`. It proves no date
+    #[arg(long)]
+    pub(crate) legacy_signatures: bool,
     #[command(flatten)]
     pub(crate) demonstration: Demonstration,
     /// Print only the images by digest, one a line, and nothing unless all are verified; whatever `--output` says

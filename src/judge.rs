@@ -21,8 +21,8 @@ use countersign_trust_roots::{
     state::{Advance, RootMemory, State},
 };
 use countersign_verify::{
-    Asked, Basis, Besides, Class, Demand, Depth, Level, Outcome, PolicyBasis, Reach, RootVersion,
-    Signers, Ungoverned, Verdict, Verifier,
+    Asked, Basis, Besides, Class, Demand, Depth, Legacy, Level, Outcome, PolicyBasis, Reach,
+    RootVersion, Signers, Ungoverned, Verdict, Verifier,
 };
 use futures_util::future;
 
@@ -101,6 +101,7 @@ pub(crate) fn nothing_besides(stand_in: StandIn) -> Asked {
             reach: Reach::Resolved,
             unbound: Unbound::Refused,
             stand_in,
+            legacy: Legacy::Ignored,
         },
         time_threshold: None,
         limits: Limits::TABLE,

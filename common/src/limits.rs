@@ -19,6 +19,9 @@ pub struct Limits {
     pub attestation: usize,
     /// A bundle with a publication: strangers must not be able to crowd it out with few that are large.
     pub publication: usize,
+    /// The payload of a signature by cosign before version 3. As many of one manifest are fetched as signatures are tried,
+    /// whatever else is fetched for the image.
+    pub simple_signing: usize,
     /// A signature envelope of the Notary Project, in JSON or CBOR.
     pub envelope: usize,
     /// The body of an error or of a token answer.
@@ -31,7 +34,7 @@ pub struct Limits {
     pub referrers: usize,
     /// Nesting of referrers of referrers, where all of them are shown.
     pub referrer_depth: usize,
-    /// Signatures tried for one image, of each kind of claim that is asked for.
+    /// Signatures tried for one image, of each kind of claim that is asked for and of each format.
     pub signatures: usize,
     /// Redirects followed for one request.
     pub redirects: usize,
@@ -94,6 +97,7 @@ impl Limits {
         bundle: 4 * MIB,
         attestation: 16 * MIB,
         publication: 256 * KIB,
+        simple_signing: 64 * KIB,
         envelope: 256 * KIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,

@@ -104,6 +104,21 @@ impl Statement {
         })
     }
 
+    /// What a signature of another format says, as the statement that says the same. It is not what was signed.
+    pub fn of_image_signature(
+        name: Option<String>,
+        digest: &Digest,
+        annotations: BTreeMap<String, Value>,
+    ) -> Self {
+        Self {
+            kind: STATEMENT_V1.to_owned(),
+            predicate_type: IMAGE_SIGNATURE.to_owned(),
+            subjects: vec![SubjectDocument::of(name, digest, annotations).into()],
+            publication: None,
+            before_stamps: Vec::new(),
+        }
+    }
+
     /// Its `_type`: which version of the statement it is.
     pub fn kind(&self) -> &str {
         &self.kind

@@ -15,7 +15,7 @@ use countersign_common::{
 use countersign_trust_roots::{
     TimeRules,
     document::{Budget, Kind, authenticity, binding},
-    format::{self, Claim, Fetched},
+    format::{self, Claim, Fetched, Format},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -251,7 +251,7 @@ async fn read(
     {
         return Ok(None);
     }
-    let Some(reader) = format::reader(body) else {
+    let Some(reader) = format::reader(body, &[Format::SigstoreBundle]) else {
         return Ok(None);
     };
     let blobs = (reader.blobs)(body, limits);

@@ -18,7 +18,7 @@ use countersign_trust_roots::{
         binding::{self, Bound},
         dating, judge,
     },
-    format::{self, Claim, Fetched},
+    format::{self, Claim, Fetched, Format},
     time::Interval,
 };
 
@@ -51,7 +51,7 @@ fn read(sealed: &Sealed) -> Option<Claim> {
         named: body.layers.first()?,
         blob: sealed.bundle(),
     };
-    let reader = format::reader(body)?;
+    let reader = format::reader(body, &[Format::SigstoreBundle])?;
     (reader.read)(&fetched, &limits).ok()?.pop()
 }
 

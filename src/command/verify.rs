@@ -9,8 +9,8 @@ use countersign_common::{Algorithm, Code, Explain, ImageRef, Limits, Timestamp};
 use countersign_registry::Client;
 use countersign_trust_roots::{Authorities, document::Unbound};
 use countersign_verify::{
-    Asked, Basis, Besides, DateDemand, Demand, Depth, Level, Mode, Naming, Outcome, Reach, Signers,
-    Verdict, Verifier,
+    Asked, Basis, Besides, DateDemand, Demand, Depth, Legacy, Level, Mode, Naming, Outcome, Reach,
+    Signers, Verdict, Verifier,
     verdict::{Finding, document::VerdictDocument, render},
 };
 
@@ -174,6 +174,11 @@ fn asked(arguments: &Verify, config: &Config) -> Result<Asked, Stop> {
             Unbound::Reported
         },
         stand_in: arguments.demonstration.stand_in(),
+        legacy: if arguments.legacy_signatures {
+            Legacy::Counted
+        } else {
+            Legacy::Ignored
+        },
     };
     Ok(Asked {
         demand,

@@ -31,18 +31,18 @@ impl World {
         digests
     }
 
-    fn list(&self, name: &str, entries: &[Value]) {
+    pub(crate) fn list(&self, name: &str, entries: &[Value]) {
         let index = json!({ "schemaVersion": 2, "manifests": entries });
         self.write(&format!("{name}/index.json"), &index.to_string());
     }
 
-    fn listed(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn listed(&self, name: &str) -> Vec<Value> {
         let text = fs::read(self.path(name).join("index.json")).unwrap();
         let index: Value = serde_json::from_slice(&text).unwrap();
         index["manifests"].as_array().unwrap().clone()
     }
 
-    fn layout_blob(&self, name: &str, media_type: &str, bytes: &str) -> Value {
+    pub(crate) fn layout_blob(&self, name: &str, media_type: &str, bytes: &str) -> Value {
         let digest = Digest::sha256(bytes.as_bytes());
         fs::create_dir_all(self.path(name).join("blobs/sha256")).unwrap();
         self.write(&format!("{name}/blobs/sha256/{}", digest.hex()), bytes);

@@ -22,6 +22,7 @@ mod governed;
 mod hostile;
 mod inspect;
 mod layouts;
+mod legacy;
 mod licence;
 mod many;
 mod network;

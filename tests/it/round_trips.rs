@@ -6,7 +6,10 @@ use std::time::Duration;
 use countersign_stand_in::{Call, Login, Options, RegistryMode, Service};
 use serde_json::json;
 
-use crate::world::{Image, OCI_INDEX, OCI_MANIFEST, World};
+use crate::{
+    legacy::{FLAG, Older},
+    world::{Image, OCI_INDEX, OCI_MANIFEST, World},
+};
 
 /// Much longer than this machine takes for anything in between.
 const DELAY: Duration = Duration::from_millis(300);
@@ -95,6 +98,32 @@ fn a_bundle_that_is_not_carried_takes_one_round_trip_more() {
     assert_eq!((depth, lines.len()), (3, 7), "{lines:#?}");
     let (depth, lines) = far.verify(&[&far.image.tagged()]);
     assert_eq!((depth, lines.len()), (4, 7), "{lines:#?}");
+}
+
+#[test]
+fn what_cosign_left_at_a_tag_takes_two_round_trips_where_it_counts_and_nothing_elsewhere() {
+    let mut far = Far::oci();
+    let older = Older::numbered(11);
+    far.public = older.public(&far.world);
+    older.sign(&far.world, &far.image);
+    let (depth, lines) = far.verify(&[FLAG, &far.image.pinned()]);
+    // Its manifest, its referrers and the tag; then its configuration and what was signed.
+    assert_eq!((depth, lines.len()), (2, 5), "{lines:#?}");
+    let (depth, lines) = far.verify(&[FLAG, &far.image.tagged()]);
+    assert_eq!((depth, lines.len()), (3, 5), "{lines:#?}");
+    // Beside what we sign it costs two requests and no round trip.
+    far.sign(&[&far.image.pinned()]);
+    let both = [
+        "--key",
+        &format!("{}.pub", far.world.path("key").display()),
+        "--threshold",
+        "2",
+    ];
+    let (depth, lines) = far.verify(&[&both[..], &[FLAG, &far.image.pinned()]].concat());
+    assert_eq!((depth, lines.len()), (2, 7), "{lines:#?}");
+    far.public = format!("{}.pub", far.world.path("key").display());
+    let (depth, lines) = far.verify(&[&far.image.pinned()]);
+    assert_eq!((depth, lines.len()), (2, 5), "{lines:#?}");
 }
 
 #[test]

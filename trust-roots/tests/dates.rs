@@ -27,7 +27,7 @@ use countersign_trust_roots::{
         judge,
         validity::{self, Proof},
     },
-    format::{self, Claim, Fetched},
+    format::{self, Claim, Fetched, Format},
     time::{Interval, Standing, TimeRulesError, Window},
 };
 use p256::{
@@ -118,7 +118,7 @@ fn claim(before: &[Stamp], after: &[Stamp]) -> Claim {
         named: &body.layers[0],
         blob: &blob,
     };
-    let reader = format::reader(body).unwrap();
+    let reader = format::reader(body, &[Format::SigstoreBundle]).unwrap();
     (reader.read)(&fetched, &Limits::TABLE).unwrap().remove(0)
 }
 

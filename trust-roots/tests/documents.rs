@@ -24,7 +24,7 @@ use countersign_trust_roots::{
     Authorities, Authority, Role,
     authority::NoAuthority,
     document::{Budget, Expected, Kind, Refusal, StandIn, Unbound, authenticity, binding, judge},
-    format::{self, Claim, Fetched, ReadError, Reader},
+    format::{self, Claim, Fetched, Format, ReadError, Reader},
 };
 use p256::{
     ecdsa::{Signature, SigningKey, signature::Signer as _},
@@ -106,7 +106,7 @@ fn body(manifest: &Manifest) -> &ImageBody {
 }
 
 fn reader(manifest: &Manifest) -> Option<&'static Reader> {
-    format::reader(body(manifest))
+    format::reader(body(manifest), &[Format::SigstoreBundle])
 }
 
 fn read(bundle: &Value) -> Result<Vec<Claim>, ReadError> {
@@ -611,7 +611,7 @@ fn what_cannot_be_read_says_why() {
         "too-large",
         "type-mismatch",
     ] {
-        assert!(format::CODES.contains(&Code::new(code)) && format::CODES.len() == 4);
+        assert!(format::CODES.contains(&Code::new(code)) && format::CODES.len() == 5);
     }
 }
 

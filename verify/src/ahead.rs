@@ -3,12 +3,18 @@
 //! A reference by digest says already whose referrers are wanted, so that the listing costs no round trip of its own.
 //! Called where an image is fetched to be judged. Nothing is believed here, and a listing is used for its subject alone.
 
-use std::{fmt, pin::pin};
+use std::{
+    fmt,
+    future::{self, poll_fn},
+    pin::pin,
+    task::{Context, Poll},
+};
 
 use countersign_common::{
     Descriptor, Digest, PinnedImage, Registry, Repository, Task, registry::Failure,
 };
-use futures_util::future::{self, Either, select};
+
+use crate::legacy::{self, AtTag, Legacy};
 
 /// A reference that was resolved, and the listing that was asked for beside it.
 pub struct Sighted<'a> {
@@ -19,7 +25,18 @@ pub struct Sighted<'a> {
 /// What is listed for a digest, as soon as it comes.
 pub(crate) struct Listing<'a> {
     subject: &'a Digest,
-    listed: Task<'a, Result<Vec<Descriptor>, Failure>>,
+    referrers: Awaited<'a, Referrers>,
+    /// What cosign before version 3 left, where that counts.
+    signatures: Option<Awaited<'a, AtTag>>,
+}
+
+/// What the registry lists.
+pub(crate) type Referrers = Result<Vec<Descriptor>, Failure>;
+
+/// Something that was asked for, and maybe answered.
+enum Awaited<'a, T> {
+    Answered(T),
+    Waiting(Task<'a, T>),
 }
 
 impl fmt::Debug for Sighted<'_> {
@@ -39,26 +56,18 @@ impl<'a> Sighted<'a> {
     /// Waits for an image while its listing is on the way. Without the image nobody needs the listing.
     pub(crate) async fn collect<F>(
         image: impl Future<Output = Result<PinnedImage, F>>,
-        listing: Option<Listing<'a>>,
+        mut listing: Option<Listing<'a>>,
     ) -> Result<Self, F> {
-        let Some(Listing { subject, listed }) = listing else {
-            let image = image.await?;
-            return Ok(Self {
-                image,
-                listing: None,
-            });
-        };
-        let (image, listed) = match select(pin!(image), listed).await {
-            Either::Left((image, listed)) => (image, listed),
-            Either::Right((listed, image)) => {
-                let listed: Task<'a, _> = Box::pin(future::ready(listed));
-                (image.await, listed)
+        let mut image = pin!(image);
+        let image = poll_fn(|context| {
+            let image = image.as_mut().poll(context);
+            if let (Poll::Pending, Some(listing)) = (&image, &mut listing) {
+                listing.poll(context);
             }
-        };
-        Ok(Self {
-            image: image?,
-            listing: Some(Listing { subject, listed }),
-        })
+            image
+        });
+        let image = image.await?;
+        Ok(Self { image, listing })
     }
 }
 
@@ -68,18 +77,46 @@ impl<'a> Listing<'a> {
         registry: &'a dyn Registry,
         repository: &'a Repository,
         subject: &'a Digest,
+        legacy: Legacy,
     ) -> Self {
+        let signatures = || Awaited::Waiting(legacy::signatures(registry, repository, subject));
         Self {
             subject,
-            listed: registry.referrers(repository, subject),
+            referrers: Awaited::Waiting(registry.referrers(repository, subject)),
+            signatures: (legacy == Legacy::Counted).then(signatures),
         }
     }
 
-    /// What is listed, if it is for this subject.
+    fn poll(&mut self, context: &mut Context<'_>) {
+        self.referrers.poll(context);
+        if let Some(signatures) = &mut self.signatures {
+            signatures.poll(context);
+        }
+    }
+
+    /// What the registry lists for this subject, and what is at its tag, if that counts. Neither waits for the other.
     pub(crate) fn about(
         self,
         subject: &Digest,
-    ) -> Option<Task<'a, Result<Vec<Descriptor>, Failure>>> {
-        (self.subject == subject).then_some(self.listed)
+    ) -> Option<(Task<'a, Referrers>, Option<Task<'a, AtTag>>)> {
+        let signatures = self.signatures.map(Awaited::into_task);
+        (self.subject == subject).then(|| (self.referrers.into_task(), signatures))
+    }
+}
+
+impl<'a, T: Send + 'a> Awaited<'a, T> {
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if let Self::Waiting(task) = self
+            && let Poll::Ready(answer) = task.as_mut().poll(context)
+        {
+            *self = Self::Answered(answer);
+        }
+    }
+
+    fn into_task(self) -> Task<'a, T> {
+        match self {
+            Self::Answered(answer) => Box::pin(future::ready(answer)),
+            Self::Waiting(task) => task,
+        }
     }
 }

@@ -7,21 +7,22 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use countersign_common::{
-    Descriptor, Digest, Limits, Manifest, PinnedImage, Registry, Repository,
+    Descriptor, Digest, Limits, Manifest, PinnedImage, Registry, Repository, Task,
     children::{ChildRefusal, Listed},
     manifest::{Body, EMPTY_CONFIG, Platform},
     registry::{Error, Failure},
 };
 use countersign_trust_roots::{
     document::Kind,
-    format::{self, Claim, Fetched, ReadError, Reader},
+    format::{self, Claim, Fetched, Format, ReadError, Reader},
 };
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    Deadline, Refusal,
-    ahead::{Listing, Sighted},
-    evidence::{Artifact, Content, ContentFault, Evidence, ImageContent, LeftOut},
+    Deadline, Demand, Refusal,
+    ahead::{Referrers, Sighted},
+    evidence::{Artifact, Content, ContentFault, Evidence, ImageContent, LeftOut, Tagged},
+    legacy::{self, AtTag, Legacy},
 };
 
 /// Requests for one image at a time.
@@ -39,7 +40,7 @@ pub(crate) type Enough<'a> = dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync +
 /// Collects the evidence about an image that was resolved.
 pub(crate) async fn collect(
     Sighted { image, listing }: Sighted<'_>,
-    platform: Option<&Platform>,
+    demand: &Demand,
     registry: &dyn Registry,
     (limits, deadline): (&Limits, &Deadline<'_>),
     enough: &Enough<'_>,
@@ -50,16 +51,22 @@ pub(crate) async fn collect(
         repository,
         limits,
         deadline,
+        legacy: demand.legacy,
     };
+    let platform = demand.reach.platform();
     let selected = select_child(&image, platform);
     let mut subjects = vec![image.manifest.descriptor().clone()];
     if let Ok(Some(child)) = &selected {
         subjects.push(child.clone());
     }
     let content = deadline.within(source.content(&image, selected));
+    let asked = listing.and_then(|listing| listing.about(image.digest()));
+    let (referrers, signatures) = asked.unzip();
     // The listing first, to which most of the rest is owed: it goes by the connection that is open already.
-    let artifacts = source.artifacts(&subjects, listing, enough);
-    let ((artifacts, listings, left_out), content) = future::join(artifacts, content).await;
+    let artifacts = source.artifacts(&subjects, referrers, enough);
+    let tagged = source.tagged(&subjects, signatures.flatten());
+    let ((artifacts, listings, left_out), tagged, content) =
+        future::join3(artifacts, tagged, content).await;
     let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
     Evidence {
         platform: platform.cloned(),
@@ -68,6 +75,7 @@ pub(crate) async fn collect(
         artifacts,
         listings,
         left_out,
+        tagged,
         image,
     }
 }
@@ -130,6 +138,7 @@ pub(crate) struct Source<'a, 'd> {
     pub(crate) repository: &'a Repository,
     pub(crate) limits: &'a Limits,
     pub(crate) deadline: &'a Deadline<'d>,
+    pub(crate) legacy: Legacy,
 }
 
 /// Artifacts, failed listings, and how many artifacts were left out.
@@ -177,10 +186,10 @@ impl Source<'_, '_> {
     async fn artifacts(
         self,
         subjects: &[Descriptor],
-        listing: Option<Listing<'_>>,
+        asked: Option<Task<'_, Referrers>>,
         enough: &Enough<'_>,
     ) -> Found {
-        let (referrers, failures) = self.list(subjects, listing).await;
+        let (referrers, failures) = self.list(subjects, asked).await;
         let mut allowance = self.limits.image_bytes;
         let (referrers, mut left_out) = affordable(
             referrers,
@@ -248,14 +257,13 @@ impl Source<'_, '_> {
     async fn list(
         self,
         subjects: &[Descriptor],
-        mut listing: Option<Listing<'_>>,
+        mut asked: Option<Task<'_, Referrers>>,
     ) -> (Vec<Referrer>, Vec<Failure>) {
         let mut referrers: Vec<Referrer> = Vec::new();
         let mut failures = Vec::new();
         let listings = subjects.iter().map(|Descriptor { digest, .. }| {
-            let asked = listing.take().and_then(|listing| listing.about(digest));
             let ask = || self.registry.referrers(self.repository, digest);
-            self.in_time(asked.unwrap_or_else(ask))
+            self.in_time(asked.take().unwrap_or_else(ask))
         });
         let listings = future::join_all(listings).await;
         for (subject, listed) in subjects.iter().zip(listings) {
@@ -273,6 +281,45 @@ impl Source<'_, '_> {
         (referrers, failures)
     }
 
+    /// What cosign before version 3 left for each subject, where that counts.
+    async fn tagged(
+        self,
+        subjects: &[Descriptor],
+        mut asked: Option<Task<'_, AtTag>>,
+    ) -> Option<Tagged> {
+        if self.legacy == Legacy::Ignored {
+            return None;
+        }
+        let mut tagged = Tagged::default();
+        let tags = subjects.iter().map(|Descriptor { digest, .. }| {
+            let ask = || legacy::signatures(self.registry, self.repository, digest);
+            self.read_tagged(digest, asked.take().unwrap_or_else(ask))
+        });
+        for found in future::join_all(tags).await {
+            match found {
+                Ok(mut artifacts) => tagged.artifacts.append(&mut artifacts),
+                Err(failure) => tagged.failures.push(failure),
+            }
+        }
+        Some(tagged)
+    }
+
+    /// Reads what is at a tag, at the same time as all else: whoever fills the one must not push the other out.
+    async fn read_tagged(
+        self,
+        subject: &Digest,
+        asked: Task<'_, AtTag>,
+    ) -> Result<Vec<Artifact>, Failure> {
+        let Some(manifest) = self.in_time(asked).await? else {
+            return Ok(Vec::new());
+        };
+        let (mut artifacts, pending) =
+            recognise(subject, manifest, &[Format::CosignSimple], self.limits);
+        let read = in_parallel(pending.into_iter().map(|one| self.read(one)));
+        artifacts.extend(read.await);
+        Ok(artifacts)
+    }
+
     /// Fetches an artifact's manifest. Its blobs may be needed to know what it says.
     async fn open(self, subject: Digest, descriptor: Descriptor) -> Opened {
         let digest = &descriptor.digest;
@@ -283,7 +330,7 @@ impl Source<'_, '_> {
                 Content::Refused(Refusal::Misplaced { artifact })
             }
             Ok(Some(manifest)) => {
-                return recognise(&subject, manifest, self.limits);
+                return recognise(&subject, manifest, self.formats(), self.limits);
             }
             Ok(None) => Content::Unavailable(self.absent(digest)),
             Err(failure) => transfer_failed(digest, failure),
@@ -294,6 +341,14 @@ impl Source<'_, '_> {
             content,
         };
         (vec![artifact], Vec::new())
+    }
+
+    /// Those that are read of what the registry lists.
+    fn formats(self) -> &'static [Format] {
+        match self.legacy {
+            Legacy::Counted => &[Format::SigstoreBundle, Format::CosignSimple],
+            Legacy::Ignored => &[Format::SigstoreBundle],
+        }
     }
 
     /// Fetches a blob of an artifact and reads it.
@@ -350,7 +405,7 @@ fn refers(manifest: &Manifest, subject: &Digest) -> bool {
 }
 
 /// Who reads an artifact, and from which blobs; or what it is instead.
-fn recognise(subject: &Digest, manifest: Manifest, limits: &Limits) -> Opened {
+fn recognise(subject: &Digest, manifest: Manifest, formats: &[Format], limits: &Limits) -> Opened {
     let manifest = Arc::new(manifest);
     let artifact = |content| Artifact {
         digest: manifest.digest().clone(),
@@ -367,7 +422,7 @@ fn recognise(subject: &Digest, manifest: Manifest, limits: &Limits) -> Opened {
     let Body::Image(body) = manifest.body() else {
         return foreign(&manifest.descriptor().media_type);
     };
-    let Some(reader) = format::reader(body) else {
+    let Some(reader) = format::reader(body, formats) else {
         return foreign(&body.artifact_type);
     };
     let (mut artifacts, mut pending) = (Vec::new(), Vec::new());

@@ -30,6 +30,18 @@ pub struct Evidence {
     pub listings: Vec<Failure>,
     /// How many artifacts were left out because they are too large together.
     pub left_out: LeftOut,
+    /// What is at the tags of cosign before version 3; `None` where nobody looks there.
+    pub tagged: Option<Tagged>,
+}
+
+/// What was found at the tags of an image, and of the index that it was reached through. None of it says when anything was
+/// published, so that nothing of it leaves a date open.
+#[derive(Debug, Default)]
+pub struct Tagged {
+    /// What the tags name.
+    pub artifacts: Vec<Artifact>,
+    /// Tags that could not be looked at.
+    pub failures: Vec<Failure>,
 }
 
 /// What was listed and not fetched, because all of it together is too much.

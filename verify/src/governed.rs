@@ -206,6 +206,7 @@ impl Verifier {
                 // Of several teams below one root, a signature without a name could be any one's.
                 unbound: Unbound::Refused,
                 stand_in: asked.demand.stand_in,
+                legacy: asked.demand.legacy,
             },
             limits: asked.limits,
             naming: if matched.signed == *place {

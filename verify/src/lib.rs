@@ -12,6 +12,7 @@ mod exception;
 mod governed;
 pub mod inspect;
 mod layers;
+mod legacy;
 mod recursive;
 mod refusal;
 pub mod verdict;
@@ -21,10 +22,11 @@ pub use self::{
     ahead::Sighted,
     check::freshness::DateDemand,
     deadline::{Deadline, Timer},
-    evidence::{Artifact, Content, Evidence},
+    evidence::{Artifact, Content, Evidence, Tagged},
     exception::{Exceptable, Excepted},
     governed::{Asked, Class, Ungoverned},
     layers::{Depth, Hashed, LayersRefusal, Seen},
+    legacy::Legacy,
     refusal::{CODES, DateLimit, Refusal},
     verdict::{Basis, Level, Mode, Occasion, Outcome, PolicyBasis, RootVersion, Verdict},
     verifier::{Besides, Demand, Naming, Reach, Signers, Verifier},

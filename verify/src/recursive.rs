@@ -75,7 +75,12 @@ impl Family<'_, '_> {
                 manifest,
             })
         };
-        let listing = Listing::of(self.from.0, repository, &child.digest);
+        let listing = Listing::of(
+            self.from.0,
+            repository,
+            &child.digest,
+            verifier.demand.legacy,
+        );
         let sighted = Sighted::collect(fetching, Some(listing));
         let fault = match deadline.within(sighted).await {
             Some(Ok(sighted)) => {

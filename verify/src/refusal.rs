@@ -11,7 +11,7 @@ use countersign_trust_roots::{
     format::ReadError,
 };
 
-use crate::LayersRefusal;
+use crate::{LayersRefusal, Legacy};
 
 /// Found out, and the answer is no.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +157,8 @@ pub enum Refusal {
         subject: Digest,
         /// What is there instead.
         found: Vec<String>,
+        /// Whether signatures in the format of cosign before version 3 were looked for.
+        legacy: Legacy,
     },
     /// A time stamp proves nothing, where nothing depends on it.
     #[error("a time stamp of the {} {} proves nothing: {source}", noun(kind), artifact.short())]
@@ -372,9 +374,15 @@ impl Explain for Refusal {
             Self::PublicationMissing { subject } => format!(
                 "publish it with a proven date: `countersign sign --key … --tsa URL …@{subject}`"
             ),
-            Self::SignatureMissing { subject, .. } => {
+            Self::SignatureMissing { subject, legacy, .. } => {
+                let older = match legacy {
+                    Legacy::Counted => "",
+                    Legacy::Ignored => {
+                        "; what cosign before version 3 signed counts with `--legacy-signatures`"
+                    }
+                };
                 format!(
-                    "sign it: `countersign sign --key … …@{subject}`; or find out who pushed it"
+                    "sign it: `countersign sign --key … …@{subject}`; or find out who pushed it{older}"
                 )
             }
             Self::ThresholdNotMet { others, .. } if !others.is_empty() => {

@@ -16,7 +16,7 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Level, Seen, Verdict,
+    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Legacy, Level, Seen, Verdict,
     ahead::{Listing, Sighted},
     check::{self, freshness::DateDemand},
     collect::{Source, collect},
@@ -80,6 +80,8 @@ pub struct Demand {
     pub unbound: Unbound,
     /// What becomes of signatures by demonstration keys.
     pub stand_in: StandIn,
+    /// What becomes of signatures in the format of cosign before version 3.
+    pub legacy: Legacy,
 }
 
 /// Which of an index and its children are judged. Of an image it is the image.
@@ -103,7 +105,7 @@ impl Reach {
         }
     }
 
-    fn platform(&self) -> Option<&Platform> {
+    pub(crate) fn platform(&self) -> Option<&Platform> {
         match self {
             Self::Platform(platform) => Some(platform),
             Self::Children | Self::Resolved => None,
@@ -213,7 +215,7 @@ impl Verifier {
     ) -> Result<Sighted<'a>, Box<Verdict>> {
         let listing = image
             .digest()
-            .map(|digest| Listing::of(registry, image.repository(), digest));
+            .map(|digest| Listing::of(registry, image.repository(), digest, self.demand.legacy));
         let sighted = Sighted::collect(registry.resolve(image), listing);
         let unresolved = match deadline.within(sighted).await {
             Some(Ok(sighted)) => return Ok(sighted),
@@ -255,14 +257,7 @@ impl Verifier {
             ..self.limits
         };
         let bounds = (&limits, deadline);
-        let mut evidence = collect(
-            sighted,
-            self.demand.reach.platform(),
-            registry,
-            bounds,
-            &enough,
-        )
-        .await;
+        let mut evidence = collect(sighted, &self.demand, registry, bounds, &enough).await;
         let verdict = self.check(&evidence, now);
         if !verdict.awaits_layers() {
             return verdict;
@@ -284,6 +279,7 @@ impl Verifier {
             repository: evidence.image.repository(),
             limits: &self.limits,
             deadline,
+            legacy: Legacy::Ignored,
         };
         let content = evidence.content.as_ref().ok()?;
         Some(source.hash(content, self.demand.depth, seen).await)

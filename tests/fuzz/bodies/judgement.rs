@@ -20,7 +20,7 @@ use countersign_trust_roots::{
     time::{Standing, Window},
 };
 use countersign_verify::{
-    Besides, Deadline, Demand, Depth, Level, Naming, Outcome, Reach, Signers, Verifier,
+    Besides, Deadline, Demand, Depth, Legacy, Level, Naming, Outcome, Reach, Signers, Verifier,
     inspect::{self, Judge, Question, Scope, document::InspectionDocument, render},
     verdict::{Basis, Published, document::VerdictDocument},
 };
@@ -66,6 +66,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
             reach: Reach::Resolved,
             unbound: Unbound::Reported,
             stand_in: StandIn::Refused,
+            legacy: Legacy::Ignored,
         },
         limits: Limits::TABLE,
         basis: Basis::Keys,

@@ -9,7 +9,10 @@ use countersign_common::{
 };
 
 use super::{Case, Expected, Kind, Refusal, StandIn, Unbound, authenticity::Authentic};
-use crate::{Authority, format::Claim};
+use crate::{
+    Authority,
+    format::{Claim, Format},
+};
 
 /// A trusted signer's claim about exactly what was asked.
 #[derive(Debug)]
@@ -127,7 +130,7 @@ fn find_subject<'e>(
 ) -> Result<&'e Subject, Refusal> {
     let mut first = None;
     for subject in claim.statement.subjects_naming(&expected.subject.digest) {
-        let checked = check_repository(expected, subject)
+        let checked = check_repository(expected, claim.format, subject)
             .and_then(|()| check_annotations(annotations, subject));
         match checked {
             Ok(()) => return Ok(subject),
@@ -150,8 +153,12 @@ fn first_digest(claim: &Claim) -> Option<Digest> {
 }
 
 /// A signature of the same content for another repository was made under other rules, perhaps by another team.
-fn check_repository(expected: &Expected, subject: &Subject) -> Result<(), Refusal> {
+///
+/// cosign before version 3 names it and never compares it, so that copies of an image keep their signatures: where one that
+/// names none counts, so does one that names another.
+fn check_repository(expected: &Expected, format: Format, subject: &Subject) -> Result<(), Refusal> {
     match (subject.name(), expected.unbound) {
+        (Some(_), Unbound::Reported) if format == Format::CosignSimple => Ok(()),
         (Some(name), _) if name != expected.repository.to_string() => {
             Err(Refusal::RepositoryMismatch {
                 expected: expected.repository.clone(),

@@ -3,6 +3,7 @@
 //! A format is one file and one line in [`READERS`]. Reading believes nothing: a claim says what somebody says. An
 //! artifact that cannot be read is an error to be reported, never silence.
 
+pub mod cosign_simple;
 mod sigstore_bundle;
 
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use countersign_common::{
     bundle::{BundleError, ClaimedSigner},
     digest::{HashAlgorithm, Hasher},
     dsse,
+    json::JsonError,
     manifest::ImageBody,
     publication::PublicationError,
     statement::StatementError,
 };
 
 /// Every format that is read.
-pub const READERS: &[Reader] = &[sigstore_bundle::READER];
+pub const READERS: &[Reader] = &[sigstore_bundle::READER, cosign_simple::READER];
 
 /// Reads one format.
 pub struct Reader {
@@ -35,14 +37,17 @@ pub struct Reader {
     pub read: fn(&Fetched<'_>, &Limits) -> Result<Vec<Claim>, ReadError>,
 }
 
-/// The reader for an artifact, if any format recognises it.
-pub fn reader(artifact: &ImageBody) -> Option<&'static Reader> {
-    READERS.iter().find(|reader| (reader.recognises)(artifact))
+/// The reader for an artifact, if it is of one of these formats.
+pub fn reader(artifact: &ImageBody, formats: &[Format]) -> Option<&'static Reader> {
+    let mut readers = READERS.iter();
+    readers.find(|reader| formats.contains(&reader.format) && (reader.recognises)(artifact))
 }
 
 /// A format of evidence.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Format {
+    /// A signature over a bare payload, as cosign before version 3 writes it.
+    CosignSimple,
     /// A Sigstore bundle as a referrer, as cosign 3 writes it.
     SigstoreBundle,
 }
@@ -51,6 +56,7 @@ impl Format {
     /// The name in output.
     pub fn name(self) -> &'static str {
         match self {
+            Self::CosignSimple => "cosign-signature",
             Self::SigstoreBundle => "sigstore-bundle",
         }
     }
@@ -80,15 +86,30 @@ pub struct Claim {
     pub signer: ClaimedSigner,
     /// Time stamps of its signature, each in base64: anybody's to add.
     pub after_stamps: Vec<String>,
-    payload_type: String,
+    envelope: Envelope,
     payload: Bytes,
     signature: Signature,
+}
+
+/// What a signature is made over. The bytes of one kind are never those of the other: a bare payload is JSON, which never
+/// begins as an encoding does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Envelope {
+    /// The payload itself.
+    Bare,
+    /// The pre-authentication encoding of a payload of this type.
+    Dsse(String),
 }
 
 impl Claim {
     /// The bytes that its signature must be over.
     pub fn signed_bytes(&self) -> Vec<u8> {
-        dsse::pre_authentication_encoding(&self.payload_type, &self.payload)
+        match &self.envelope {
+            Envelope::Bare => self.payload.to_vec(),
+            Envelope::Dsse(payload_type) => {
+                dsse::pre_authentication_encoding(payload_type, &self.payload)
+            }
+        }
     }
 
     /// The signature.
@@ -124,6 +145,27 @@ pub enum ReadError {
         /// How many it has.
         count: usize,
     },
+    /// A payload of cosign's older format that is none.
+    #[error("the payload is not strict JSON of a signature by cosign: {0}")]
+    Payload(#[source] JsonError),
+    /// One that names its image by no digest.
+    #[error(
+        "the payload names `{}`, which is no digest",
+        countersign_common::Escaped(digest)
+    )]
+    PayloadDigest {
+        /// What it names.
+        digest: String,
+    },
+    /// One that says to be something else.
+    #[error(
+        "the payload says that it is a `{}`, not a `cosign container image signature`",
+        countersign_common::Escaped(kind)
+    )]
+    PayloadKind {
+        /// What it says.
+        kind: String,
+    },
     /// The envelope holds something else than a statement.
     #[error(
         "the envelope holds `{}`, not an in-toto statement",
@@ -133,15 +175,38 @@ pub enum ReadError {
         /// What it holds.
         payload_type: String,
     },
+    /// So many signatures that another reader may read others of them.
+    #[error("it has {count} signatures; an artifact with more than {limit} is not read")]
+    SignatureCount {
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// More signatures than are tried.
+    #[error("only {limit} of its signatures are looked at, the shortest (left out: {left_out})")]
+    SignaturesLeftOut {
+        /// How many were not looked at.
+        left_out: usize,
+        /// How many are.
+        limit: usize,
+    },
     /// The statement is not one.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// Layers without a signature.
+    #[error("layers of it that should carry a signature carry none in base64 ({count})")]
+    Unsigned {
+        /// How many.
+        count: usize,
+    },
 }
 
 /// Every code of this module.
 pub const CODES: &[Code] = &[
     Code::new("format-not-allowed"),
     Code::new("malformed"),
+    Code::new("signatures-too-many"),
     Code::new("too-large"),
     Code::new("type-mismatch"),
 ];
@@ -162,8 +227,16 @@ impl Explain for ReadError {
                 | StatementError::TooManyDigests { .. }
                 | StatementError::TooManySubjects { .. },
             ) => "too-large",
-            Self::Statement(StatementError::Kind { .. }) => "type-mismatch",
-            Self::Bundle(_) | Self::LayerCount { .. } | Self::Statement(_) => "malformed",
+            Self::SignatureCount { .. } | Self::SignaturesLeftOut { .. } => "signatures-too-many",
+            Self::PayloadKind { .. } | Self::Statement(StatementError::Kind { .. }) => {
+                "type-mismatch"
+            }
+            Self::Bundle(_)
+            | Self::LayerCount { .. }
+            | Self::Payload(_)
+            | Self::PayloadDigest { .. }
+            | Self::Statement(_)
+            | Self::Unsigned { .. } => "malformed",
         })
     }
 

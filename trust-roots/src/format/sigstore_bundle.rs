@@ -7,7 +7,7 @@ use countersign_common::{
     Bundle, Descriptor, Limits, Statement, dsse::IN_TOTO_PAYLOAD_TYPE, manifest::ImageBody,
 };
 
-use super::{Claim, Fetched, Format, ReadError, Reader};
+use super::{Claim, Envelope, Fetched, Format, ReadError, Reader};
 
 /// Every version and spelling begins so; the bundle itself says which one it is.
 const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
@@ -51,7 +51,7 @@ fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError>
         statement: Arc::new(Statement::parse(bundle.payload(), limits)?),
         signer: bundle.signer().clone(),
         after_stamps: bundle.stamps().to_vec(),
-        payload_type: bundle.payload_type().to_owned(),
+        envelope: Envelope::Dsse(bundle.payload_type().to_owned()),
         payload: Bytes::copy_from_slice(bundle.payload()),
         signature: bundle.signature().clone(),
     }])

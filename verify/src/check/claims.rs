@@ -1,9 +1,9 @@
 //! What was found about one subject, sorted by what it says that it is, and the claims of a kind that are authentic,
 //! about it, and of a time when their keys' signatures count.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use countersign_common::Limits;
+use countersign_common::{Digest, Limits};
 use countersign_trust_roots::{
     TimeRules,
     document::{self, Budget, Case, Kind, authenticity, binding, validity},
@@ -40,19 +40,7 @@ impl<'id, 'e> Claims<'id, 'e> {
         found: &mut Findings,
     ) -> Self {
         let subject = &case.expected().subject.digest;
-        let mut artifacts: Vec<_> = artifacts
-            .iter()
-            .filter(|artifact| artifact.subject == *subject)
-            .collect();
-        artifacts.sort_by_key(|artifact| &artifact.digest);
-        for artifact in artifacts {
-            match &artifact.content {
-                Content::Claims(_) => {}
-                Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
-                Content::Refused(refusal) => found.refused(refusal),
-                Content::Unavailable(error) => found.unavailable(error),
-            }
-        }
+        note(artifacts, subject, found);
         let is_asked = |claim: &&Claim| asked.iter().any(|kind| kind.is_of(&claim.statement));
         let (mut claims, other): (Vec<&Claim>, Vec<&Claim>) = documents
             .iter()
@@ -66,26 +54,23 @@ impl<'id, 'e> Claims<'id, 'e> {
         );
         // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
         claims.sort_by_key(|claim| {
-            let names_subject = claim
-                .statement
-                .subjects_naming(&case.expected().subject.digest)
-                .next()
-                .is_some();
-            Reverse(names_subject && authenticity::names_trusted_key(case, claim))
+            let names_subject = claim.statement.subjects_naming(subject).next().is_some();
+            let names_key = authenticity::names_trusted_key(case, claim);
+            Reverse((names_subject && names_key, names_subject))
         });
         Self { case, claims }
     }
 
     /// Those of one kind that count. Why others do not goes to the findings.
     ///
-    /// Each kind has tries of its own: many of one must not hide another.
+    /// Each kind has tries of its own, and each format: many of one must not hide another.
     pub(super) fn valid(
         &self,
         kind: &'e Kind,
         (time, limits): (&TimeRules, &Limits),
         found: &mut Findings,
     ) -> (Vec<validity::Valid<'id, 'e>>, Judged) {
-        let mut budget = Budget::of(limits.signatures);
+        let mut budgets = BTreeMap::new();
         let mut valid = Vec::new();
         let mut judged = Judged::All;
         for claim in self
@@ -93,7 +78,9 @@ impl<'id, 'e> Claims<'id, 'e> {
             .iter()
             .filter(|claim| kind.is_of(&claim.statement))
         {
-            match counts((self.case, claim), kind, &mut budget, (time, limits)) {
+            let budget = budgets.entry(claim.format);
+            let budget = budget.or_insert_with(|| Budget::of(limits.signatures));
+            match counts((self.case, claim), kind, budget, (time, limits)) {
                 Ok(claim) => valid.push(claim),
                 Err(source) => {
                     // What was not tried, or not dated for a flood of stamps, may be the earliest publication.
@@ -113,6 +100,23 @@ impl<'id, 'e> Claims<'id, 'e> {
             }
         }
         (valid, judged)
+    }
+}
+
+/// What was found about a subject instead of claims.
+pub(super) fn note(artifacts: &[Artifact], subject: &Digest, found: &mut Findings) {
+    let artifacts = artifacts.iter();
+    let mut artifacts: Vec<_> = artifacts
+        .filter(|artifact| artifact.subject == *subject)
+        .collect();
+    artifacts.sort_by_key(|artifact| &artifact.digest);
+    for artifact in artifacts {
+        match &artifact.content {
+            Content::Claims(_) => {}
+            Content::Foreign { artifact_type } => found.other_kinds([artifact_type.as_str()]),
+            Content::Refused(refusal) => found.refused(refusal),
+            Content::Unavailable(error) => found.unavailable(error),
+        }
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) struct Document<'e> {
 }
 
 /// All of them, in the order of their artifacts.
-pub(super) fn documents(artifacts: &[Artifact]) -> Vec<Document<'_>> {
-    let mut artifacts: Vec<_> = artifacts.iter().collect();
+pub(super) fn documents<'e>(artifacts: impl Iterator<Item = &'e Artifact>) -> Vec<Document<'e>> {
+    let mut artifacts: Vec<_> = artifacts.collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
     let claims = artifacts.into_iter().flat_map(|artifact| {

@@ -21,7 +21,7 @@ pub(crate) use self::shortfall::Parts;
 use self::{
     claims::{Claims, Judged},
     documents::Document,
-    shortfall::Shortfall,
+    shortfall::{Noticed, Shortfall},
 };
 use crate::{
     Level, Refusal, Verdict, Verifier,
@@ -35,7 +35,8 @@ use crate::{
 /// All that is demanded is met on one of them: two signers of two different things did not agree on anything.
 pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
     let demanded = verifier.demand.kinds();
-    let documents = documents::documents(&evidence.artifacts);
+    let tagged = evidence.tagged.iter().flat_map(|tagged| &tagged.artifacts);
+    let documents = documents::documents(evidence.artifacts.iter().chain(tagged));
     let all = (evidence.artifacts.as_slice(), documents.as_slice());
     let subjects = evidence.subjects();
     let digests: Vec<_> = subjects.iter().map(|subject| &subject.digest).collect();
@@ -46,7 +47,9 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
         let expected = verifier.expected(evidence.image.repository(), subject);
         let attempt = judge(&expected, &verifier.authorities, |case| {
             let mut found = Found::of((verifier, &verifier.limits), case, all, &demanded);
-            found.signed.collecting(evidence, &verifier.limits);
+            found
+                .noticed
+                .collecting(evidence, subject, &verifier.limits);
             let integrity = integrity::check(case, evidence, verifier.demand.depth);
             let vouchers = (found.signatures.as_slice(), found.publications.as_slice());
             let quorum = quorum::check(case, verifier.demand.signatures(), vouchers);
@@ -56,19 +59,19 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                 (verifier, evidence),
                 publications,
                 now,
-                &mut found.published,
+                &mut found.noticed.published,
             );
             let elsewhere = elsewhere((verifier, evidence), all, subject, now);
             let proven = dated.filter(|_| elsewhere.is_complete).unwrap_or_default();
-            found.published.extend(elsewhere.published);
-            let open = [found.signed.open(), &elsewhere.open].concat();
+            found.noticed.published.extend(elsewhere.published);
+            let open = [found.noticed.signed.open(), &elsewhere.open].concat();
             let proven = (proven, elsewhere.earliest);
             let fresh = freshness::check(case, (&found.publications, proven), demand, now)
                 .and_then(|fresh| fresh.unless_open(demand, open));
             match (integrity, quorum, attested, fresh) {
                 (Ok(whole), Ok(quorum), Ok(attested), Ok(fresh)) => {
                     let trusted = demand::check(whole, quorum, attested, fresh);
-                    let noticed = shortfall::remarks(&shortfalls, found.signed, found.published);
+                    let noticed = shortfall::remarks(&shortfalls, found.noticed);
                     Ok(Verdict::verified(
                         &trusted,
                         (evidence, &verifier.time),
@@ -79,7 +82,7 @@ pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) ->
                 (integrity, quorum, attested, fresh) => Err(Shortfall::of(
                     integrity.map(|whole| whole.layers()),
                     (quorum, attested, fresh),
-                    (found.signed, found.published),
+                    found.noticed,
                     &subject.digest,
                     (&verifier.time, now),
                 )),
@@ -100,10 +103,7 @@ struct Found<'id, 'e> {
     /// Whether all publications were judged.
     judged: Judged,
     attestations: Vec<Valid<'id, 'e>>,
-    /// About signatures and attestations.
-    signed: Findings,
-    /// About publications and their dates.
-    published: Findings,
+    noticed: Noticed,
 }
 
 impl<'id, 'e> Found<'id, 'e> {
@@ -113,22 +113,22 @@ impl<'id, 'e> Found<'id, 'e> {
         all: (&'e [Artifact], &'e [Document<'e>]),
         demanded: &'e [Kind],
     ) -> Self {
-        let (mut signed, mut published) = (Findings::default(), Findings::default());
+        let mut noticed = Noticed::default();
+        let (signed, published) = (&mut noticed.signed, &mut noticed.published);
         let asked = [&[Kind::ImageSignature, Kind::Publication], demanded].concat();
-        let claims = Claims::of(case, all, &asked, &mut signed);
+        let claims = Claims::of(case, all, &asked, signed);
         let rules = (&verifier.time, limits);
-        let (signatures, _) = claims.valid(&Kind::ImageSignature, rules, &mut signed);
-        let (publications, judged) = claims.valid(&Kind::Publication, rules, &mut published);
+        let (signatures, _) = claims.valid(&Kind::ImageSignature, rules, signed);
+        let (publications, judged) = claims.valid(&Kind::Publication, rules, published);
         Self {
             signatures,
             publications,
             judged,
             attestations: demanded
                 .iter()
-                .flat_map(|kind| claims.valid(kind, rules, &mut signed).0)
+                .flat_map(|kind| claims.valid(kind, rules, signed).0)
                 .collect(),
-            signed,
-            published,
+            noticed,
         }
     }
 }
@@ -222,7 +222,7 @@ pub(crate) fn is_enough(
     artifacts: &[Artifact],
 ) -> bool {
     let demanded = verifier.demand.kinds();
-    let documents = documents::documents(artifacts);
+    let documents = documents::documents(artifacts.iter());
     // What is excepted if it is missing may still come.
     let none = InForce::default();
     let few = verifier.limits.time_stamps;

@@ -1,22 +1,53 @@
 //! What is missing for trust, and whether that is a refusal or an open question.
 
-use countersign_common::{Digest, Timestamp};
+use countersign_common::{Descriptor, Digest, Limits, Timestamp};
 use countersign_trust_roots::TimeRules;
 
 use super::{
     attested::{Attested, Missing},
+    claims,
     freshness::{Fresh, Stale},
     integrity::Broken,
     quorum::{Quorum, TooFew},
 };
 use crate::{
-    Refusal, Verdict,
+    Legacy, Refusal, Verdict,
     evidence::Evidence,
     verdict::{
         Authenticity, Fault, Finding, Findings, Freshness, Integrity, Layers, Outcome, Published,
         Reason, distinct,
     },
 };
+
+/// What was noticed in one judgement.
+#[derive(Default)]
+pub(super) struct Noticed {
+    /// About signatures and attestations, and about what may be anything.
+    pub(super) signed: Findings,
+    /// About publications and their dates.
+    pub(super) published: Findings,
+    /// About what is at a tag of signatures, and may be nothing else: no date depends on it, nor any attestation. `None`
+    /// where nobody looks there.
+    pub(super) tagged: Option<Findings>,
+}
+
+impl Noticed {
+    /// What collecting itself noticed.
+    pub(super) fn collecting(
+        &mut self,
+        evidence: &Evidence,
+        subject: &Descriptor,
+        limits: &Limits,
+    ) {
+        self.signed.collecting(evidence, limits);
+        self.tagged = evidence.tagged.as_ref().map(|tagged| {
+            let mut found = Findings::default();
+            found.failed(&tagged.failures);
+            claims::note(&tagged.artifacts, &subject.digest, &mut found);
+            found
+        });
+    }
+}
 
 /// One judgement that did not end in trust.
 pub(super) struct Shortfall {
@@ -47,10 +78,11 @@ impl Shortfall {
     pub(super) fn of(
         integrity: Result<Layers, Broken>,
         (quorum, attested, fresh): Steps<'_, '_, '_>,
-        (signed, published): (Findings, Findings),
+        noticed: Noticed,
         subject: &Digest,
         when: (&TimeRules, Timestamp),
     ) -> Self {
+        let (signed, published) = (&noticed.signed, &noticed.published);
         let lacks = match (&integrity, &quorum, &attested, &fresh) {
             (Err(Broken::Unhashed), Ok(_), Ok(_), Ok(_)) => Lacks::Layers,
             _ => Lacks::More,
@@ -78,42 +110,40 @@ impl Shortfall {
                 faults,
                 reasons: Vec::new(),
             },
-            Err(Stale::Undated) => undated((&signed, &published), subject),
+            Err(Stale::Undated) => undated((signed, published), subject),
         };
         let missing = attested.as_ref().err().map(|missing| missing.0.as_slice());
         let authenticity = match quorum {
             Ok(quorum) if missing.is_none() => {
                 Authenticity::signed(&quorum, attested.as_ref().ok(), when)
             }
-            Ok(_) => unattested(missing.unwrap_or_default(), &signed),
-            Err(too_few) => unsigned(too_few, (&signed, &published), subject),
+            Ok(_) => unattested(missing.unwrap_or_default(), signed),
+            Err(too_few) => unsigned(too_few, &noticed, subject),
         };
         Self {
             integrity,
             authenticity,
             freshness,
-            noticed: [excepted, remarks(&[], signed, published)].concat(),
+            noticed: [excepted, remarks(&[], noticed)].concat(),
             lacks,
         }
     }
 }
 
 /// What the judgements before the one that ended in trust noticed, and it itself.
-pub(super) fn remarks(before: &[Shortfall], signed: Findings, published: Findings) -> Vec<Finding> {
+pub(super) fn remarks(before: &[Shortfall], noticed: Noticed) -> Vec<Finding> {
     let before = before.iter().flat_map(|shortfall| &shortfall.noticed);
-    let found = signed
-        .into_remarks()
-        .into_iter()
-        .chain(published.into_remarks());
+    let found = std::iter::once(noticed.signed).chain(noticed.tagged);
+    let found = found.chain([noticed.published]);
+    let found = found.flat_map(Findings::into_remarks);
     before.cloned().chain(found).collect()
 }
 
 /// What could not be fetched may have been the signature that is missing: then the question stays open.
-fn unsigned(
-    too_few: Vec<TooFew>,
-    (signed, published): (&Findings, &Findings),
-    subject: &Digest,
-) -> Authenticity {
+fn unsigned(too_few: Vec<TooFew>, noticed: &Noticed, subject: &Digest) -> Authenticity {
+    // What lists signatures, and then what lists none.
+    let of_signatures = || std::iter::once(&noticed.signed).chain(&noticed.tagged);
+    let all = || of_signatures().chain([&noticed.published]);
     let mut reasons: Vec<Reason> = Vec::new();
     let is_signed = |one: &TooFew| !one.signers.is_empty() || !one.others.is_empty();
     if too_few.iter().any(is_signed) {
@@ -125,18 +155,22 @@ fn unsigned(
             others: one.others,
         });
         reasons.extend(unmet.map(|refusal| Reason::from(&refusal)));
-    } else if !signed.explain_absence() && !published.explain_absence() {
+    } else if !all().any(Findings::explain_absence) {
         reasons.push(
             (&Refusal::SignatureMissing {
                 subject: subject.clone(),
-                found: signed.kinds(),
+                found: of_signatures().flat_map(Findings::kinds).collect(),
+                legacy: match noticed.tagged {
+                    Some(_) => Legacy::Counted,
+                    None => Legacy::Ignored,
+                },
             })
                 .into(),
         );
     }
-    reasons.extend(signed.reasons());
-    reasons.extend(published.reasons());
-    Authenticity::unsigned(signed.faults().to_vec(), reasons)
+    reasons.extend(all().flat_map(Findings::reasons));
+    let faults = of_signatures().flat_map(Findings::faults).cloned();
+    Authenticity::unsigned(distinct(faults), reasons)
 }
 
 /// The same of an attestation.

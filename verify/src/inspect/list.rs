@@ -7,8 +7,8 @@ use std::{
 };
 
 use countersign_common::{
-    Descriptor, Digest, ImageRef, Limits, Manifest, Registry, Repository,
-    registry::{Error, Failure, Refusal},
+    Descriptor, Digest, Limits, Manifest, Registry, Repository,
+    registry::{Error, Failure},
 };
 use futures_util::future;
 
@@ -16,7 +16,7 @@ use super::{
     Fault,
     model::{Noticed, Place},
 };
-use crate::{Deadline, collect::in_parallel, verdict::Finding};
+use crate::{Deadline, collect::in_parallel, legacy, verdict::Finding};
 
 /// Where everything about one image comes from, and how much of it may still come.
 #[derive(Clone, Copy)]
@@ -118,7 +118,7 @@ impl Source<'_, '_> {
 
     /// What the fallback tag lists beside a registry that has a list of its own: an older client, or a mirror, left it there.
     async fn fallback(self, subject: &Digest) -> List {
-        if self.tag(&subject.referrers_tag()).is_none() {
+        if legacy::reference(self.repository, &subject.referrers_tag()).is_none() {
             return (Vec::new(), Noticed::default());
         }
         let listed = self.registry.tagged_referrers(self.repository, subject);
@@ -134,7 +134,10 @@ impl Source<'_, '_> {
 
     async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
         let tag = format!("{}.{suffix}", subject.referrers_tag());
-        match self.tagged(&tag).await {
+        match self
+            .within(legacy::at(self.registry, self.repository, &tag))
+            .await
+        {
             // Each child of an index has three of these.
             Ok(Some(manifest)) if !self.afford(manifest.descriptor().size) => {
                 let limit = self.limits.image_bytes;
@@ -154,24 +157,6 @@ impl Source<'_, '_> {
             }
             Ok(None) => (Vec::new(), Noticed::default()),
             Err(failure) => unlisted(&failure),
-        }
-    }
-
-    /// What is called so; what is too long for a tag is not.
-    fn tag(&self, tag: &str) -> Option<ImageRef> {
-        ImageRef::parse(&format!("{}:{tag}", self.repository)).ok()
-    }
-
-    async fn tagged(self, tag: &str) -> Result<Option<Manifest>, Failure> {
-        let Some(image) = self.tag(tag) else {
-            return Ok(None);
-        };
-        match self.within(self.registry.resolve(&image)).await {
-            Ok(pinned) => Ok(Some(pinned.manifest)),
-            Err(Failure::Refusal(Refusal::ImageNotFound { .. } | Refusal::NotInLayout { .. })) => {
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
         }
     }
 

@@ -190,10 +190,17 @@ impl CountedSignature {
     pub(crate) fn remarks(&self, repository: &Repository) -> Vec<Finding> {
         use countersign_trust_roots::document::Refusal as Document;
         let mut remarks = Vec::new();
-        if self.repository.is_none() {
-            remarks.push(Document::RepositoryUnbound {
+        match &self.repository {
+            None => remarks.push(Document::RepositoryUnbound {
                 expected: repository.clone(),
-            });
+            }),
+            Some(named) if *named != repository.to_string() => {
+                remarks.push(Document::RepositoryMismatch {
+                    expected: repository.clone(),
+                    named: named.clone(),
+                });
+            }
+            Some(_) => {}
         }
         if self.origin == SignatureOrigin::StandIn {
             remarks.push(Document::StandInKey {

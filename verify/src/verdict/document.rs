@@ -461,7 +461,7 @@ impl From<&CountedSignature> for SignatureDocument {
             algorithm: signature.algorithm.to_string(),
             artifact: signature.artifact.to_string(),
             subject: signature.subject.to_string(),
-            repository: signature.repository.clone(),
+            repository: (signature.repository.as_deref()).map(|name| Escaped(name).to_string()),
             not_after: signature.not_after.map(Timestamp::to_rfc3339),
             stand_in: signature.origin == SignatureOrigin::StandIn,
         }

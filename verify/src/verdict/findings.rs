@@ -146,19 +146,24 @@ impl Rank {
 impl Findings {
     /// What collecting itself noticed.
     pub(crate) fn collecting(&mut self, evidence: &Evidence, limits: &Limits) {
-        for failure in &evidence.listings {
+        self.failed(&evidence.listings);
+        if evidence.left_out.count > 0 {
+            self.refused(&Refusal::EvidenceTooLarge {
+                left_out: evidence.left_out.count,
+                limit: limits.image_bytes,
+            });
+        }
+    }
+
+    /// Of what was not listed, nobody knows what it is.
+    pub(crate) fn failed(&mut self, listings: &[Failure]) {
+        for failure in listings {
             match failure {
                 Failure::Error(error) => self.unavailable(error),
                 Failure::Refusal(refusal) => self
                     .reasons
                     .push((Rank::Unlisted, Reason(Finding::of(refusal)))),
             }
-        }
-        if evidence.left_out.count > 0 {
-            self.refused(&Refusal::EvidenceTooLarge {
-                left_out: evidence.left_out.count,
-                limit: limits.image_bytes,
-            });
         }
     }
 

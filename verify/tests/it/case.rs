@@ -68,7 +68,8 @@ pub(crate) struct CaseDocument {
     /// Manifests that are listed as referring to others, and do not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) listed: BTreeMap<String, Vec<String>>,
-    /// Requests that fail, such as `blob release-signature.blob.json`.
+    /// Requests that fail, such as `blob release-signature.blob.json`, or `tag image.manifest.json` for the tag of its older
+    /// signatures.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) faults: BTreeMap<String, Fault>,
     /// For a case that is not verified: the case that differs in what decides, and is.
@@ -233,6 +234,9 @@ pub(crate) struct DemandDocument {
     pub(crate) recursive: bool,
     pub(crate) unbound: Choice,
     pub(crate) stand_in: Choice,
+    /// Whether signatures of cosign before version 3 count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) legacy: bool,
     /// Short names or URIs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) attestations: Vec<String>,

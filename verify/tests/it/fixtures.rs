@@ -14,19 +14,30 @@ pub(crate) fn rewriting() -> bool {
     env::var_os("COUNTERSIGN_REWRITE").is_some()
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/sigstore-bundle")
+const FORMATS: [&str; 2] = ["sigstore-bundle", "cosign-signature"];
+
+fn root(format: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fixtures")
+        .join(format)
+}
+
+fn folder(story: &Story) -> PathBuf {
+    root(&story.format).join(&story.name)
 }
 
 /// Every fixture, as it lies in its folder.
 pub(crate) fn all() -> Vec<Story> {
-    let mut folders: Vec<_> = fs::read_dir(root())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    folders.sort();
-    folders.iter().map(|folder| Story::read(folder)).collect()
+    let stories = |format| {
+        let folders = fs::read_dir(root(format)).unwrap();
+        let mut folders: Vec<_> = folders
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
+        folders.sort();
+        folders.into_iter().map(|folder| Story::read(&folder))
+    };
+    FORMATS.into_iter().flat_map(stories).collect()
 }
 
 pub(crate) fn document(verdict: &Verdict) -> String {
@@ -60,7 +71,7 @@ pub(crate) fn expect(path: &Path, wanted: &[u8]) {
 #[test]
 fn every_fixture_is_as_generated_and_gets_its_verdict() {
     for story in cases::all() {
-        let folder = root().join(&story.name);
+        let folder = folder(&story);
         for (file, bytes) in story.written() {
             expect(&folder.join(file), &bytes);
         }
@@ -71,10 +82,10 @@ fn every_fixture_is_as_generated_and_gets_its_verdict() {
         check(story);
         check_files(story);
     }
-    let verified: Vec<&str> = fixtures
+    let verified: Vec<_> = fixtures
         .iter()
-        .map(|story| story.name.as_str())
-        .filter(|name| name.starts_with("verified--"))
+        .map(|story| (story.format.as_str(), story.name.as_str()))
+        .filter(|(_, name)| name.starts_with("verified--"))
         .collect();
     for story in &fixtures {
         let twin = story.case.twin.as_deref();
@@ -82,7 +93,8 @@ fn every_fixture_is_as_generated_and_gets_its_verdict() {
             assert_eq!(twin, None, "{}", story.name);
         } else {
             let twin = twin.unwrap_or_else(|| panic!("{} has no accepting twin", story.name));
-            assert!(verified.contains(&twin), "{}: {twin}", story.name);
+            let named = (story.format.as_str(), twin);
+            assert!(verified.contains(&named), "{}: {twin}", story.name);
         }
     }
 }
@@ -94,7 +106,7 @@ fn check(story: &Story) {
         "{}: {verdict}",
         story.name
     );
-    let folder = root().join(&story.name);
+    let folder = folder(story);
     expect(&folder.join("verdict.txt"), verdict.to_string().as_bytes());
     expect(&folder.join("verdict.json"), document(&verdict).as_bytes());
     assert_eq!(verdict, story.verify(), "{}: not repeatable", story.name);
@@ -102,7 +114,7 @@ fn check(story: &Story) {
 
 /// No file in a fixture that nothing reads.
 fn check_files(story: &Story) {
-    let folder = root().join(&story.name);
+    let folder = folder(story);
     for entry in fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let read = story.files.contains_key(&name);

@@ -112,7 +112,8 @@ fn what_makes_an_image_verified_is_trusted_and_nothing_is_where_no_key_made_anyt
             }
             _ => BTreeSet::new(),
         };
-        if outcome(&verdict) == "verified" {
+        // What is asked for at an older tag is shown and not judged.
+        if outcome(&verdict) == "verified" && !story.case.demand.legacy {
             assert!(trusted(&inspection) > 0, "{}", story.name);
         }
         let of_nobody = ["key-unknown", "signature-invalid", "signature-missing"];

@@ -307,7 +307,7 @@ pub(crate) fn pretty(value: &Value) -> String {
 }
 
 /// In one order, whatever the features of the JSON library in this build.
-fn sorted(mut value: Value) -> Value {
+pub(crate) fn sorted(mut value: Value) -> Value {
     value.sort_all_objects();
     value
 }

@@ -13,7 +13,8 @@ use countersign_trust_roots::{
     document::{StandIn, Unbound},
 };
 use countersign_verify::{
-    Deadline, Demand, Depth, Level, Naming, Reach, Signers, Verdict, Verifier, verdict::Basis,
+    Deadline, Demand, Depth, Legacy, Level, Naming, Reach, Signers, Verdict, Verifier,
+    verdict::Basis,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ pub(crate) const IMAGE: &str = "registry.example/shop/api:1.4.2";
 pub(crate) struct Story {
     /// The folder: `OUTCOME--CASE`.
     pub(crate) name: String,
+    /// The folder of its format.
+    pub(crate) format: String,
     pub(crate) case: CaseDocument,
     /// Manifests (`*.manifest.json`), blobs (`*.blob.json`), layers (`*.layer`), public keys (`*.pub`), and the certificates of time-stamp
     /// authorities (`*.tsa.pem`).
@@ -65,6 +68,7 @@ impl Story {
                 recursive: false,
                 unbound: Choice::Accepted,
                 stand_in: Choice::Refused,
+                legacy: false,
                 attestations: Vec::new(),
                 level: None,
                 dates: DatesDocument::default(),
@@ -79,6 +83,7 @@ impl Story {
         };
         let mut story = Self {
             name: name.to_owned(),
+            format: "sigstore-bundle".to_owned(),
             case,
             files: BTreeMap::new(),
         };
@@ -261,6 +266,7 @@ impl Story {
             Some(("layer", file)) => Request::Layer(self.digest(file)),
             Some(("manifest", file)) => Request::Manifest(self.digest(file)),
             Some(("referrers", file)) => Request::Referrers(self.digest(file)),
+            Some(("tag", file)) => Request::Tag(signature_tag(&self.digest(file))),
             _ => panic!("no request: {text}"),
         }
     }
@@ -277,6 +283,7 @@ impl Story {
                 "zstdWindow" => limits.zstd_window = *limit as u64,
                 "referrers" => limits.referrers = *limit,
                 "signatures" => limits.signatures = *limit,
+                "simpleSigning" => limits.simple_signing = *limit,
                 "publication" => limits.publication = *limit,
                 "timeStampPaths" => limits.time_stamp_paths = *limit,
                 "timeStampsChecked" => limits.time_stamps_checked = *limit,
@@ -332,6 +339,11 @@ impl Story {
                     Choice::Accepted => StandIn::Accepted,
                     Choice::Refused => StandIn::Refused,
                 },
+                legacy: if demand.legacy {
+                    Legacy::Counted
+                } else {
+                    Legacy::Ignored
+                },
             },
             limits: self.limits(),
             basis: (self.case.policy.as_ref()).map_or(Basis::Keys, PolicyDocument::basis),
@@ -379,6 +391,7 @@ impl Story {
             .collect();
         Self {
             name: name(folder),
+            format: name(folder.parent().unwrap()),
             case: serde_json::from_slice(&case)
                 .unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
             files,
@@ -397,6 +410,11 @@ fn is_blob(file: &str) -> bool {
     [".blob.json", ".layer"]
         .iter()
         .any(|end| file.ends_with(end))
+}
+
+/// The tag of the signatures that cosign made before version 3.
+pub(crate) fn signature_tag(image: &Digest) -> String {
+    format!("{}.sig", image.referrers_tag())
 }
 
 /// The digest form of the image's name, for asking about one manifest alone.

@@ -26,6 +26,8 @@ pub(crate) enum Request {
     Manifest(Digest),
     Referrers(Digest),
     Resolve,
+    /// A tag that is named by a digest.
+    Tag(String),
 }
 
 /// What becomes of a request instead of its answer.
@@ -200,7 +202,11 @@ impl Registry for World {
             let not_found = || Refusal::ImageNotFound {
                 image: image.clone(),
             };
-            self.ask(Request::Resolve).await?.ok_or_else(not_found)?;
+            let request = match image.tag() {
+                Some(tag) if tag.starts_with("sha256-") => Request::Tag(tag.to_owned()),
+                _ => Request::Resolve,
+            };
+            self.ask(request).await?.ok_or_else(not_found)?;
             let tagged = self.tags.get(&image.to_string());
             let digest = image.digest().or(tagged).ok_or_else(not_found)?;
             let manifest = self.parsed(digest)?.ok_or_else(not_found)?;

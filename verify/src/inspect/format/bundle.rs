@@ -9,7 +9,7 @@ use countersign_common::{
     publication::{PUBLICATION, PublicationDate},
     statement::IMAGE_SIGNATURE,
 };
-use countersign_trust_roots::format::{self as read, Claim};
+use countersign_trust_roots::format::{self as read, Claim, Format::SigstoreBundle};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -95,7 +95,7 @@ fn claims(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, read::Re
     let Body::Image(body) = fetched.manifest.body() else {
         return Ok(Vec::new());
     };
-    let Some(reader) = read::reader(body) else {
+    let Some(reader) = read::reader(body, &[SigstoreBundle]) else {
         return Ok(Vec::new());
     };
     for blob in (reader.blobs)(body, limits) {

@@ -1,14 +1,14 @@
 //! What cosign before version 3 writes: each layer is a signature, or an attestation, of one signer
 //! ([signature specification](https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md)). At a tag, or as an
-//! experiment as referrers. Shown, and not verified: what verifiers read is bundles.
-
-use std::collections::BTreeMap;
+//! experiment as referrers. Shown, and not verified here: verifiers read the signatures where somebody counts them.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{Descriptor, Limits, Signature, Statement, dsse, json};
-use countersign_trust_roots::format::ReadError;
+use countersign_trust_roots::format::{
+    ReadError,
+    cosign_simple::{self, CERTIFICATE, MEDIA_TYPE, Payload, TIME_STAMP, annotation},
+};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Fetched, Format, layers, stated, texts};
 use crate::inspect::{
@@ -16,15 +16,14 @@ use crate::inspect::{
     model::{About, Entry, EntryKind, Proof, Signer},
 };
 
-const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 
 pub(super) const SIGNATURE: Format = Format {
     name: "cosign-signature",
     title: "cosign signature, older format",
-    recognises: |artifact| !layers(artifact, SIMPLE_SIGNING).is_empty(),
-    blobs: |artifact| layers(artifact, SIMPLE_SIGNING),
-    limit: |limits| limits.bundle,
+    recognises: |artifact| !layers(artifact, MEDIA_TYPE).is_empty(),
+    blobs: |artifact| layers(artifact, MEDIA_TYPE),
+    limit: |limits| limits.simple_signing,
     describe: signature,
 };
 
@@ -38,20 +37,18 @@ pub(super) const ATTESTATION: Format = Format {
 };
 
 fn signature(fetched: &Fetched<'_>, limits: &Limits) -> Result<Entry, Fault> {
-    let document: PayloadDocument = json::from_slice(fetched.blob, limits)?;
-    let critical = document.critical;
-    let named = critical.image.digest;
-    let signature = annotation(fetched.layer, "dev.cosignproject.cosign/signature");
+    let payload = Payload::parse(fetched.blob, limits)?;
+    let signature = annotation(fetched.layer, cosign_simple::SIGNATURE);
     let signature = signature.map(decoded).transpose()?;
     let signed = signature.map(|signature| (fetched.blob.to_vec(), signature));
     Ok(Entry {
-        about: if named == fetched.subject.digest.to_string() {
+        about: if payload.digest == fetched.subject.digest {
             About::This
         } else {
-            About::Other(named)
+            About::Other(payload.digest.to_string())
         },
-        repository: Some(critical.identity.reference).filter(|reference| !reference.is_empty()),
-        annotations: texts(document.optional.unwrap_or_default().iter()),
+        repository: payload.reference,
+        annotations: texts(payload.annotations.iter()),
         proof: Proof::Foreign(signed.into_iter().collect()),
         ..besides(fetched.layer, EntryKind::ImageSignature, limits)?
     })
@@ -78,26 +75,20 @@ const ENVELOPE_SIGNATURES: usize = 4;
 
 /// What stands beside the signature, unsigned.
 fn besides(layer: &Descriptor, kind: EntryKind, limits: &Limits) -> Result<Entry, Fault> {
-    let pem = annotation(layer, "dev.sigstore.cosign/certificate");
-    let signer = match pem.filter(|pem| !pem.is_empty()) {
+    let signer = match annotation(layer, CERTIFICATE) {
         Some(pem) => {
             let chain = certificate::first_in_pem(pem)?;
             Signer::Certificates(certificate::read(&chain, limits)?)
         }
         None => Signer::Unsaid,
     };
-    let counted = |name| usize::from(annotation(layer, name).is_some_and(|text| !text.is_empty()));
+    let counted = |name| usize::from(annotation(layer, name).is_some());
     Ok(Entry {
         signer,
-        stamps: counted("dev.sigstore.cosign/rfc3161timestamp"),
+        stamps: counted(TIME_STAMP),
         log_entries: counted("dev.sigstore.cosign/bundle"),
         ..Entry::of(kind)
     })
-}
-
-fn annotation<'a>(layer: &'a Descriptor, name: &str) -> Option<&'a str> {
-    let annotations = layer.annotations.as_ref()?;
-    annotations.get(name).map(String::as_str)
 }
 
 fn decoded(text: &str) -> Result<Signature, Fault> {
@@ -105,31 +96,6 @@ fn decoded(text: &str) -> Result<Signature, Fault> {
     bytes
         .map(Signature::from)
         .map_err(|_| Fault::Base64 { part: "signature" })
-}
-
-#[derive(Deserialize)]
-struct PayloadDocument {
-    critical: CriticalDocument,
-    #[serde(default)]
-    optional: Option<BTreeMap<String, Value>>,
-}
-
-#[derive(Deserialize)]
-struct CriticalDocument {
-    identity: IdentityDocument,
-    image: ImageDocument,
-}
-
-#[derive(Deserialize)]
-struct IdentityDocument {
-    #[serde(rename = "docker-reference")]
-    reference: String,
-}
-
-#[derive(Deserialize)]
-struct ImageDocument {
-    #[serde(rename = "docker-manifest-digest")]
-    digest: String,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,8 @@ mod documents;
 mod images;
 mod keys;
 mod layers;
+mod legacy;
+mod legacy_crowds;
 mod limits;
 mod policies;
 mod publications;
@@ -52,6 +54,14 @@ pub(crate) fn all() -> Vec<Story> {
         children::dated_recursively(),
         limits::limits(),
         layers::layers(),
+        legacy::counted(),
+        legacy::named(),
+        legacy_crowds::damaged(),
+        legacy_crowds::crossed(),
+        legacy_crowds::crowded(),
+        legacy_crowds::beside(),
+        legacy::undecided(),
+        legacy::retired(),
         stamps::legitimate(),
         stamps::invalid(),
         stamps::outside_validity(),

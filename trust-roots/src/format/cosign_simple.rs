@@ -1,0 +1,228 @@
+//! Signatures as cosign before version 3 writes them: each layer of one manifest is one, over the layer's own bytes
+//! ([signature specification](https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md)).
+//!
+//! Read where it is asked for, and shown by `inspect`. The manifest lies at a tag that anybody who may push can move, and
+//! does not say what it refers to: the payload alone does. No certificate is read.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use countersign_common::{
+    Descriptor, Digest, ImageRef, Limits, Signature, Statement,
+    bundle::ClaimedSigner,
+    json,
+    manifest::{Body, ImageBody},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Claim, Envelope, Fetched, Format, ReadError, Reader};
+
+/// The type of a layer that is a signature.
+pub const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/// The annotation of a layer with the certificate of its signer.
+pub const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+
+/// The annotation of a layer with a time stamp of its signature.
+pub const TIME_STAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
+/// The annotation of a layer with its signature.
+pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// What the payload must say that it is: whatever else is signed as bare JSON by the same key must not be taken for it.
+const KIND: &str = "cosign container image signature";
+
+pub(super) const READER: Reader = Reader {
+    format: Format::CosignSimple,
+    recognises: |artifact| signatures(artifact).next().is_some(),
+    limit: |limits| limits.simple_signing,
+    blobs,
+    read,
+};
+
+/// The layers of an artifact that are signatures.
+fn signatures(artifact: &ImageBody) -> impl Iterator<Item = &Descriptor> {
+    let layers = artifact.layers.iter();
+    layers.filter(|layer| layer.media_type == MEDIA_TYPE)
+}
+
+/// An annotation of a layer, if it says anything.
+pub fn annotation<'a>(layer: &'a Descriptor, name: &str) -> Option<&'a str> {
+    let annotations = layer.annotations.as_ref()?;
+    let text = annotations.get(name).map(String::as_str);
+    text.filter(|text| !text.is_empty())
+}
+
+/// The signature that a layer carries, if it carries one that can be read.
+fn signature(layer: &Descriptor) -> Option<Signature> {
+    let bytes = BASE64_STANDARD.decode(annotation(layer, SIGNATURE)?).ok()?;
+    Some(bytes.into())
+}
+
+/// What is signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payload {
+    /// The image.
+    pub digest: Digest,
+    /// The name that it was signed by, which cosign never compares with anything.
+    pub reference: Option<String>,
+    /// What its signer said besides.
+    pub annotations: BTreeMap<String, Value>,
+}
+
+impl Payload {
+    /// Parses the bytes that were signed.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ReadError> {
+        let document: PayloadDocument =
+            json::from_slice(bytes, limits).map_err(ReadError::Payload)?;
+        let critical = document.critical;
+        if critical.kind != KIND {
+            return Err(ReadError::PayloadKind {
+                kind: critical.kind,
+            });
+        }
+        let digest = critical.image.digest;
+        Ok(Self {
+            digest: Digest::parse(&digest).map_err(|_| ReadError::PayloadDigest { digest })?,
+            reference: Some(critical.identity.reference).filter(|name| !name.is_empty()),
+            annotations: document.optional.unwrap_or_default(),
+        })
+    }
+
+    fn into_statement(self) -> Statement {
+        // Some name the tag too, or Docker Hub by its older name. What is no reference is the name of no repository here.
+        let repository = |name: String| match ImageRef::parse(&name) {
+            Ok(image) => image.repository().to_string(),
+            Err(_) => name,
+        };
+        let name = self.reference.map(repository);
+        Statement::of_image_signature(name, &self.digest, self.annotations)
+    }
+}
+
+/// One signature among the layers.
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+struct Layer<'a> {
+    size: u64,
+    digest: &'a Digest,
+    signature: Vec<u8>,
+    certificate: Option<&'a str>,
+    time_stamp: Option<&'a str>,
+}
+
+impl<'a> Layer<'a> {
+    fn of(layer: &'a Descriptor) -> Option<Self> {
+        Some(Self {
+            size: layer.size,
+            digest: &layer.digest,
+            signature: signature(layer)?.as_bytes().to_vec(),
+            certificate: annotation(layer, CERTIFICATE),
+            time_stamp: annotation(layer, TIME_STAMP),
+        })
+    }
+}
+
+/// As many as are tried, each once, the shortest first: what is repeated, or is large, must not push others out. And what is
+/// wrong with the rest.
+fn chosen<'a>(artifact: &'a ImageBody, limits: &Limits) -> (Vec<Layer<'a>>, Vec<ReadError>) {
+    let count = signatures(artifact).count();
+    // Whoever reads on would read another part of them than others do.
+    if count > limits.layers {
+        let limit = limits.layers;
+        return (Vec::new(), vec![ReadError::SignatureCount { count, limit }]);
+    }
+    let mut wrong = Vec::new();
+    let unsigned = signatures(artifact).filter(|layer| signature(layer).is_none());
+    let unsigned = unsigned.count();
+    if unsigned > 0 {
+        wrong.push(ReadError::Unsigned { count: unsigned });
+    }
+    let distinct: BTreeSet<_> = signatures(artifact).filter_map(Layer::of).collect();
+    let limit = limits.signatures;
+    let left_out = distinct.len().saturating_sub(limit);
+    if left_out > 0 {
+        wrong.push(ReadError::SignaturesLeftOut { left_out, limit });
+    }
+    (distinct.into_iter().take(limit).collect(), wrong)
+}
+
+/// Those who sign the same image under the same name sign one payload, which is one blob.
+fn blobs<'a>(artifact: &'a ImageBody, limits: &Limits) -> Vec<Result<&'a Descriptor, ReadError>> {
+    let (chosen, wrong) = chosen(artifact, limits);
+    let names: BTreeSet<_> = chosen
+        .iter()
+        .map(|layer| (layer.size, layer.digest))
+        .collect();
+    let blob = |name| signatures(artifact).find(|layer| (layer.size, &layer.digest) == name);
+    let blobs = names.into_iter().filter_map(blob).map(Ok);
+    blobs.chain(wrong.into_iter().map(Err)).collect()
+}
+
+fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError> {
+    let Body::Image(artifact) = fetched.manifest.body() else {
+        return Ok(Vec::new());
+    };
+    let statement = Arc::new(Payload::parse(fetched.blob, limits)?.into_statement());
+    let named = (fetched.named.size, &fetched.named.digest);
+    let (chosen, _) = chosen(artifact, limits);
+    let of_blob = (chosen.into_iter()).filter(|layer| (layer.size, layer.digest) == named);
+    let claims = of_blob.map(|layer| Claim {
+        artifact: fetched.manifest.digest().clone(),
+        format: Format::CosignSimple,
+        statement: Arc::clone(&statement),
+        signer: match layer.certificate {
+            Some(_) => ClaimedSigner::Certificate,
+            None => ClaimedSigner::Key {
+                hint: String::new(),
+            },
+        },
+        after_stamps: layer.time_stamp.map(stamp).into_iter().collect(),
+        envelope: Envelope::Bare,
+        payload: fetched.blob.clone(),
+        signature: layer.signature.into(),
+    });
+    Ok(claims.collect())
+}
+
+/// The time stamp in an annotation. What holds none is a bad one: anybody can put it there, and it must hide no signature.
+fn stamp(annotation: &str) -> String {
+    let stamp: Option<StampDocument> = json::from_slice(annotation.as_bytes(), &Limits::TABLE).ok();
+    stamp.map(|stamp| stamp.stamp).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct PayloadDocument {
+    critical: CriticalDocument,
+    #[serde(default)]
+    optional: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct CriticalDocument {
+    identity: IdentityDocument,
+    image: ImageDocument,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct IdentityDocument {
+    #[serde(rename = "docker-reference")]
+    reference: String,
+}
+
+#[derive(Deserialize)]
+struct ImageDocument {
+    #[serde(rename = "docker-manifest-digest")]
+    digest: String,
+}
+
+#[derive(Deserialize)]
+struct StampDocument {
+    #[serde(rename = "SignedRFC3161Timestamp")]
+    stamp: String,
+}
