@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use countersign_stand_in::{Call, Fault, Lie, Login, Options, RegistryMode, Service};
 
-use crate::world::World;
+use crate::{
+    legacy::{FLAG, Older},
+    world::World,
+};
 
 /// The codes of those who may throttle.
 const CODES: [&str; 3] = ["registry-throttled", "key-throttled", "tsa-unavailable"];
@@ -42,6 +45,17 @@ fn unsigned(world: &World, number: u32) -> String {
 fn verify(world: &World, number: u32) -> Vec<String> {
     let rest = [World::kms_key(), signed(world, number)];
     arguments(&["verify", "--accept-stand-in", "--key"], &rest)
+}
+
+/// By what cosign before version 3 left at a tag, and nothing else.
+fn verify_older(world: &World, number: u32) -> Vec<String> {
+    let older = Older::numbered(11);
+    let image = world.image("shop/older", "1", "a");
+    if number == 1 {
+        older.sign(world, &image);
+    }
+    let rest = [older.public(world), image.tagged()];
+    arguments(&["verify", FLAG, "--key"], &rest)
 }
 
 fn inspect(world: &World, number: u32) -> Vec<String> {
@@ -143,6 +157,11 @@ fn verifying_where_there_is_a_login_realm() {
 #[test]
 fn verifying_by_the_fallback_tag() {
     is_never_unsigned(&World::no_referrers(), verify);
+}
+
+#[test]
+fn verifying_by_a_tag_of_signatures() {
+    is_never_unsigned(&World::ecr(), verify_older);
 }
 
 #[test]

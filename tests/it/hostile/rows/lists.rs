@@ -34,6 +34,43 @@ fn moved(scene: &Scene, pattern: &str, after: u32) -> Told {
     }
 }
 
+/// A tag of signatures with these layers.
+fn tagged(layers: &[Value]) -> Lie {
+    let config = json!({ "mediaType": "a/b", "digest": format!("sha256:{:064x}", 0), "size": 2 });
+    let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers });
+    Lie::Instead {
+        status: 200,
+        headers: vec![("Content-Type".to_owned(), OCI_MANIFEST.to_owned())],
+        body: manifest.to_string().into(),
+    }
+}
+
+fn endless_tag() -> Lie {
+    tagged(&junk(100_000))
+}
+
+fn signature_tag(count: usize) -> Lie {
+    let mut layers = junk(count);
+    for layer in &mut layers {
+        layer["mediaType"] = "application/vnd.dev.cosign.simplesigning.v1+json".into();
+        layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": "MAA=" });
+    }
+    tagged(&layers)
+}
+
+/// A lie about the tag of signatures, told to who counts them.
+fn at_signature_tag(scene: &Scene, lie: Lie) -> Told {
+    let request = format!("GET /v2/shop/api/manifests/{}", tag(scene, ".sig"));
+    Told {
+        more: vec!["--legacy-signatures".to_owned()],
+        ..told(&request, lie)
+    }
+}
+
+fn nothing() -> Lie {
+    body(index(&[]))
+}
+
 /// With a demand for a publication of the last hour.
 fn dated(scene: &Scene) -> Told {
     let chain = scene.world.path("docker/tsa.pem").display().to_string();
@@ -75,7 +112,10 @@ pub(super) const CASES: &[Case] = &[
         "goes on with a list on another host, at no address, or at an unreadable one",
         |scene| {
             let links = [
-                format!("<{}>; rel=\"next\"", scene.stranger("/v2/shop/api/referrers/x")),
+                format!(
+                    "<{}>; rel=\"next\"",
+                    scene.stranger("/v2/shop/api/referrers/x")
+                ),
                 "<http://169.254.169.254/>; rel=\"next\"".to_owned(),
                 "<file:///etc/passwd>; rel=\"next\"".to_owned(),
                 "/v2/next; rel=\"next\"".to_owned(),
@@ -97,7 +137,10 @@ pub(super) const CASES: &[Case] = &[
         "has a fallback tag with 1,001 entries",
         |scene| {
             let tag = tag(scene, "");
-            vec![told(&format!("GET /v2/shop/api/manifests/{tag}"), body(index(&junk(1_001))))]
+            vec![told(
+                &format!("GET /v2/shop/api/manifests/{tag}"),
+                body(index(&junk(1_001))),
+            )]
         },
         Refused("too-large"),
     )
@@ -107,7 +150,10 @@ pub(super) const CASES: &[Case] = &[
         "has a fallback tag of more than 4 MiB",
         |scene| {
             let tag = tag(scene, "");
-            vec![told(&format!("GET /v2/shop/api/manifests/{tag}"), body(index(&junk(100_000))))]
+            vec![told(
+                &format!("GET /v2/shop/api/manifests/{tag}"),
+                body(index(&junk(100_000))),
+            )]
         },
         Refused("too-large"),
     )
@@ -117,8 +163,14 @@ pub(super) const CASES: &[Case] = &[
         "has a fallback tag that is an image",
         |scene| {
             let line = format!("GET /v2/shop/api/manifests/{}", tag(scene, ""));
-            vec![told(&line, body(scene.image.manifest.clone())).and(&line, header("Content-Type", OCI_MANIFEST))
-.and(&line, Lie::WithoutHeader("Docker-Content-Digest".to_owned()))]
+            vec![
+                told(&line, body(scene.image.manifest.clone()))
+                    .and(&line, header("Content-Type", OCI_MANIFEST))
+                    .and(
+                        &line,
+                        Lie::WithoutHeader("Docker-Content-Digest".to_owned()),
+                    ),
+            ]
         },
         Refused("malformed"),
     )
@@ -138,17 +190,48 @@ pub(super) const CASES: &[Case] = &[
         "has a `.sig` tag of 100,000 layers",
         |scene| {
             let line = format!("GET /v2/shop/api/manifests/{}", tag(scene, ".sig"));
-            let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": junk(100_000) });
-            let lie = Lie::Instead {
-                status: 200,
-                headers: vec![("Content-Type".to_owned(), OCI_MANIFEST.to_owned())],
-                body: manifest.to_string().into(),
-            };
-            vec![told(&line, lie)]
+            vec![told(&line, endless_tag())]
         },
         Unknown("too-large"),
     )
     .of(Asked::Inspect),
+    Case::new(
+        "signature-tags-without-end",
+        "has a `.sig` tag of 100,000 layers, which counts beside the list",
+        |scene| vec![at_signature_tag(scene, endless_tag())],
+        Honestly,
+    ),
+    Case::new(
+        "signature-tags-without-end",
+        "has a `.sig` tag of 100,000 layers, and lists nothing beside it",
+        |scene| vec![at_signature_tag(scene, endless_tag()).and(LIST, nothing())],
+        Refused("too-large"),
+    ),
+    Case::new(
+        "signature-tags-without-end",
+        "has a `.sig` tag of 1,001 signatures, and lists nothing beside it",
+        |scene| vec![at_signature_tag(scene, signature_tag(1_001)).and(LIST, nothing())],
+        Refused("signatures-too-many"),
+    ),
+    Case::new(
+        "signature-tags-without-end",
+        "has a `.sig` tag of 1,000 signatures that are not there, beside the list",
+        |scene| vec![at_signature_tag(scene, signature_tag(1_000))],
+        Honestly,
+    )
+    .requests(120),
+    Case::new(
+        "signature-tags-without-end",
+        "fails at the `.sig` tag, which counts beside the list",
+        |scene| vec![at_signature_tag(scene, Lie::status(500))],
+        Honestly,
+    ),
+    Case::new(
+        "signature-tags-without-end",
+        "fails at the `.sig` tag, and lists nothing beside it",
+        |scene| vec![at_signature_tag(scene, Lie::status(500)).and(LIST, nothing())],
+        Unknown("registry-unavailable"),
+    ),
     Case::new(
         "tag-flip",
         "moves a tag after its first answer",
@@ -172,7 +255,11 @@ pub(super) const CASES: &[Case] = &[
         "tag-flip",
         "answers for a digest with another image",
         |scene| {
-            let mut told = moved(scene, &format!("GET /v2/shop/api/manifests/{}", scene.image.digest), 0);
+            let mut told = moved(
+                scene,
+                &format!("GET /v2/shop/api/manifests/{}", scene.image.digest),
+                0,
+            );
             told.image = Some(scene.image.pinned());
             vec![told]
         },
@@ -188,7 +275,14 @@ pub(super) const CASES: &[Case] = &[
             });
             let (status, headers) = (200, vec![("Content-Type".to_owned(), OCI_INDEX.to_owned())]);
             let body = index(&[child]).into();
-            each(TAG, [Lie::Instead { status, headers, body }])
+            each(
+                TAG,
+                [Lie::Instead {
+                    status,
+                    headers,
+                    body,
+                }],
+            )
         },
         Refused("signature-missing"),
     ),
