@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    ImageRef, Limits, Manifest, PublicKey, Timestamp,
+    Descriptor, ImageRef, Limits, Manifest, PublicKey, Timestamp,
     bundle::MEDIA_TYPE,
     manifest::{Body, OCI_MANIFEST},
     rfc3161::Anchor,
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use super::{
     memory::{Memory, at_once},
     parsers::is_harmless,
-    seeds::{self, story},
+    seeds::{self, older, story},
 };
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
@@ -86,6 +86,7 @@ fn memory() -> Memory {
     let mut memory = Memory {
         image: IMAGE.clone(),
         attached: Vec::new(),
+        tagged: None,
         contents: BTreeMap::new(),
     };
     memory.put("", &story("image-config.blob.json"));
@@ -161,6 +162,71 @@ pub(super) fn artifact(bytes: &[u8]) -> bool {
     let subject = body.subject.as_ref().map(|subject| &subject.digest);
     assert_eq!(subject, Some(IMAGE.digest()));
     true
+}
+
+/// The same verifier, where signatures of cosign before version 3 count.
+static LEGACY: LazyLock<Verifier> = LazyLock::new(|| Verifier {
+    demand: Demand {
+        level: Level::Signed,
+        legacy: Legacy::Counted,
+        ..VERIFIER.demand.clone()
+    },
+    ..VERIFIER.clone()
+});
+
+/// What the key signed, and the manifest at the tag of the image.
+fn signed_before() -> (Vec<u8>, Vec<u8>) {
+    (
+        older("payload.blob.json"),
+        older("signatures.manifest.json"),
+    )
+}
+
+/// Whether the image is verified by what this tag names, and by this blob.
+fn verified_by(tag: &[u8], payload: &[u8]) -> bool {
+    let mut memory = memory();
+    memory.put("", payload);
+    memory.tagged = Some(Bytes::copy_from_slice(tag));
+    let verdict = at_once(LEGACY.verify(&image(), &memory, now(), &Deadline::never()));
+    is_harmless(&verdict.to_string());
+    serde_json::to_vec(&VerdictDocument::from(&verdict)).unwrap();
+    matches!(verdict.outcome(), Outcome::Verified(_))
+}
+
+/// The tag of older signatures names any bytes. What is verified names what was signed, with its signature.
+pub(super) fn signature_tag(bytes: &[u8]) -> bool {
+    let (payload, honest) = signed_before();
+    if !verified_by(bytes, &payload) {
+        return false;
+    }
+    let layers = |bytes: &[u8]| -> Vec<Descriptor> {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let manifest = Manifest::parse(bytes, None, None, &Limits::TABLE).unwrap();
+        let Body::Image(body) = manifest.body() else {
+            panic!("an index signs nothing");
+        };
+        body.layers.clone()
+    };
+    let named = |layer: &Descriptor| {
+        let annotations = layer.annotations.clone().unwrap_or_default();
+        let signature = annotations.get("dev.cosignproject.cosign/signature");
+        (layer.digest.clone(), signature.cloned())
+    };
+    let honest = named(&layers(&honest)[0]);
+    assert!(layers(bytes).iter().any(|layer| named(layer) == honest));
+    true
+}
+
+/// A payload of an older signature that is any bytes. What is verified was signed, byte for byte.
+pub(super) fn simple_signing(bytes: &[u8]) -> bool {
+    let (payload, honest) = signed_before();
+    let mut tag: Value = serde_json::from_slice(&honest).unwrap();
+    let named = Descriptor::of("", bytes);
+    tag["layers"][0]["digest"] = json!(named.digest);
+    tag["layers"][0]["size"] = json!(named.size);
+    let is_verified = verified_by(tag.to_string().as_bytes(), bytes);
+    assert!(!is_verified || bytes == payload);
+    is_verified
 }
 
 /// Each format that is shown, of any bytes; the first byte says which it is said to be.

@@ -10,12 +10,15 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Manifest, PinnedImage, Registry, Repository, Task,
+    manifest::ManifestError,
     registry::{Failure, Onlooker, Refusal},
 };
 
 pub(super) struct Memory {
     pub(super) image: Manifest,
     pub(super) attached: Vec<Descriptor>,
+    /// What the tag of older signatures names, if it is not the image.
+    pub(super) tagged: Option<Bytes>,
     /// Blobs and manifests, by their names.
     pub(super) contents: BTreeMap<Digest, Bytes>,
 }
@@ -31,11 +34,19 @@ impl Memory {
 
 impl Registry for Memory {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
-        let pinned = PinnedImage {
-            reference: image.clone(),
-            manifest: self.image.clone(),
+        let signatures = format!("{}.sig", self.image.digest().referrers_tag());
+        let is_signed = image.tag() == Some(&signatures);
+        let tagged = self.tagged.as_ref().filter(|_| is_signed);
+        let manifest = match tagged {
+            Some(bytes) => Manifest::parse(bytes.clone(), None, None, &Limits::TABLE)
+                .map_err(|source| malformed(&Digest::sha256(bytes), source)),
+            None => Ok(self.image.clone()),
         };
-        Box::pin(async { Ok(pinned) })
+        let pinned = manifest.map(|manifest| PinnedImage {
+            reference: image.clone(),
+            manifest,
+        });
+        Box::pin(async { pinned })
     }
 
     fn manifest<'a>(
@@ -49,13 +60,7 @@ impl Registry for Memory {
                 return Ok(None);
             };
             let parsed = Manifest::parse(bytes.clone(), None, Some(digest), &Limits::TABLE);
-            parsed.map(Some).map_err(|source| {
-                Failure::Refusal(Refusal::Malformed {
-                    registry: "registry.example".to_owned(),
-                    path: digest.to_string(),
-                    source,
-                })
-            })
+            parsed.map(Some).map_err(|source| malformed(digest, source))
         })
     }
 
@@ -117,6 +122,14 @@ impl Registry for Memory {
             Ok(Some(descriptor.size))
         })
     }
+}
+
+fn malformed(digest: &Digest, source: ManifestError) -> Failure {
+    Failure::Refusal(Refusal::Malformed {
+        registry: "registry.example".to_owned(),
+        path: digest.to_string(),
+        source,
+    })
 }
 
 /// What is in memory is there at once.

@@ -52,9 +52,19 @@ pub const TARGETS: &[Target] = &[
     whole("referrers", parsers::referrers, seeds::lists),
     whole("root", parsers::root, seeds::roots),
     whole(
+        "signature_tag",
+        judgement::signature_tag,
+        seeds::signature_tags,
+    ),
+    whole(
         "sigstore_root",
         parsers::sigstore_root,
         seeds::sigstore_roots,
+    ),
+    whole(
+        "simple_signing",
+        judgement::simple_signing,
+        seeds::simple_payloads,
     ),
     whole("stamp", parsers::stamp, seeds::stamps),
     whole("state", parsers::state, seeds::states),

@@ -13,6 +13,12 @@ pub(super) fn story(name: &str) -> Vec<u8> {
     fs::read(folder.join(name)).unwrap()
 }
 
+/// A file of the fixture of a signature by cosign before version 3, of the same image by the same key.
+pub(super) fn older(name: &str) -> Vec<u8> {
+    let folder = repository().join("fixtures/cosign-signature/verified--signed");
+    fs::read(folder.join(name)).unwrap()
+}
+
 /// Every so-manieth file with this ending below a folder of fixtures, none longer than 64 KiB.
 fn files(folder: &str, ending: &str, step: usize) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
@@ -60,6 +66,16 @@ pub(super) fn publications() -> Vec<Vec<u8>> {
 
 pub(super) fn artifacts() -> Vec<Vec<u8>> {
     vec![story("release-publication.manifest.json")]
+}
+
+pub(super) fn signature_tags() -> Vec<Vec<u8>> {
+    files("cosign-signature", "signatures.manifest.json", 6)
+}
+
+pub(super) fn simple_payloads() -> Vec<Vec<u8>> {
+    let mut payloads = vec![older("payload.blob.json")];
+    payloads.extend(files("cosign-signature", "payload.blob.json", 6));
+    payloads
 }
 
 pub(super) fn manifests() -> Vec<Vec<u8>> {
