@@ -52,6 +52,7 @@ SCENARIOS = [
     {"id": "countersign verify digest (own)", "cmd": [*OURS, "{own}"]},
     {"id": "countersign verify tag (own)", "cmd": [*OURS, "{own_tag}"]},
     {"id": "countersign verify digest (bundle), seen before", "cmd": [*AGAIN, "{tiny}"]},
+    {"id": "countersign verify digest (legacy, --legacy-signatures)", "cmd": [*OURS, "--legacy-signatures", "{legacy}"]},
     {"id": "countersign verify (10 signatures)", "cmd": [*OURS, "{many}"]},
     {"id": "countersign verify index, 3 platforms", "cmd": [*OURS, "--recursive", "{multi}"]},
     {"id": "countersign verify (KMS, bundle)",

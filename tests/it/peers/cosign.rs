@@ -109,6 +109,58 @@ fn we_verify_what_cosign_signs_with_kms_and_file_keys() {
 }
 
 #[test]
+fn we_verify_what_cosign_signs_in_its_older_format_where_that_is_asked_for() {
+    for world in [World::ecr(), World::oci(), World::no_referrers()] {
+        for spec in [KeySpec::ECC_NIST_P384, KeySpec::RSA_4096] {
+            world
+                .stand_in
+                .create_key(spec, &format!("alias/{}", spec.name()))
+                .unwrap();
+        }
+        let mut generate = peer(&world, "cosign");
+        generate.arg("generate-key-pair");
+        run(generate).ends(0);
+        let kms = |alias: &str| (format!("awskms:///{alias}"), format!("awskms:///{alias}"));
+        let file = |name: &str| world.path(name).display().to_string();
+        let image = world.image("shop/api", "all", "all");
+        let older = ["--new-bundle-format=false", "-a", "env=prod"];
+        let keys = [
+            kms(countersign_stand_in::DEFAULT_ALIAS),
+            kms("alias/ECC_NIST_P384"),
+            kms("alias/RSA_4096"),
+            (file("cosign.key"), file("cosign.pub")),
+        ];
+        for (number, (key, public)) in keys.iter().enumerate() {
+            let verify =
+                |more: &[&str]| world.countersign(&[&["verify", "--key", public], more].concat());
+            let alone = world.image("shop/api", &number.to_string(), &number.to_string());
+            cosign_sign(&world, key, &older, &alone.pinned()).ends(0);
+            verify(&[&alone.pinned()])
+                .ends(1)
+                .says("refused[signature-missing]")
+                .says("`--legacy-signatures`");
+            // cosign names the repository here, and compares it with nothing.
+            let demands = ["-a", "env=prod", "--require-repository"];
+            for image in [alone.pinned(), alone.tagged()] {
+                verify(&[&demands[..], &["--legacy-signatures", &image]].concat()).ends(0);
+            }
+            verify(&["--legacy-signatures", "-a", "env=test", &alone.pinned()])
+                .ends(1)
+                .says("refused[annotation-mismatch]");
+            cosign_sign(&world, key, &older, &image.pinned()).ends(0);
+        }
+        // Each added its signature to those at the tag.
+        let mut arguments = vec!["verify", "--legacy-signatures", "--threshold", "4"];
+        for (_, public) in &keys {
+            arguments.extend(["--key", public]);
+        }
+        let image = image.pinned();
+        arguments.push(&image);
+        world.countersign(&arguments).ends(0);
+    }
+}
+
+#[test]
 fn we_sign_with_cosigns_encrypted_key_file() {
     let world = World::oci();
     let mut generate = peer(&world, "cosign");
