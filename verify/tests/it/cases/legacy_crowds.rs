@@ -224,6 +224,18 @@ pub(super) fn crowded() -> Vec<Story> {
         edit_layer: edit,
         ..earlier()
     };
+    // Read before the good one. Both keys would be tried with it, and then nothing were left to try.
+    let of_another = {
+        let image = Story::new("", "").digest("image.manifest.json");
+        let good = Digest::sha256(simple().payload(&image).as_bytes());
+        let is_read_first =
+            |about: &Digest| Digest::sha256(simple().payload(about).as_bytes()).hex() < good.hex();
+        let mut others = (0..=u8::MAX).map(|number| Digest::sha256(&[number]));
+        Simple {
+            about: others.find(is_read_first),
+            ..Simple::by(Key::Stranger).named("of-another")
+        }
+    };
     let payload = simple().payload(&Digest::sha256(b"")).len();
     of_cosign_signatures(vec![
         limited(
@@ -270,6 +282,16 @@ pub(super) fn crowded() -> Vec<Story> {
             ]),
             "signatures",
             4,
+        ),
+        limited(
+            verified(
+                "among-those-of-another-image",
+                "What names the image is tried before.",
+            )
+            .trusting(Key::Review)
+            .tagged(&[of_another, simple()]),
+            "signatures",
+            2,
         ),
         limited(
             verified("layers-at-the-limit", "They are read.").tagged(&[simple(), earlier()]),
