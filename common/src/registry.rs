@@ -194,6 +194,19 @@ pub enum Error {
         /// What is missing.
         digest: Digest,
     },
+    /// A foreign layer is not there: it is left where its publisher keeps it, as those of Windows are.
+    #[error(
+        "{repository} does not have the layer {digest}, which is foreign (`{}`): it lies where its publisher keeps it, and runtimes fetch it there",
+        crate::Escaped(media_type)
+    )]
+    ForeignLayer {
+        /// Where was looked.
+        repository: Repository,
+        /// What is missing.
+        digest: Digest,
+        /// Why it may be.
+        media_type: String,
+    },
     /// No credentials could be had.
     #[error("no credentials for {registry}: {}", crate::Escaped(&source.to_string()))]
     Credentials {

@@ -189,6 +189,31 @@ fn a_layer_that_cannot_be_had_decides_nothing() {
 }
 
 #[test]
+fn a_foreign_layer_that_is_left_elsewhere_is_named_so() {
+    for foreign in [
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    ] {
+        let world = World::oci();
+        let (_, base, diff_id) = packed(b"windows");
+        let layers = [(foreign, base.clone(), diff_id), packed(b"ours")];
+        let image = image(&world, "1", &layers);
+        verify(&world, &image, &["--deep=unpacked"]).ends(0);
+
+        let digest = Digest::sha256(&base);
+        let blob = format!("GET /v2/shop/api/blobs/{digest}");
+        let absent = Fault::on(&blob, Lie::status(404));
+        world.stand_in.faults().push(absent);
+        let run = verify(&world, &image, &["--deep"]).ends(3);
+        let error = &run.json()["errors"][0];
+        assert_eq!(error["code"], "registry-unavailable");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&format!("the layer {digest}, which is foreign (`{foreign}`)")));
+        verify(&world, &image, &[]).ends(0);
+    }
+}
+
+#[test]
 fn a_layer_that_unpacks_to_another_is_refused() {
     let world = World::oci();
     let lying = (TAR_GZIP, gzip(b"a program"), Digest::sha256(b"another"));

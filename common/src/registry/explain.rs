@@ -6,9 +6,10 @@ use crate::{Code, Explain};
 impl Explain for Error {
     fn code(&self) -> Code {
         Code::new(match self {
-            Self::BlobAbsent { .. } | Self::Status { .. } | Self::Unreachable { .. } => {
-                "registry-unavailable"
-            }
+            Self::BlobAbsent { .. }
+            | Self::ForeignLayer { .. }
+            | Self::Status { .. }
+            | Self::Unreachable { .. } => "registry-unavailable",
             Self::Credentials { .. } => "credentials-unavailable",
             Self::Denied { .. } => "registry-denied",
             Self::Egress { .. } => "egress-refused",
@@ -30,6 +31,9 @@ impl Explain for Error {
             ),
             Self::Egress { .. } => {
                 "check the registry's and the proxy's configuration: redirects must stay on HTTPS and off private addresses".to_owned()
+            }
+            Self::ForeignLayer { .. } => {
+                "push the image with its foreign layers, which Docker does for registries that its `allow-nondistributable-artifacts` names, or verify it without `--deep`".to_owned()
             }
             Self::FileAbsent { .. } => {
                 "copy the image into the folder again with all that belongs to it, as `oras copy -r --to-oci-layout` does".to_owned()

@@ -30,6 +30,11 @@ fn errors() -> Vec<Error> {
             layout: "oci:build".to_owned(),
             path: "blobs/sha256/0".to_owned(),
         },
+        Error::ForeignLayer {
+            repository: image.repository().clone(),
+            digest: Digest::sha256(b""),
+            media_type: HOSTILE.to_owned(),
+        },
         Error::Status {
             registry: registry(),
             path: path(),
@@ -151,12 +156,13 @@ fn error_position(error: &Error) -> usize {
         Error::Denied { .. } => 2,
         Error::Egress { .. } => 3,
         Error::FileAbsent { .. } => 4,
-        Error::Status { .. } => 5,
-        Error::Throttled { .. } => 6,
-        Error::TimedOut { .. } => 7,
-        Error::Unreachable { .. } => 8,
-        Error::Unreadable { .. } => 9,
-        Error::Unwritable { .. } => 10,
+        Error::ForeignLayer { .. } => 5,
+        Error::Status { .. } => 6,
+        Error::Throttled { .. } => 7,
+        Error::TimedOut { .. } => 8,
+        Error::Unreachable { .. } => 9,
+        Error::Unreadable { .. } => 10,
+        Error::Unwritable { .. } => 11,
     }
 }
 
@@ -182,7 +188,7 @@ fn refusal_position(refusal: &Refusal) -> usize {
 #[test]
 fn every_failure_is_explained_and_shows_no_hostile_text() {
     let (errors, refusals) = (errors(), refusals());
-    assert!(errors.iter().map(error_position).eq(0..11));
+    assert!(errors.iter().map(error_position).eq(0..12));
     assert!(refusals.iter().map(refusal_position).eq(0..13));
     let errors = errors.iter().map(|error| error as &dyn Explain);
     let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);

@@ -1,7 +1,7 @@
 //! Fetches what a digest reaches below the manifest that is judged: of an index each child, of each image its layers.
 //!
 //! A layer that is said to lie elsewhere (`urls`) is asked of the registry like any other, and of nobody else: where there is
-//! none, nobody knows what would run.
+//! none, nobody knows what would run. One that is foreign by its type is named so.
 
 use std::sync::Arc;
 
@@ -122,7 +122,14 @@ impl Source<'_, '_> {
             .check_blob(self.repository, &descriptor, onlooker)
             .await?;
         if found.is_none() {
-            return Err(ContentFault::Error(self.absent(layer.digest)));
+            return Err(ContentFault::Error(match layer.foreign {
+                Some(media_type) => Error::ForeignLayer {
+                    repository: self.repository.clone(),
+                    digest: layer.digest.clone(),
+                    media_type: media_type.to_owned(),
+                },
+                None => self.absent(layer.digest),
+            }));
         }
         if !layer.diff_ids.is_empty() {
             unpacking.check(layer)?;
@@ -144,7 +151,7 @@ impl Obstacles {
         match &*fault {
             ContentFault::Refusal(_) => return Err(fault),
             // That it is not there a registry answers at once.
-            ContentFault::Error(Error::BlobAbsent { .. }) => {}
+            ContentFault::Error(Error::BlobAbsent { .. } | Error::ForeignLayer { .. }) => {}
             ContentFault::Error(_) => self.failures += 1,
         }
         let first = self.first.get_or_insert(fault);

@@ -23,6 +23,12 @@ const DOCKER_LAYERS: [&str; 2] = [
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
 ];
 
+/// How layers are called that are left where their publisher keeps them. Both have suffixes.
+const FOREIGN_LAYERS: [&str; 2] = [
+    OCI_LAYERS[1],
+    "application/vnd.docker.image.rootfs.foreign.",
+];
+
 /// How a layer is to be read before it is held against what its configuration names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Form {
@@ -40,11 +46,20 @@ pub(super) struct Layer<'a> {
     pub(super) form: Form,
     /// None of an artifact, or where nothing needs to be unpacked.
     pub(super) diff_ids: &'a BTreeSet<Digest>,
+    /// Its type, if that says that it need not be here.
+    pub(super) foreign: Option<&'a str>,
 }
 
 /// Layers, each once however often it is listed.
 #[derive(Debug, Default)]
-pub(super) struct Layers(BTreeMap<(Digest, u64, Form), BTreeSet<Digest>>);
+pub(super) struct Layers(BTreeMap<(Digest, u64, Form), Named>);
+
+/// What is said of a layer besides.
+#[derive(Debug, Default)]
+struct Named {
+    diff_ids: BTreeSet<Digest>,
+    foreign: Option<String>,
+}
 
 impl Layers {
     /// Those of one image.
@@ -63,7 +78,7 @@ impl Layers {
         let mut layers = Self::default();
         if depth == Depth::Unpacked && IMAGE_CONFIGS.contains(&body.config.media_type.as_str()) {
             for (layer, diff_id) in body.layers.iter().zip(diff_ids(body, config, limits)?) {
-                layers.add(layer, form(layer)?).insert(diff_id);
+                layers.add(layer, form(layer)?).diff_ids.insert(diff_id);
             }
         } else {
             for layer in &body.layers {
@@ -73,25 +88,35 @@ impl Layers {
         Ok(layers)
     }
 
-    fn add(&mut self, layer: &Descriptor, form: Form) -> &mut BTreeSet<Digest> {
-        self.0
-            .entry((layer.digest.clone(), layer.size, form))
-            .or_default()
+    fn add(&mut self, layer: &Descriptor, form: Form) -> &mut Named {
+        let name = (layer.digest.clone(), layer.size, form);
+        let named = self.0.entry(name).or_default();
+        let media_type = &layer.media_type;
+        if FOREIGN_LAYERS
+            .iter()
+            .any(|foreign| media_type.starts_with(foreign))
+        {
+            named.foreign = Some(media_type.clone());
+        }
+        named
     }
 
     /// Joins those of several images.
     pub(super) fn join(&mut self, other: Self) {
-        for (layer, diff_ids) in other.0 {
-            self.0.entry(layer).or_default().extend(diff_ids);
+        for (layer, Named { diff_ids, foreign }) in other.0 {
+            let named = self.0.entry(layer).or_default();
+            named.diff_ids.extend(diff_ids);
+            named.foreign = foreign.or(named.foreign.take());
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Layer<'_>> {
-        self.0.iter().map(|((digest, size, form), diff_ids)| Layer {
+        self.0.iter().map(|((digest, size, form), named)| Layer {
             digest,
             size: *size,
             form: *form,
-            diff_ids,
+            diff_ids: &named.diff_ids,
+            foreign: named.foreign.as_deref(),
         })
     }
 }

@@ -88,6 +88,7 @@ mod tests {
                 size,
                 form: Form::AsItIs,
                 diff_ids: &none,
+                foreign: None,
             };
             let look = async {
                 looked += 1;
