@@ -54,3 +54,16 @@ fn made(command: Command, augment: fn(Command) -> Command) -> Command {
     let long_about = long_about.map_or(Resettable::Reset, Resettable::Value);
     heard(augment(command)).about(about).long_about(long_about)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::arguments::Arguments;
+
+    /// Those of commands that nobody types here too.
+    #[test]
+    fn the_arguments_of_every_command_are_sound() {
+        Arguments::command().debug_assert();
+    }
+}

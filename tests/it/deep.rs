@@ -208,7 +208,9 @@ fn a_foreign_layer_that_is_left_elsewhere_is_named_so() {
         let error = &run.json()["errors"][0];
         assert_eq!(error["code"], "registry-unavailable");
         let message = error["message"].as_str().unwrap();
-        assert!(message.contains(&format!("the layer {digest}, which is foreign (`{foreign}`)")));
+        assert!(message.contains(&format!(
+            "the layer {digest}, which is foreign (`{foreign}`)"
+        )));
         verify(&world, &image, &[]).ends(0);
     }
 }
