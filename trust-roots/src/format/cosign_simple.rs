@@ -126,13 +126,21 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// How many an artifact may have. What refers to its image has one, as cosign writes it: of those that a registry lists there
+/// may be a thousand, and each must cost no more than a bundle.
+fn most(artifact: &ImageBody, limits: &Limits) -> usize {
+    match artifact.subject {
+        Some(_) => 1,
+        None => limits.layers,
+    }
+}
+
 /// As many as are tried, each once, the shortest first: what is repeated, or is large, must not push others out. And what is
 /// wrong with the rest.
 fn chosen<'a>(artifact: &'a ImageBody, limits: &Limits) -> (Vec<Layer<'a>>, Vec<ReadError>) {
-    let count = signatures(artifact).count();
+    let (count, limit) = (signatures(artifact).count(), most(artifact, limits));
     // Whoever reads on would read another part of them than others do.
-    if count > limits.layers {
-        let limit = limits.layers;
+    if count > limit {
         return (Vec::new(), vec![ReadError::SignatureCount { count, limit }]);
     }
     let mut wrong = Vec::new();

@@ -151,6 +151,22 @@ fn no_more_payloads_are_fetched_than_signatures_are_tried_and_the_shortest_first
 }
 
 #[test]
+fn what_is_listed_costs_one_payload_each_at_most() {
+    let numbered = |number: u8| Simple {
+        optional: json!({ "number": number }),
+        ..Simple::by(Key::Release).named(&format!("payload-{number}"))
+    };
+    let crowd: Vec<_> = (0..100).map(numbered).collect();
+    for (count, fetched, expected) in [(1, 1, "verified"), (2, 0, "refused"), (100, 0, "refused")] {
+        let story = Story::new("", "").referring(&crowd[..count]);
+        let world = story.world();
+        let verdict = story.verify_in(&world);
+        assert_eq!(payloads(&world), fetched);
+        assert_eq!(outcome(&verdict), expected, "{verdict}");
+    }
+}
+
+#[test]
 fn a_crowd_at_the_tag_is_told_and_hides_nothing_that_is_listed() {
     let (story, _) = crowded(1_001, false);
     let story = story.signed(&Signing::by(Key::Release));

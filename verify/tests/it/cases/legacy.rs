@@ -127,6 +127,12 @@ pub(super) fn counted() -> Vec<Story> {
         )
         .referring(&[simple()]),
         refused(
+            "as-a-referrer-of-two",
+            "What is listed has one signature each.",
+            "verified--as-a-referrer",
+        )
+        .referring(&[simple(), Simple::by(Key::Review)]),
+        refused(
             "as-a-referrer-not-asked-for",
             "What is listed is a foreign artifact.",
             "verified--as-a-referrer",
@@ -164,7 +170,7 @@ fn recursive(name: &str) -> Story {
 
 impl Story {
     /// The same beside the image, in the registry's list.
-    fn referring(mut self, signatures: &[Simple]) -> Self {
+    pub(crate) fn referring(mut self, signatures: &[Simple]) -> Self {
         let image = self.descriptor("image.manifest.json");
         let mut layers = Vec::new();
         for signature in signatures {
