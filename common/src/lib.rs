@@ -10,6 +10,7 @@
 
 pub mod age;
 pub mod algorithm;
+pub mod annotation;
 pub mod bundle;
 pub mod children;
 pub mod digest;

@@ -6,10 +6,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     Code, Digest, Escaped, Explain, Limits, Repository,
+    annotation::Annotation,
     json::{self, JsonError},
     statement::{IMAGE_SIGNATURE, STATEMENT_V1, SubjectDocument, WrittenStatement},
 };
@@ -151,16 +152,20 @@ impl Predicate {
         annotations: &BTreeMap<String, String>,
         stamps: &[Vec<u8>],
     ) -> Result<Vec<u8>, JsonError> {
-        let mut annotations: BTreeMap<String, Value> = annotations
+        let mut annotations: BTreeMap<String, Annotation> = annotations
             .iter()
-            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .map(|(key, value)| (key.clone(), value.as_str().into()))
             .collect();
         if !stamps.is_empty() {
             let stamps: Vec<_> = stamps
                 .iter()
                 .map(|stamp| BASE64_STANDARD.encode(stamp))
                 .collect();
-            annotations.insert(BEFORE_STAMP_ANNOTATION.to_owned(), stamps.into());
+            let stamps = serde_json::to_string(&stamps)?;
+            annotations.insert(
+                BEFORE_STAMP_ANNOTATION.to_owned(),
+                Annotation::Json(stamps.into()),
+            );
         }
         json::to_vec(&WrittenStatement {
             kind: STATEMENT_V1,

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     Descriptor, Limits, Repository, Timestamp,
@@ -122,7 +121,7 @@ impl Publication {
     ) -> Result<Vec<u8>, JsonError> {
         let annotations = annotations
             .iter()
-            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .map(|(key, value)| (key.clone(), value.as_str().into()))
             .collect();
         let (claimed_at, before_stamp) = match &self.date {
             PublicationDate::Claimed(time) => (Some(time.to_string()), None),

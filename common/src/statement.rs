@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     Digest, Limits, Repository,
+    annotation::Annotation,
     digest::HashAlgorithm,
     json::{self, JsonError},
     predicate::BEFORE_STAMP_ANNOTATION,
@@ -43,7 +44,7 @@ pub struct Statement {
 /// One thing that a statement is about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
-    annotations: BTreeMap<String, Value>,
+    annotations: BTreeMap<String, Annotation>,
     digests: BTreeMap<String, String>,
     name: Option<String>,
 }
@@ -108,7 +109,7 @@ impl Statement {
     pub fn of_image_signature(
         name: Option<String>,
         digest: &Digest,
-        annotations: BTreeMap<String, Value>,
+        annotations: BTreeMap<String, Annotation>,
     ) -> Self {
         Self {
             kind: STATEMENT_V1.to_owned(),
@@ -167,22 +168,23 @@ impl Subject {
 
     /// A signed annotation's text.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.get(key).and_then(Value::as_str)
+        self.annotations.get(key).and_then(Annotation::as_str)
     }
 
     /// All signed annotations.
-    pub fn annotations(&self) -> &BTreeMap<String, Value> {
+    pub fn annotations(&self) -> &BTreeMap<String, Annotation> {
         &self.annotations
     }
 
     /// The time stamps that an attestation holds in its subject. What is no text is no stamp, and counts as a bad one.
     fn before_stamps(&self) -> Vec<String> {
-        let Some(Value::Array(stamps)) = self.annotations.get(BEFORE_STAMP_ANNOTATION) else {
+        let Some(Annotation::Json(stamps)) = self.annotations.get(BEFORE_STAMP_ANNOTATION) else {
             return Vec::new();
         };
+        let stamps: Vec<&RawValue> = serde_json::from_str(stamps).unwrap_or_default();
         stamps
-            .iter()
-            .map(|stamp| stamp.as_str().unwrap_or_default().to_owned())
+            .into_iter()
+            .map(|stamp| serde_json::from_str(stamp.get()).unwrap_or_default())
             .collect()
     }
 
@@ -206,7 +208,7 @@ pub fn image_signature(
 ) -> Result<Vec<u8>, JsonError> {
     let annotations = annotations
         .iter()
-        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .map(|(key, value)| (key.clone(), value.as_str().into()))
         .collect();
     json::to_vec(&WrittenStatement {
         kind: STATEMENT_V1,
@@ -280,14 +282,14 @@ pub(crate) struct SubjectDocument {
     #[serde(default)]
     digest: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<String, Value>,
+    annotations: BTreeMap<String, Annotation>,
 }
 
 impl SubjectDocument {
     pub(crate) fn of(
         name: Option<String>,
         digest: &Digest,
-        annotations: BTreeMap<String, Value>,
+        annotations: BTreeMap<String, Annotation>,
     ) -> Self {
         Self {
             name,

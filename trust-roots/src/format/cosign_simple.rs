@@ -12,12 +12,12 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
     Descriptor, Digest, ImageRef, Limits, Signature, Statement,
+    annotation::Annotation,
     bundle::ClaimedSigner,
     json,
     manifest::{Body, ImageBody},
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Claim, Envelope, Fetched, Format, ReadError, Reader};
 
@@ -71,7 +71,7 @@ pub struct Payload {
     /// The name that it was signed by, which cosign never compares with anything.
     pub reference: Option<String>,
     /// What its signer said besides.
-    pub annotations: BTreeMap<String, Value>,
+    pub annotations: BTreeMap<String, Annotation>,
 }
 
 impl Payload {
@@ -206,7 +206,7 @@ fn stamp(annotation: &str) -> String {
 struct PayloadDocument {
     critical: CriticalDocument,
     #[serde(default)]
-    optional: Option<BTreeMap<String, Value>>,
+    optional: Option<BTreeMap<String, Annotation>>,
 }
 
 #[derive(Deserialize)]

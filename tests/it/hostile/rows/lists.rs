@@ -1,5 +1,7 @@
 //! Lists and tags: too many, moved, or with something left out.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countersign_common::Descriptor;
 use countersign_stand_in::{Fault, Lie};
 use serde_json::{Value, json};
 
@@ -9,6 +11,8 @@ use super::super::{
     scene::{LIST, Rig, Scene, TAG, Told, body, each, header, told},
 };
 use crate::world::{OCI_INDEX, OCI_MANIFEST};
+
+const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// The tag at which clients before OCI 1.1 keep something about an image.
 fn tag(scene: &Scene, ending: &str) -> String {
@@ -52,9 +56,31 @@ fn endless_tag() -> Lie {
 fn signature_tag(count: usize) -> Lie {
     let mut layers = junk(count);
     for layer in &mut layers {
-        layer["mediaType"] = "application/vnd.dev.cosign.simplesigning.v1+json".into();
+        layer["mediaType"] = SIMPLE.into();
         layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": "MAA=" });
     }
+    tagged(&layers)
+}
+
+/// Signatures of which each brings the payload that it names, of many small objects.
+fn nested_tag(scene: &Scene) -> Lie {
+    let layers: Vec<_> = (0..20)
+        .map(|number| {
+            let payload = json!({
+                "critical": {
+                    "identity": { "docker-reference": "" },
+                    "image": { "docker-manifest-digest": scene.image.digest },
+                    "type": "cosign container image signature",
+                },
+                "optional": { "number": number, "nested": vec![json!({ "": 0 }); 9_000] },
+            });
+            let payload = payload.to_string();
+            let mut layer = json!(Descriptor::of(SIMPLE, payload.as_bytes()));
+            layer["data"] = STANDARD.encode(payload).into();
+            layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": "MAA=" });
+            layer
+        })
+        .collect();
     tagged(&layers)
 }
 
@@ -220,6 +246,12 @@ pub(super) const CASES: &[Case] = &[
         Honestly,
     )
     .requests(120),
+    Case::new(
+        "signature-tags-without-end",
+        "has a `.sig` tag of signatures that say thousands of small things, beside the list",
+        |scene| vec![at_signature_tag(scene, nested_tag(scene))],
+        Honestly,
+    ),
     Case::new(
         "signature-tags-without-end",
         "fails at the `.sig` tag, which counts beside the list",

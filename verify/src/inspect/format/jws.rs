@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use countersign_common::{Limits, json};
+use countersign_common::{Limits, annotation::Annotation, json};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     Fetched, Format, layers,
@@ -28,7 +27,7 @@ pub(super) const FORMAT: Format = Format {
 fn describe(fetched: &Fetched<'_>, limits: &Limits) -> Result<Entry, Fault> {
     let document: JwsDocument = json::from_slice(fetched.blob, limits)?;
     let protected = decoded(&document.protected, "protected header")?;
-    let protected: BTreeMap<String, Value> = json::from_slice(&protected, limits)?;
+    let protected: BTreeMap<String, Annotation> = json::from_slice(&protected, limits)?;
     let header = document.header.unwrap_or_default();
     let envelope = Envelope {
         attributes: texts(protected.iter()),

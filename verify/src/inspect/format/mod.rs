@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, Limits, Manifest, Statement,
+    annotation::Annotation,
     manifest::{Body, ImageBody},
 };
-use serde_json::Value;
 
 use super::{
     Fault,
@@ -130,11 +130,13 @@ fn created(manifest: &Manifest) -> Option<String> {
 const CREATED: &str = "org.opencontainers.image.created";
 
 /// Members as text, a bounded number of them; what is no text as JSON.
-fn texts<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>) -> BTreeMap<String, String> {
-    let text = |(name, value): (&String, &Value)| {
+fn texts<'a>(
+    members: impl Iterator<Item = (&'a String, &'a Annotation)>,
+) -> BTreeMap<String, String> {
+    let text = |(name, value): (&String, &Annotation)| {
         let value = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+            Annotation::Json(json) => json.to_string(),
+            Annotation::Text(text) => text.clone(),
         };
         (name.clone(), value)
     };
