@@ -34,7 +34,7 @@ pub struct Limits {
     pub referrers: usize,
     /// Nesting of referrers of referrers, where all of them are shown.
     pub referrer_depth: usize,
-    /// Signatures tried for one image, of each kind of claim that is asked for and of each format.
+    /// Signatures tried for one image, of each kind of claim that is asked for, of each format and at each place where it lies.
     pub signatures: usize,
     /// Redirects followed for one request.
     pub redirects: usize,

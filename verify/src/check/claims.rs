@@ -10,7 +10,7 @@ use countersign_trust_roots::{
     format::Claim,
 };
 
-use super::documents::Document;
+use super::documents::{Document, Place};
 use crate::{
     Refusal,
     evidence::{Artifact, Content},
@@ -20,7 +20,7 @@ use crate::{
 /// Everything that somebody says about the subject of a judgement.
 pub(super) struct Claims<'id, 'e> {
     case: Case<'id, 'e>,
-    claims: Vec<&'e Claim>,
+    claims: Vec<(Place, &'e Claim)>,
 }
 
 /// Whether all of a kind was judged.
@@ -41,19 +41,20 @@ impl<'id, 'e> Claims<'id, 'e> {
     ) -> Self {
         let subject = &case.expected().subject.digest;
         note(artifacts, subject, found);
-        let is_asked = |claim: &&Claim| asked.iter().any(|kind| kind.is_of(&claim.statement));
-        let (mut claims, other): (Vec<&Claim>, Vec<&Claim>) = documents
+        let is_asked =
+            |(_, claim): &(Place, &Claim)| asked.iter().any(|kind| kind.is_of(&claim.statement));
+        let (mut claims, other): (Vec<_>, Vec<_>) = documents
             .iter()
             .filter(|document| document.subject == subject)
-            .map(|document| document.claim.as_ref())
+            .map(|document| (document.place, document.claim.as_ref()))
             .partition(is_asked);
         found.other_kinds(
             other
                 .into_iter()
-                .map(|claim| claim.statement.predicate_type()),
+                .map(|(_, claim)| claim.statement.predicate_type()),
         );
         // Junk that names no trusted key, or another content, must not use the budget up before a signature that does not.
-        claims.sort_by_key(|claim| {
+        claims.sort_by_key(|(_, claim)| {
             let names_subject = claim.statement.subjects_naming(subject).next().is_some();
             let names_key = authenticity::names_trusted_key(case, claim);
             Reverse((names_subject && names_key, names_subject))
@@ -63,7 +64,7 @@ impl<'id, 'e> Claims<'id, 'e> {
 
     /// Those of one kind that count. Why others do not goes to the findings.
     ///
-    /// Each kind has tries of its own, and each format: many of one must not hide another.
+    /// Each kind has tries of its own, and so have each format and each place: many of one must not hide another.
     pub(super) fn valid(
         &self,
         kind: &'e Kind,
@@ -73,12 +74,12 @@ impl<'id, 'e> Claims<'id, 'e> {
         let mut budgets = BTreeMap::new();
         let mut valid = Vec::new();
         let mut judged = Judged::All;
-        for claim in self
+        for (place, claim) in self
             .claims
             .iter()
-            .filter(|claim| kind.is_of(&claim.statement))
+            .filter(|(_, claim)| kind.is_of(&claim.statement))
         {
-            let budget = budgets.entry(claim.format);
+            let budget = budgets.entry((claim.format, *place));
             let budget = budget.or_insert_with(|| Budget::of(limits.signatures));
             match counts((self.case, claim), kind, budget, (time, limits)) {
                 Ok(claim) => valid.push(claim),

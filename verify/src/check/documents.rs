@@ -1,4 +1,4 @@
-//! The signed documents among what was found, each once.
+//! The signed documents among what was found, each once where it was found.
 //!
 //! Whoever may push can copy a document as often as he likes, with other stamps beside it. The copies are one document: what
 //! all of them carry counts as if it lay in one. Those that name another key, or none, are documents of their own: a
@@ -15,17 +15,30 @@ use countersign_trust_roots::format::Claim;
 
 use crate::evidence::{Artifact, Content};
 
+/// Where documents are found. Each has tries of its own: whoever adds to the one must not hide what is in the other.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Place {
+    /// In what the registry lists.
+    List,
+    /// At a tag of signatures.
+    Tag,
+}
+
 /// A document, and what it was found beside.
 pub(crate) struct Document<'e> {
+    pub(crate) place: Place,
     pub(crate) subject: &'e Digest,
     pub(crate) claim: Cow<'e, Claim>,
     /// Its stamps, as a set: comparing each with each would take time that grows with the square of what strangers add.
     stamps: HashSet<&'e str>,
 }
 
-/// All of them, in the order of their artifacts.
-pub(super) fn documents<'e>(artifacts: impl Iterator<Item = &'e Artifact>) -> Vec<Document<'e>> {
-    let mut artifacts: Vec<_> = artifacts.collect();
+/// All of them in one place, in the order of their artifacts.
+pub(super) fn documents<'e>(
+    artifacts: impl IntoIterator<Item = &'e Artifact>,
+    place: Place,
+) -> Vec<Document<'e>> {
+    let mut artifacts: Vec<_> = artifacts.into_iter().collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
     let claims = artifacts.into_iter().flat_map(|artifact| {
@@ -35,12 +48,13 @@ pub(super) fn documents<'e>(artifacts: impl Iterator<Item = &'e Artifact>) -> Ve
         };
         claims.iter().map(|claim| (&artifact.subject, claim))
     });
-    distinct(claims).0
+    distinct(claims, place).0
 }
 
 /// The documents among claims about subjects, and for each claim which one it is a copy of.
 pub(crate) fn distinct<'e>(
     claims: impl Iterator<Item = (&'e Digest, &'e Claim)>,
+    place: Place,
 ) -> (Vec<Document<'e>>, Vec<usize>) {
     let mut known = HashMap::new();
     let mut documents: Vec<Document<'_>> = Vec::new();
@@ -55,6 +69,7 @@ pub(crate) fn distinct<'e>(
         match documents.get_mut(position) {
             Some(document) => document.join(claim),
             None => documents.push(Document {
+                place,
                 subject,
                 claim: Cow::Borrowed(claim),
                 stamps: claim.after_stamps.iter().map(String::as_str).collect(),

@@ -20,7 +20,7 @@ use countersign_trust_roots::document::{self, Case, Kind, dating, judge, validit
 pub(crate) use self::shortfall::Parts;
 use self::{
     claims::{Claims, Judged},
-    documents::Document,
+    documents::{Document, Place},
     shortfall::{Noticed, Shortfall},
 };
 use crate::{
@@ -36,7 +36,8 @@ use crate::{
 pub(crate) fn check(verifier: &Verifier, evidence: &Evidence, now: Timestamp) -> Verdict {
     let demanded = verifier.demand.kinds();
     let tagged = evidence.tagged.iter().flat_map(|tagged| &tagged.artifacts);
-    let documents = documents::documents(evidence.artifacts.iter().chain(tagged));
+    let mut documents = documents::documents(&evidence.artifacts, Place::List);
+    documents.extend(documents::documents(tagged, Place::Tag));
     let all = (evidence.artifacts.as_slice(), documents.as_slice());
     let subjects = evidence.subjects();
     let digests: Vec<_> = subjects.iter().map(|subject| &subject.digest).collect();
@@ -222,7 +223,7 @@ pub(crate) fn is_enough(
     artifacts: &[Artifact],
 ) -> bool {
     let demanded = verifier.demand.kinds();
-    let documents = documents::documents(artifacts.iter());
+    let documents = documents::documents(artifacts, Place::List);
     // What is excepted if it is missing may still come.
     let none = InForce::default();
     let few = verifier.limits.time_stamps;

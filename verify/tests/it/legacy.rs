@@ -167,6 +167,32 @@ fn what_is_listed_costs_one_payload_each_at_most() {
 }
 
 #[test]
+fn the_list_and_the_tag_take_no_try_from_each_other() {
+    let junk = Simple {
+        edit_signature: |signature| *signature.last_mut().unwrap() ^= 1,
+        ..Simple::by(Key::Release).named("junk")
+    };
+    // In whatever order they are read.
+    for number in 0..8 {
+        let good = Simple {
+            optional: json!({ "number": number }),
+            ..Simple::by(Key::Release)
+        };
+        for (listed, tagged) in [(&junk, &good), (&good, &junk)] {
+            let (image, file) = ("image.manifest.json", "tagged.manifest.json");
+            let story = Story::new("", "")
+                .referring(std::slice::from_ref(listed))
+                .tagged_for(image, file, std::slice::from_ref(tagged))
+                .with(|case| {
+                    case.limits.insert("signatures".to_owned(), 1);
+                });
+            let verdict = story.verify();
+            assert_eq!(outcome(&verdict), "verified", "{verdict}");
+        }
+    }
+}
+
+#[test]
 fn a_crowd_at_the_tag_is_told_and_hides_nothing_that_is_listed() {
     let (story, _) = crowded(1_001, false);
     let story = story.signed(&Signing::by(Key::Release));
