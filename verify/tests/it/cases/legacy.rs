@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{refused, release};
 use crate::{
-    case::{Choice, TermDocument},
+    case::{Choice, RevocationDocument, RoleName, TermDocument},
     signing::{Key, Signing, pretty},
     simple::{Simple, TAGGED, manifest},
     stamping::{AFTER, Tsa},
@@ -298,6 +298,28 @@ pub(super) fn retired() -> Vec<Story> {
             "Nothing says when.",
             twin,
         ))
+        .tagged(&[simple()]),
+        refused(
+            "stamped-by-a-compromised-key",
+            "Nobody knows since when.",
+            twin,
+        )
+        .timed_by(Tsa::One)
+        .for_term(
+            Key::Release,
+            TermDocument {
+                revoked: Some(RevocationDocument::Compromised { at: None }),
+                ..TermDocument::default()
+            },
+        )
+        .tagged(&[stamped(|_| ())]),
+        refused(
+            "signed-by-a-key-for-publishing",
+            "The key may publish, and not sign images.",
+            SIGNED,
+        )
+        .trusting(Key::Review)
+        .in_roles(Key::Release, &[RoleName::Publish])
         .tagged(&[simple()]),
         retired(refused(
             "stamp-of-a-retired-key-unreadable",
