@@ -378,7 +378,7 @@ impl Explain for Refusal {
                 let older = match legacy {
                     Legacy::Counted => "",
                     Legacy::Ignored => {
-                        "; what cosign before version 3 signed counts with `--legacy-signatures`"
+                        "; what cosign before version 3 signed counts with `verify --legacy-signatures`"
                     }
                 };
                 format!(

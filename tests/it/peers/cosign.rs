@@ -138,7 +138,7 @@ fn we_verify_what_cosign_signs_in_its_older_format_where_that_is_asked_for() {
             verify(&[&alone.pinned()])
                 .ends(1)
                 .says("refused[signature-missing]")
-                .says("`--legacy-signatures`");
+                .says("`verify --legacy-signatures`");
             // cosign names the repository here, and compares it with nothing.
             let demands = ["-a", "env=prod", "--require-repository"];
             for image in [alone.pinned(), alone.tagged()] {
