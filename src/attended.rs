@@ -14,7 +14,7 @@ use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
     registry::{Error, Failure, Onlooker, Refusal},
 };
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{clock::Clock, progress::Progress};
 
@@ -65,7 +65,7 @@ impl Attendant {
             large: Arc::clone(large),
             announced: AtomicU64::new(0),
             clock: Clock::default(),
-            turn: OnceCell::new(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) struct Attended<'a> {
     announced: AtomicU64,
     large: Arc<Semaphore>,
     clock: Clock,
-    turn: OnceCell<Option<OwnedSemaphorePermit>>,
+    turn: tokio::sync::Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Attended<'_> {
@@ -88,7 +88,7 @@ impl Attended<'_> {
     }
 
     /// Waits for a turn before what is fetched of the image becomes large. It has one turn at the most and keeps it, so nobody
-    /// waits for whoever waits.
+    /// waits for whoever waits: before it waits for anything else, it leaves.
     async fn announce(&self, size: u64) {
         let before = self.announced.fetch_add(size, Ordering::Relaxed);
         if before.saturating_add(size) > LARGE {
@@ -97,12 +97,17 @@ impl Attended<'_> {
     }
 
     async fn wait(&self) {
-        // It is never closed.
-        let turn = async || {
+        let mut turn = self.turn.lock().await;
+        if turn.is_none() {
             let _held = self.clock.hold();
-            Arc::clone(&self.large).acquire_owned().await.ok()
-        };
-        self.turn.get_or_init(turn).await;
+            // It is never closed.
+            *turn = Arc::clone(&self.large).acquire_owned().await.ok();
+        }
+    }
+
+    /// Gives the turn back. Whether there was one: then what was fetched may be kept no longer.
+    pub(crate) async fn leave(&self) -> bool {
+        self.turn.lock().await.take().is_some()
     }
 }
 

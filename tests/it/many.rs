@@ -1,9 +1,17 @@
 //! Many images in one call: a list of them, each with its own outcome, and each digest once.
 
-use std::{collections::BTreeSet, fs, io::Write, process::Stdio};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
+use countersign_common::Digest;
 use countersign_stand_in::{Fault, Lie};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{Image, Run, World};
 
@@ -321,4 +329,57 @@ fn what_cannot_be_resolved_answers_for_itself_alone() {
         .map(|one| outcome(one).to_owned())
         .collect();
     assert_eq!(told, ["undecided", "verified"]);
+}
+
+#[test]
+fn what_is_large_and_named_in_two_ways_waits_for_nobody_for_ever() {
+    let world = World::oci();
+    let image = world.image("shop/api", "0", "0");
+    let mut manifest: Value = serde_json::from_slice(&image.manifest).unwrap();
+    manifest["annotations"] = json!({ "x": "x".repeat(200 << 10) });
+    let manifest = Bytes::from(manifest.to_string());
+    let digest = Digest::sha256(&manifest);
+    let lies = [
+        Lie::Body(manifest),
+        Lie::WithoutHeader("Docker-Content-Digest".to_owned()),
+    ];
+    let is_there = Lie::AnswerAs("/v2/shop/api/manifests/0".to_owned());
+    let pinned = format!("GET /v2/shop/api/manifests/{digest}");
+    world.stand_in.faults().push(Fault::on(&pinned, is_there));
+    for lie in lies {
+        let fault = Fault::on("GET /v2/shop/api/manifests/*", lie);
+        world.stand_in.faults().push(fault);
+    }
+    for tag in 1..8 {
+        world.image("shop/api", &tag.to_string(), "0");
+    }
+    let tagged = (0..8).map(|tag| format!("{}:{tag}", image.repository));
+    let pinned = format!("{}@{digest}", image.repository);
+    let mut names: Vec<_> = tagged.collect();
+    // Begun when the first of the others have begun, and before they are known.
+    names.insert(4, pinned);
+    let list = world.write("list", &names.join("\n"));
+    for more in [&["-f", &list][..], &["-f", &list, "--recursive"]] {
+        let run = verify(&world, more).ends(1);
+        let told = lines(&run);
+        assert_eq!(told.len(), 9);
+        for one in &told {
+            assert_eq!(one["refusals"][0]["code"], "signature-missing", "{one}");
+        }
+    }
+}
+
+#[test]
+fn a_digest_that_is_named_often_and_never_comes_takes_the_time_of_one() {
+    let world = World::oci();
+    let image = world.image("shop/api", "0", "0");
+    world
+        .stand_in
+        .faults()
+        .push(Fault::on("GET /v2/*", Lie::Silence));
+    let list = world.write("list", &[image.pinned().as_str(); 8].join("\n"));
+    let began = Instant::now();
+    let run = verify(&world, &["--timeout", "2", "-f", &list]).ends(3);
+    assert!(began.elapsed() < Duration::from_secs(6));
+    assert!(lines(&run).iter().all(|one| outcome(one) == "undecided"));
 }

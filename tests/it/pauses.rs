@@ -103,6 +103,16 @@ fn a_pause_that_is_longer_than_one_image_may_take_fails_no_image_of_a_list() {
 }
 
 #[test]
+fn a_digest_that_was_throttled_under_one_tag_is_asked_for_again_under_those_that_come_later() {
+    let mut stage = Stage::signed(1);
+    let tags = (0..70).map(|tag| stage.world.image("shop/api", &format!("again-{tag}"), "0"));
+    stage.images = tags.collect();
+    stage.throttle("GET /v2/*/referrers/*", PAUSE);
+    stage.verify(TIMEOUT, &stage.names()).ends(0);
+    assert_eq!(stage.asked_meanwhile(), 0);
+}
+
+#[test]
 fn images_of_other_registries_go_on_during_a_pause() {
     let paused = Stage::signed(70);
     let other = Stage::of(World::oci(), 70);

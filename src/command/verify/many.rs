@@ -3,12 +3,12 @@
 //! Called by `verify` and by `policy test`. How one image is judged is for its judge to say.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use countersign_common::{Code, Digest, Registry, Repository, Timestamp};
+use countersign_common::{Code, ImageRef, Registry, Timestamp};
 use countersign_registry::Client;
 use countersign_verify::{Deadline, Depth, Outcome, Seen, Timer, Verdict};
 use futures_util::{StreamExt, stream};
@@ -48,13 +48,13 @@ pub(in crate::command) async fn judged(
         }),
     };
     let pauses = Pauses::new(located.len(), timeout, parallel(judge));
-    let [first, anew] = [Known::of(located), Known::of(located)];
+    let known = Known::of(located);
     let judge_one = async |(at, one): (usize, &Located)| {
         let mut begun = pauses.begin(one, client).await;
         // What waits is small: there may be thousands.
-        let mut verdict = Box::pin(judging.judge(one, &first)).await;
+        let mut verdict = Box::pin(judging.judge(one, &known)).await;
         if is_throttled(&verdict) && pauses.begin_anew(&mut begun, one, client).await {
-            verdict = Box::pin(judging.judge(one, &anew)).await;
+            verdict = Box::pin(judging.judge(one, &known)).await;
         }
         drop(begun);
         let verdict = verdict.named(one.image.clone());
@@ -98,22 +98,34 @@ impl Judging<'_> {
         let from: (&dyn Registry, _) = (&registry, known.seen(one));
         let judged = async {
             let verifier = self.judge.verifier(&one.image)?;
-            if let Some(digest) = one.image.digest() {
-                // Whoever cannot be resolved answers for itself alone.
-                let judge = async || {
-                    let sighted = verifier.resolve(&one.image, &registry, self.now, &deadline);
-                    Ok(verifier
-                        .verify_sighted(sighted.await?, from, self.now, &deadline)
-                        .await)
-                };
-                let cell = known.cell(one, digest);
-                return cell.get_or_try_init(judge).await.cloned();
+            let resolve = |image| verifier.resolve(image, &registry, self.now, &deadline);
+            let verify = |sighted| verifier.verify_sighted(sighted, from, self.now, &deadline);
+            let by_digest = |digest| ImageRef::by_digest(one.image.repository(), digest);
+            let (pinned, mut sighted) = if let Some(digest) = one.image.digest() {
+                (by_digest(digest), None)
+            } else {
+                let sighted = resolve(&one.image).await?;
+                (by_digest(sighted.image().digest()), Some(sighted))
+            };
+            let (cell, is_first) = known.cell(one, &pinned);
+            // Whoever waits for another's judgement must hold nothing that the other waits for. All of them are one task, so
+            // that the first to ask is who judges.
+            if !is_first && registry.leave().await {
+                sighted = None;
             }
-            let sighted = verifier.resolve(&one.image, &registry, self.now, &deadline);
-            let sighted = sighted.await?;
-            let cell = known.cell(one, sighted.image().digest());
-            let judge = || verifier.verify_sighted(sighted, from, self.now, &deadline);
-            Ok::<_, Box<Verdict>>(cell.get_or_init(judge).await.clone())
+            let judge = async || match sighted.take() {
+                Some(sighted) => Ok(verify(sighted).await),
+                None => Ok(verify(resolve(&pinned).await?).await),
+            };
+            let became = cell.get_or_init(judge).await.clone();
+            if is_throttled(became.as_ref().unwrap_or_else(|verdict| verdict)) {
+                known.forget(one, &pinned, &cell);
+            }
+            match (became, sighted) {
+                // What cannot be resolved answers for itself alone.
+                (Err(_), Some(sighted)) => Ok(verify(sighted).await),
+                (became, _) => became,
+            }
         };
         judged.await.unwrap_or_else(|verdict| *verdict)
     }
@@ -136,12 +148,15 @@ fn parallel(judge: &Judge) -> usize {
     parallel.div_ceil(demand.reach.parallel())
 }
 
-/// A digest, where it was looked at.
-type Name = (Option<String>, Repository, Digest);
+/// An image by its digest, where it was looked at.
+type Name = (Option<String>, ImageRef);
 
-/// What was judged, so that a digest with many tags is judged once.
+/// What became of a digest; `Err` if it could not be resolved.
+type Cell = Arc<OnceCell<Result<Verdict, Box<Verdict>>>>;
+
+/// What was judged, so that a digest with many names is judged once.
 struct Known<'a> {
-    verdicts: Mutex<HashMap<Name, Arc<OnceCell<Verdict>>>>,
+    verdicts: Mutex<HashMap<Name, Cell>>,
     /// What one folder has says nothing of another, though both may be for one repository.
     seen: HashMap<Option<&'a str>, Seen>,
     of_none: Seen,
@@ -161,10 +176,29 @@ impl<'a> Known<'a> {
         self.seen.get(&one.folder()).unwrap_or(&self.of_none)
     }
 
-    fn cell(&self, one: &Located, digest: &Digest) -> Arc<OnceCell<Verdict>> {
-        let folder = one.folder().map(str::to_owned);
-        let name = (folder, one.image.repository().clone(), digest.clone());
-        let mut known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(name).or_default())
+    /// What is known of an image, and whether nobody has asked for it before.
+    fn cell(&self, one: &Located, pinned: &ImageRef) -> (Cell, bool) {
+        match self.verdicts().entry(name(one, pinned)) {
+            Entry::Occupied(known) => (Arc::clone(known.get()), false),
+            Entry::Vacant(unknown) => (Arc::clone(unknown.insert(Cell::default())), true),
+        }
     }
+
+    /// What was throttled was so at that moment: whoever comes later asks anew.
+    fn forget(&self, one: &Located, pinned: &ImageRef, cell: &Cell) {
+        let mut verdicts = self.verdicts();
+        if let Entry::Occupied(known) = verdicts.entry(name(one, pinned))
+            && Arc::ptr_eq(known.get(), cell)
+        {
+            known.remove();
+        }
+    }
+
+    fn verdicts(&self) -> MutexGuard<'_, HashMap<Name, Cell>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(one: &Located, pinned: &ImageRef) -> Name {
+    (one.folder().map(str::to_owned), pinned.clone())
 }

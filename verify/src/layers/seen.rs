@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use countersign_common::{Digest, Repository};
+use countersign_common::{Digest, Repository, registry::Error};
 use futures_util::lock;
 
 use super::contents::{Form, Layer};
@@ -16,7 +16,8 @@ use crate::evidence::ContentFault;
 
 /// The layers that were looked at, through one registry's client: through another one each is another.
 ///
-/// For one run. What failed is not tried again in it, and what was whole is not asked for again, though it may be gone.
+/// For one run. What failed is not tried again in it, unless it was throttled, and what was whole is not asked for again, though
+/// it may be gone.
 #[derive(Debug, Default)]
 pub struct Seen(Mutex<BTreeMap<Sight, Arc<Slot>>>);
 
@@ -46,7 +47,12 @@ impl Seen {
         if let Some(found) = &*found {
             return found.clone();
         }
-        found.insert(look.await.map_err(Arc::new)).clone()
+        let looked = look.await.map_err(Arc::new);
+        // At that moment: whoever comes later may find another.
+        if !looked.as_ref().is_err_and(|fault| is_throttled(fault)) {
+            *found = Some(looked.clone());
+        }
+        looked
     }
 
     fn slot(&self, repository: &Repository, layer: &Layer<'_>) -> Option<Arc<Slot>> {
@@ -65,6 +71,10 @@ impl Seen {
             None => Some(Arc::clone(slots.entry(sight).or_default())),
         }
     }
+}
+
+fn is_throttled(fault: &ContentFault) -> bool {
+    matches!(fault, ContentFault::Error(Error::Throttled { .. }))
 }
 
 #[cfg(test)]
@@ -107,5 +117,37 @@ mod tests {
             [most, most, 0].map(look),
             [1, 2, 2].map(|more| REMEMBERED + more)
         );
+    }
+
+    #[test]
+    fn what_was_throttled_is_looked_at_again_and_what_failed_is_not() {
+        let image = ImageRef::parse("registry.example/shop/api").unwrap();
+        let (digest, none) = (Digest::sha256(b""), BTreeSet::new());
+        let layer = Layer {
+            digest: &digest,
+            size: 1,
+            form: Form::AsItIs,
+            diff_ids: &none,
+            foreign: None,
+        };
+        let registry = || image.repository().registry();
+        let throttled = Error::Throttled {
+            registry: registry(),
+            attempts: 1,
+        };
+        let late = Error::TimedOut {
+            registry: registry(),
+            path: String::new(),
+            seconds: 1,
+        };
+        for (error, is_whole_then) in [(throttled, true), (late, false)] {
+            let seen = Seen::default();
+            let fails = async { Err(ContentFault::Error(error)) };
+            let found = seen.once(image.repository(), &layer, fails).now_or_never();
+            assert!(matches!(found, Some(Err(_))));
+            let again = seen.once(image.repository(), &layer, async { Ok(()) });
+            let found = again.now_or_never().unwrap();
+            assert_eq!(found.is_ok(), is_whole_then);
+        }
     }
 }
