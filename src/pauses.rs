@@ -1,11 +1,13 @@
-//! When the work on one of many images may begin: not while its registry wants to be left alone, and of one that throttles no
-//! more images at a time than it answers in their time. Images of other registries go on meanwhile.
+//! When the work on one of many images may begin: not while its registry wants to be left alone, of one that throttles no
+//! more images at a time than it answers in their time, and of none more than it leaves places for others: one that never
+//! answers must not keep all of them. Images of other registries go on meanwhile.
 //!
 //! Asked by `verify`, `sign` and `attest` before the time of an image begins. Never sends anything, and never waits for one
 //! registry longer than [`PATIENCE`] in all: then each image finds out for itself, and says that it is throttled.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -14,7 +16,7 @@ use std::{
 };
 
 use countersign_registry::Client;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 use crate::places::Located;
 
@@ -32,6 +34,10 @@ pub(crate) struct Pauses {
     /// For how long one registry is waited for.
     patience: Duration,
     places: Semaphore,
+    /// A place is free again.
+    left: Notify,
+    /// Whether some of the images are of other registries than the others.
+    are_shared: bool,
     /// By the name of the registry.
     gates: std::sync::Mutex<HashMap<String, Arc<Gate>>>,
 }
@@ -48,6 +54,7 @@ pub(crate) struct Begun<'a> {
     gate: Option<Arc<Gate>>,
     since: Instant,
     place: Option<SemaphorePermit<'a>>,
+    left: &'a Notify,
 }
 
 impl Begun<'_> {
@@ -56,6 +63,7 @@ impl Begun<'_> {
         if let Some(gate) = self.gate.take() {
             gate.under_way.fetch_sub(1, Ordering::Relaxed);
         }
+        self.left.notify_waiters();
     }
 }
 
@@ -66,13 +74,21 @@ impl Drop for Begun<'_> {
 }
 
 impl Pauses {
-    /// For so many images, each with so much time, of which so many may be under way at once.
-    pub(crate) fn new(images: usize, seconds: u64, places: usize) -> Self {
+    /// For these images, each with so much time, of which so many may be under way at once.
+    pub(crate) fn new(images: &[Located], seconds: u64, places: usize) -> Self {
+        let registry = |one: &Located| one.image.repository().registry();
+        let first = images.first().map(registry);
         Self {
             time: Duration::from_secs(seconds),
             // Whoever asks for one image knows how long it may take.
-            patience: if images > 1 { PATIENCE } else { Duration::ZERO },
+            patience: if images.len() > 1 {
+                PATIENCE
+            } else {
+                Duration::ZERO
+            },
             places: Semaphore::new(places),
+            left: Notify::new(),
+            are_shared: images.iter().any(|one| Some(registry(one)) != first),
             gates: std::sync::Mutex::default(),
         }
     }
@@ -110,8 +126,7 @@ impl Pauses {
     }
 
     async fn begun(&self, gate: Option<&Arc<Gate>>) -> Begun<'_> {
-        // Nobody closes it.
-        let place = self.places.acquire().await.ok();
+        let place = self.place(gate).await;
         if let Some(gate) = gate {
             gate.under_way.fetch_add(1, Ordering::Relaxed);
         }
@@ -119,6 +134,27 @@ impl Pauses {
             gate: gate.cloned(),
             since: Instant::now(),
             place,
+            left: &self.left,
+        }
+    }
+
+    async fn place(&self, gate: Option<&Arc<Gate>>) -> Option<SemaphorePermit<'_>> {
+        let shared = gate.filter(|_| self.are_shared);
+        let Some(gate) = shared else {
+            // Nobody closes it.
+            return self.places.acquire().await.ok();
+        };
+        loop {
+            let mut left = pin!(self.left.notified());
+            // What is left from now on is heard of.
+            left.as_mut().enable();
+            let under_way = gate.under_way.load(Ordering::Relaxed);
+            if is_fair(under_way, self.places.available_permits())
+                && let Ok(place) = self.places.try_acquire()
+            {
+                return Some(place);
+            }
+            left.await;
         }
     }
 
@@ -171,9 +207,30 @@ fn is_full(rate: Option<f64>, under_way: u32, time: Duration) -> bool {
     })
 }
 
+/// Whether a registry that has so many images under way may have one more, when so many places are free: no more than are
+/// free then.
+fn is_fair(under_way: u32, free: usize) -> bool {
+    usize::try_from(under_way).is_ok_and(|under_way| under_way < free)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_takes_no_more_places_than_it_leaves() {
+        let mut free = 64;
+        let mut taken = [0; 3];
+        for under_way in &mut taken {
+            while is_fair(*under_way, free) {
+                *under_way += 1;
+                free -= 1;
+            }
+        }
+        assert_eq!((taken, free), ([32, 16, 8], 8));
+        assert!(is_fair(0, 1), "there is always one more");
+        assert!(!is_fair(0, 0));
+    }
 
     #[test]
     fn a_pause_is_waited_for_if_all_of_it_can_be() {

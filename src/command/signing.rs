@@ -109,7 +109,7 @@ impl Workshop {
             stamping,
             timeout: order.timeout,
             now,
-            pauses: Pauses::new(places.located.len(), order.timeout, PARALLEL),
+            pauses: Pauses::new(&places.located, order.timeout, PARALLEL),
             turns: Mutex::default(),
         })
     }

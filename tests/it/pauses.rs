@@ -234,3 +234,25 @@ fn what_is_large_in_one_registry_waits_for_no_other() {
     let [begun, ended] = [&calls[0][0].span.start, &calls[1].last().unwrap().span.end];
     assert!(ended.duration_since(*begun) < Duration::from_secs(7));
 }
+
+#[test]
+fn a_registry_that_never_answers_leaves_places_for_images_of_others() {
+    let silent = Stage::of(World::oci(), 1);
+    let other = Stage::of(World::oci(), 70);
+    let fixed = ["sign", "--no-tsa", "--key", &silent.private];
+    other.run(&fixed, "60", &other.names()).ends(0);
+    other.world.stand_in.forget_calls();
+    let silence = Fault::on("GET /v2/*", Lie::Silence);
+    silent.world.stand_in.faults().push(silence);
+    let name = silent.images[0].tagged();
+    let silent_names = (0..70).map(|number| format!("{name}-{number}"));
+    let images: Vec<_> = silent_names.chain(other.names()).collect();
+    let run = silent.verify("6", &images).ends(3);
+    let told = codes(&run);
+    let verified = |told: &&String| told.contains(r#""verdict":"verified""#);
+    assert_eq!(told.iter().filter(verified).count(), 70);
+    // Before the first of those that wait has given up.
+    let calls = [&silent, &other].map(|stage| stage.world.calls(|_| true));
+    let [begun, ended] = [&calls[0][0].span.start, &calls[1].last().unwrap().span.end];
+    assert!(ended.duration_since(*begun) < Duration::from_secs(6));
+}

@@ -47,7 +47,7 @@ pub(in crate::command) async fn judged(
             When::Now => now,
         }),
     };
-    let pauses = Pauses::new(located.len(), timeout, parallel(judge));
+    let pauses = Pauses::new(located, timeout, parallel(judge));
     let known = Known::of(located);
     let judge_one = async |(at, one): (usize, &Located)| {
         let mut begun = pauses.begin(one, client).await;
