@@ -309,6 +309,16 @@ pub(crate) fn references(located: &[Located]) -> Vec<ImageRef> {
     located.iter().map(|one| one.image.clone()).collect()
 }
 
+/// The images of each registry.
+pub(crate) fn by_registry(located: &[Located]) -> BTreeMap<String, Vec<&Located>> {
+    let mut registries = BTreeMap::<_, Vec<_>>::new();
+    for one in located {
+        let registry = one.image.repository().registry();
+        registries.entry(registry).or_default().push(one);
+    }
+    registries
+}
+
 /// Parses a reference to an image in a registry. What names a layout elsewhere must not name an image of Docker Hub here.
 pub(crate) fn reference(text: &str) -> Result<ImageRef, Stop> {
     let usage = |explained: &dyn Explain| Stop::new(Exit::Usage, explained);

@@ -5,11 +5,16 @@
 
 use countersign_common::{ImageRef, Limits, PinnedImage};
 use countersign_sign::{Child, Entry, Family, Means, SignError};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use serde::Serialize;
 
 use super::signing::{PARALLEL, Workshop};
-use crate::{arguments::Common, output, places::Located, progress::Progress};
+use crate::{
+    arguments::Common,
+    output,
+    places::{self, Located},
+    progress::Progress,
+};
 
 /// What something was done with.
 pub(super) struct Subject<'a> {
@@ -72,12 +77,15 @@ impl Workshop {
             progress.step();
             results
         };
-        let results: Vec<_> = stream::iter(located)
-            .map(one)
-            .buffered(PARALLEL)
-            .collect()
-            .await;
-        results.into_iter().flatten().collect()
+        // A few of each registry, since what they list is held: one that pauses keeps no other waiting.
+        let of_each = places::by_registry(located).into_values().map(|located| {
+            stream::iter(located)
+                .map(&one)
+                .buffered(PARALLEL)
+                .collect::<Vec<_>>()
+        });
+        let results = future::join_all(of_each).await;
+        results.into_iter().flatten().flatten().collect()
     }
 
     async fn with_children<'i, T>(
@@ -86,9 +94,9 @@ impl Workshop {
         work: &impl AsyncFn(&PinnedImage, Means<'_>) -> Result<T, SignError>,
     ) -> Results<'i, T> {
         let registry = asked.registry(&self.client);
-        let family = Family::collect(&asked.image, registry, &Limits::TABLE);
-        let begun = self.begin(asked).await;
-        let family = match self.in_time(family).await {
+        let family = async || Family::collect(&asked.image, registry, &Limits::TABLE).await;
+        let mut begun = self.begin(asked).await;
+        let family = match self.in_turn(&mut begun, asked, family).await {
             Ok(family) => family,
             Err(error) => return vec![(Subject::asked(asked), Err(error))],
         };

@@ -191,21 +191,29 @@ impl Workshop {
         let mut results = Vec::with_capacity(self.signers.len());
         // One after the other: at once, they would write one fallback tag.
         for signer in &self.signers {
-            let work = || work(self.means(one, signer.as_ref()));
-            // What waits is small: there may be thousands.
-            let mut result = Box::pin(self.in_time(work())).await;
-            if is_throttled(&result)
-                && (self.pauses.begin_anew(&mut begun, one, &self.client)).await
-            {
-                result = Box::pin(self.in_time(work())).await;
-            }
-            results.push(result);
+            let work = async || work(self.means(one, signer.as_ref())).await;
+            results.push(self.in_turn(&mut begun, one, work).await);
         }
         results
     }
 
+    /// What the work gives, begun anew if its registry asked for a pause that was longer than its time.
+    pub(super) async fn in_turn<'a, T>(
+        &'a self,
+        begun: &mut Begun<'a>,
+        one: &Located,
+        work: impl AsyncFn() -> Result<T, SignError>,
+    ) -> Result<T, SignError> {
+        // What waits is small: there may be thousands.
+        let mut result = Box::pin(self.in_time(work())).await;
+        if is_throttled(&result) && self.pauses.begin_anew(begun, one, &self.client).await {
+            result = Box::pin(self.in_time(work())).await;
+        }
+        result
+    }
+
     /// What the work gives, if it ends within the time for one image.
-    pub(super) async fn in_time<T>(
+    async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, SignError>>,
     ) -> Result<T, SignError> {

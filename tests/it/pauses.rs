@@ -172,6 +172,19 @@ fn a_list_is_signed_after_a_pause() {
 }
 
 #[test]
+fn indexes_are_signed_after_a_pause_and_those_of_other_registries_during_it() {
+    let paused = Stage::of(World::oci(), 9);
+    let other = Stage::of(World::oci(), 1);
+    paused.throttle("GET /v2/*", PAUSE);
+    let images = [paused.names(), other.names()].concat();
+    let fixed = ["sign", "--recursive", "--no-tsa", "--key", &paused.private];
+    paused.run(&fixed, TIMEOUT, &images).ends(0);
+    assert_eq!(paused.asked_meanwhile(), 0);
+    let end = paused.throttled() + Duration::from_millis(2_500);
+    assert_eq!(other.world.calls(|call| call.span.end > end).len(), 0);
+}
+
+#[test]
 fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
     let options = Options {
         delay: Duration::from_millis(400),
