@@ -1,7 +1,7 @@
 //! The whole of `countersign sign` and `countersign attest` for one image.
 
 use countersign_common::{
-    Digest, ImageRef, Limits, PinnedImage, RegistryWriter, Signer, Timestamp,
+    Digest, Limits, PinnedImage, RegistryWriter, Signer, Timestamp,
     predicate::{Predicate, PredicateType},
     publication::PublicationDate,
 };
@@ -167,16 +167,15 @@ pub async fn sign_image(
 
 /// Attests something about an image. What was attested before stays, unless it is to be replaced.
 pub async fn attest_image(
-    image: &ImageRef,
+    image: &PinnedImage,
     (request, attestation): (&Request, &Attestation),
     means: Means<'_>,
     occasion: Occasion<'_>,
 ) -> Result<Attested, SignError> {
-    let image = means.registry.resolve(image).await?;
     let key = means.signer.key();
     let about = (&attestation.kind, &attestation.predicate);
     // Whatever cannot be written is found out before anything is signed.
-    let empty = plan_attestation(&image, key, about, &[])?;
+    let empty = plan_attestation(image, key, about, &[])?;
     let existing = match attestation.earlier {
         Earlier::Kept => None,
         Earlier::Replaced => {
@@ -184,17 +183,17 @@ pub async fn attest_image(
                 bundle: request.limits().attestation,
                 ..*request.limits()
             };
-            let mut existing = Existing::collect(&image, means.registry, &limits).await?;
+            let mut existing = Existing::collect(image, means.registry, &limits).await?;
             if let Some(refusal) = existing.unlisted.take() {
                 return Err(Refusal::from(refusal).into());
             }
-            existing.check_room(&image, 1).map_err(Refusal::from)?;
+            existing.check_room(image, 1).map_err(Refusal::from)?;
             Some(existing)
         }
     };
     let work = Work { means, occasion };
     let document = work
-        .make_dated(|inside| plan_attestation(&image, key, about, inside.stamps()))
+        .make_dated(|inside| plan_attestation(image, key, about, inside.stamps()))
         .await?;
     attach(document.sealed().as_slice(), means.registry).await?;
     let made = document.made();
@@ -203,7 +202,7 @@ pub async fn attest_image(
         .iter()
         .flat_map(|existing| existing.attestations(&empty));
     for manifest in earlier.filter(|manifest| manifest.digest != made.record().manifest) {
-        remove(&image, means.registry, manifest).await?;
+        remove(image, means.registry, manifest).await?;
         replaced.push(manifest.digest.clone());
     }
     Ok(Attested { made, replaced })

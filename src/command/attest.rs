@@ -48,7 +48,11 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
     let results = workshop
         .each(&places.located, common, async |image, means| {
             let about = (&request, &attestation);
-            attest_image(image, about, means, workshop.occasion()).await
+            let image = means.registry.resolve(image).await?;
+            // Who attests the same digest under another name replaces what was attested, and not what was there before both.
+            let turns = workshop.turns(&image);
+            let _turn = turns.lock().await;
+            attest_image(&image, about, means, workshop.occasion()).await
         })
         .await;
     workshop.tell_lists();

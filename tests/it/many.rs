@@ -383,3 +383,36 @@ fn a_digest_that_is_named_often_and_never_comes_takes_the_time_of_one() {
     assert!(began.elapsed() < Duration::from_secs(6));
     assert!(lines(&run).iter().all(|one| outcome(one) == "undecided"));
 }
+
+#[test]
+fn a_digest_with_many_tags_has_one_attestation_that_replaces() {
+    let world = World::oci();
+    let tags: Vec<_> = (0..4)
+        .map(|tag| world.image("shop/api", &tag.to_string(), "same").tagged())
+        .collect();
+    let list = world.write("list", &tags.join("\n"));
+    let predicate = world.write("predicate.json", "{}");
+    let key = World::kms_key();
+    let kind = ["--type", "https://example.com/x", "--predicate", &predicate];
+    let attest = [
+        "attest",
+        "--no-tsa",
+        "--key",
+        &key,
+        "--replace",
+        "-f",
+        &list,
+    ];
+    world.countersign(&[&attest[..], &kind].concat()).ends(0);
+    let inspect = ["inspect", "--output", "json", &tags[0]];
+    let run = world.countersign(&inspect).ends(0);
+    assert_eq!(
+        lines(&run)[0]["subject"]["attached"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1,
+        "{}",
+        run.stdout
+    );
+}

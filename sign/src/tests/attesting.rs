@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
-    Digest, Explain, ImageRef, Limits, Signer as _, bundle,
+    Digest, Explain, ImageRef, Limits, Registry as _, Signer as _, bundle,
     dsse::{IN_TOTO_PAYLOAD_TYPE, pre_authentication_encoding},
     predicate::Predicate,
     rfc3161::Stamped,
@@ -44,6 +44,7 @@ async fn attest(
     let request = annotated(&[]);
     let about = (&request, attestation);
     let image = ImageRef::parse(IMAGE).unwrap();
+    let image = registry.resolve(&image).await?;
     attest_image(&image, about, means(registry, signer, dating), occasion()).await
 }
 
@@ -368,6 +369,7 @@ async fn one_that_replaces_others_needs_room_beside_them() {
     }
     let replacing = attestation("spdx", PREDICATE, Earlier::Replaced);
     let image = ImageRef::parse(IMAGE).unwrap();
+    let image = registry.resolve(&image).await.unwrap();
     let means = means(&registry, &signer, Dating::Claimed);
     let replace = async |referrers| {
         let mut limits = Limits::TABLE;
