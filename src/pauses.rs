@@ -2,7 +2,7 @@
 //! more images at a time than it answers in their time, and of none more than it leaves places for others: one that never
 //! answers must not keep all of them. Images of other registries go on meanwhile.
 //!
-//! Asked by `verify`, `sign` and `attest` before the time of an image begins. Never sends anything, and never waits for one
+//! Asked by `verify`, `sign`, `attest` and `inspect` before the time of an image begins. Never sends anything, and never waits for one
 //! registry longer than [`PATIENCE`] in all: then each image finds out for itself, and says that it is throttled.
 
 use std::{

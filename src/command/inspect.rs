@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use countersign_common::{ImageRef, Limits, Registry, Timestamp};
+use countersign_common::{Code, ImageRef, Limits, Registry, Timestamp};
 use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
@@ -22,6 +22,7 @@ use crate::{
     judge::{self, Begin, Court, Needed, Summons, When},
     network,
     output::{self, Stop},
+    pauses::Pauses,
     places::{self, Located},
     policy_file,
     progress::Progress,
@@ -52,6 +53,7 @@ pub(crate) async fn run(
     };
     let bench = bench(arguments, &images, &config, summons).await?;
     let progress = Progress::of(located.len(), common);
+    let pauses = Pauses::new(located, arguments.timeout, PARALLEL);
     let look_at = async |one: &Located| {
         let (judge, exit) = bench.judge(&one.image);
         let question = Question {
@@ -61,7 +63,14 @@ pub(crate) async fn run(
             now: bench.now(now),
         };
         let registry = one.registry(&client);
-        let looked = look(&one.image, registry, (&question, arguments.timeout)).await;
+        let look = || look(&one.image, registry, (&question, arguments.timeout));
+        let mut begun = pauses.begin(one, &client).await;
+        // What waits is small: there may be thousands.
+        let mut looked = Box::pin(look()).await;
+        if is_throttled(&looked) && pauses.begin_anew(&mut begun, one, &client).await {
+            looked = Box::pin(look()).await;
+        }
+        drop(begun);
         progress.step();
         let looked = match one.layout() {
             Some(layout) => looked.in_layout(layout),
@@ -71,7 +80,7 @@ pub(crate) async fn run(
     };
     let looked: Vec<_> = stream::iter(located)
         .map(look_at)
-        .buffered(PARALLEL)
+        .buffered(located.len().max(1))
         .collect()
         .await;
     drop(progress);
@@ -94,6 +103,16 @@ async fn look(
     let elapsed = tokio::time::sleep(Duration::from_secs(timeout));
     let deadline = Deadline::new(Box::pin(elapsed), timeout);
     inspect::inspect(image, registry, question, &deadline).await
+}
+
+fn is_throttled(looked: &Inspection) -> bool {
+    let missing = match &looked.subject {
+        Err(Missing::Undecided(why)) => Some(why),
+        Err(Missing::Refused(_)) | Ok(_) => None,
+    };
+    let throttled = Code::new("registry-throttled");
+    let mut faults = looked.faults.iter().chain(missing);
+    faults.any(|fault| fault.code == throttled)
 }
 
 fn scope(arguments: &Inspect) -> Scope {

@@ -172,6 +172,22 @@ fn a_list_is_signed_after_a_pause() {
 }
 
 #[test]
+fn a_list_is_shown_after_a_pause_and_images_of_other_registries_during_it() {
+    let paused = Stage::of(World::oci(), 9);
+    let other = Stage::of(World::oci(), 1);
+    for pattern in ["GET /v2/*/manifests/*", "GET /v2/*/referrers/*"] {
+        paused.world.stand_in.forget_calls();
+        other.world.stand_in.forget_calls();
+        paused.throttle(pattern, PAUSE);
+        let images = [paused.names(), other.names()].concat();
+        paused.run(&["inspect"], TIMEOUT, &images).ends(0);
+        assert_eq!(paused.asked_meanwhile(), 0);
+        let end = paused.throttled() + Duration::from_millis(2_500);
+        assert_eq!(other.world.calls(|call| call.span.end > end).len(), 0);
+    }
+}
+
+#[test]
 fn indexes_are_signed_after_a_pause_and_those_of_other_registries_during_it() {
     let paused = Stage::of(World::oci(), 9);
     let other = Stage::of(World::oci(), 1);
