@@ -8,10 +8,7 @@
 use std::{
     collections::HashMap,
     pin::pin,
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -36,10 +33,10 @@ pub(crate) struct Pauses {
     places: Semaphore,
     /// A place is free again.
     left: Notify,
-    /// Whether some of the images are of other registries than the others.
-    are_shared: bool,
     /// By the name of the registry.
-    gates: std::sync::Mutex<HashMap<String, Arc<Gate>>>,
+    gates: HashMap<String, Gate>,
+    /// Registries of which not all images have begun.
+    unbegun: AtomicUsize,
 }
 
 /// The way to one registry: only one image at a time waits at its head.
@@ -47,11 +44,31 @@ struct Gate {
     /// How long may still be waited.
     patience: Mutex<Duration>,
     under_way: AtomicU32,
+    unbegun: AtomicU32,
+}
+
+impl Gate {
+    fn new(patience: Duration) -> Self {
+        Self {
+            patience: Mutex::new(patience),
+            under_way: AtomicU32::new(0),
+            unbegun: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts an image that has begun. Whether no other has not yet; some begin more than once.
+    fn has_begun_last(&self) -> bool {
+        let counted = |unbegun: u32| unbegun.checked_sub(1);
+        let before = self
+            .unbegun
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted);
+        before == Ok(1)
+    }
 }
 
 /// An image under way, until it is dropped.
 pub(crate) struct Begun<'a> {
-    gate: Option<Arc<Gate>>,
+    gate: Option<&'a Gate>,
     since: Instant,
     place: Option<SemaphorePermit<'a>>,
     left: &'a Notify,
@@ -76,33 +93,36 @@ impl Drop for Begun<'_> {
 impl Pauses {
     /// For these images, each with so much time, of which so many may be under way at once.
     pub(crate) fn new(images: &[Located], seconds: u64, places: usize) -> Self {
-        let registry = |one: &Located| one.image.repository().registry();
-        let first = images.first().map(registry);
+        // Whoever asks for one image knows how long it may take.
+        let patience = match images {
+            [] | [_] => Duration::ZERO,
+            _ => PATIENCE,
+        };
+        let mut gates = HashMap::new();
+        for one in images.iter().filter(|one| one.folder().is_none()) {
+            let gate = gates.entry(one.image.repository().registry());
+            let gate: &mut Gate = gate.or_insert_with(|| Gate::new(patience));
+            *gate.unbegun.get_mut() += 1;
+        }
         Self {
             time: Duration::from_secs(seconds),
-            // Whoever asks for one image knows how long it may take.
-            patience: if images.len() > 1 {
-                PATIENCE
-            } else {
-                Duration::ZERO
-            },
+            patience,
             places: Semaphore::new(places),
             left: Notify::new(),
-            are_shared: images.iter().any(|one| Some(registry(one)) != first),
-            gates: std::sync::Mutex::default(),
+            unbegun: AtomicUsize::new(gates.len()),
+            gates,
         }
     }
 
     /// Waits until an image may begin.
     pub(crate) async fn begin(&self, one: &Located, client: &Client) -> Begun<'_> {
-        if one.folder().is_some() {
+        let Some(gate) = self.gate(one) else {
             return self.begun(None).await;
-        }
-        let gate = self.gate(one);
+        };
         let mut patience = gate.patience.lock().await;
         loop {
-            self.wait(one, client, (&gate, &mut patience)).await;
-            let begun = self.begun(Some(&gate)).await;
+            self.wait(one, client, (gate, &mut patience)).await;
+            let begun = self.begun(Some(gate)).await;
             // Others may have been told to wait while this one waited for its place.
             if !is_affordable(pause(one, client), *patience) {
                 return begun;
@@ -125,22 +145,25 @@ impl Pauses {
         }
     }
 
-    async fn begun(&self, gate: Option<&Arc<Gate>>) -> Begun<'_> {
+    async fn begun<'a>(&'a self, gate: Option<&'a Gate>) -> Begun<'a> {
         let place = self.place(gate).await;
         if let Some(gate) = gate {
             gate.under_way.fetch_add(1, Ordering::Relaxed);
+            if gate.has_begun_last() {
+                self.unbegun.fetch_sub(1, Ordering::Relaxed);
+                self.left.notify_waiters();
+            }
         }
         Begun {
-            gate: gate.cloned(),
+            gate,
             since: Instant::now(),
             place,
             left: &self.left,
         }
     }
 
-    async fn place(&self, gate: Option<&Arc<Gate>>) -> Option<SemaphorePermit<'_>> {
-        let shared = gate.filter(|_| self.are_shared);
-        let Some(gate) = shared else {
+    async fn place(&self, gate: Option<&Gate>) -> Option<SemaphorePermit<'_>> {
+        let Some(gate) = gate else {
             // Nobody closes it.
             return self.places.acquire().await.ok();
         };
@@ -149,13 +172,18 @@ impl Pauses {
             // What is left from now on is heard of.
             left.as_mut().enable();
             let under_way = gate.under_way.load(Ordering::Relaxed);
-            if is_fair(under_way, self.places.available_permits())
+            if (!self.others_wait(gate) || is_fair(under_way, self.places.available_permits()))
                 && let Ok(place) = self.places.try_acquire()
             {
                 return Some(place);
             }
             left.await;
         }
+    }
+
+    fn others_wait(&self, gate: &Gate) -> bool {
+        let itself = usize::from(gate.unbegun.load(Ordering::Relaxed) > 0);
+        self.unbegun.load(Ordering::Relaxed) > itself
     }
 
     /// Begins an image anew that was throttled, if it was told to wait for longer than it could and this run has waited for it.
@@ -176,14 +204,11 @@ impl Pauses {
         pause(one, client).is_zero()
     }
 
-    fn gate(&self, one: &Located) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry(one.image.repository().registry());
-        let open = || Gate {
-            patience: Mutex::new(self.patience),
-            under_way: AtomicU32::new(0),
-        };
-        Arc::clone(gate.or_insert_with(|| Arc::new(open())))
+    /// None of an image in a folder.
+    fn gate(&self, one: &Located) -> Option<&Gate> {
+        let is_elsewhere = one.folder().is_none();
+        let gate = || self.gates.get(&one.image.repository().registry());
+        is_elsewhere.then(gate).flatten()
     }
 }
 
