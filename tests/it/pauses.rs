@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_stand_in::{Fault, Lie, Login, Options, RegistryMode};
-use serde_json::Value;
+use countersign_stand_in::{Fault, Lie, Login, Options, Part, RegistryMode};
+use serde_json::{Value, json};
 
-use crate::world::{Image, Run, World};
+use crate::world::{Image, OCI_INDEX, Run, World};
 
 /// The time of one image, in seconds, and a pause that is longer.
 const TIMEOUT: &str = "2";
@@ -287,4 +287,27 @@ fn a_registry_that_never_answers_leaves_places_for_images_of_others() {
     let calls = [&silent, &other].map(|stage| stage.world.calls(|_| true));
     let [begun, ended] = [&calls[0][0].span.start, &calls[1].last().unwrap().span.end];
     assert!(ended.duration_since(*begun) < Duration::from_secs(6));
+}
+
+#[test]
+fn a_long_list_that_never_ends_keeps_none_of_another_registry_waiting() {
+    let slow = Stage::of(World::oci(), 9);
+    let other = Stage::of(World::oci(), 1);
+    let annotations = json!({ "x": "x".repeat(5 << 20) });
+    let list = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": annotations,
+    });
+    let list = Lie::Body(list.to_string().into());
+    for stage in [&slow, &other] {
+        let long = Fault::on("GET /v2/*/referrers/*", list.clone());
+        stage.world.stand_in.faults().push(long);
+    }
+    let every = Duration::from_secs(1);
+    let part = Part::Body;
+    let drip = Fault::on("GET /v2/*/referrers/*", Lie::Drip { every, part });
+    slow.world.stand_in.faults().push(drip);
+    let images = [slow.names(), other.names()].concat();
+    let told = codes(&slow.verify("4", &images).ends(1));
+    assert!(told[9].contains("signature-missing"), "{}", told[9]);
+    assert!(told[..9].iter().all(|told| told.contains("fetch-timeout")));
 }

@@ -2,7 +2,7 @@
 //! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -32,7 +32,8 @@ use crate::{
     unlisted::Unlisted,
 };
 
-/// Lists of referrers that are longer than a manifest may be, read at once: one may take as much as a whole image.
+/// Lists of referrers that are longer than a manifest may be, read at once of one registry: one may take as much as a whole
+/// image. A registry that keeps its clients waiting must not keep those of others waiting.
 const LONG_LISTS: usize = 1;
 
 /// A client for any number of registries, with one pool of connections and one login for each.
@@ -41,8 +42,8 @@ pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) listed_by_tag: Mutex<BTreeSet<String>>,
     pub(crate) cache: Option<Cache>,
-    /// For lists that are longer than a manifest may be.
-    pub(crate) long_lists: Semaphore,
+    /// For lists that are longer than a manifest may be, by the name of the registry.
+    pub(crate) long_lists: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(crate) unlisted: Unlisted,
 }
 
@@ -53,7 +54,7 @@ impl Client {
             transport: Transport::new(options, credentials)?,
             listed_by_tag: Mutex::default(),
             cache: None,
-            long_lists: Semaphore::new(LONG_LISTS),
+            long_lists: Mutex::default(),
             unlisted: Unlisted::default(),
         })
     }
@@ -80,6 +81,14 @@ impl Client {
         let listed = self.listed_by_tag.lock();
         let mut listed = listed.unwrap_or_else(PoisonError::into_inner);
         listed.insert(repository.registry());
+    }
+
+    /// Who may read a long list of this registry.
+    pub(crate) fn long_lists(&self, repository: &Repository) -> Arc<Semaphore> {
+        let known = self.long_lists.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        let turns = known.entry(repository.registry());
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(LONG_LISTS))))
     }
 
     pub(crate) fn limits(&self) -> &Limits {

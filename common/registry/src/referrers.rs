@@ -99,7 +99,7 @@ impl Client {
             let short = allowance.min(limits.manifest);
             let fetched = match self.transport.fetch(&request, short).await {
                 Err(Failure::Refusal(Refusal::TooLarge { .. })) if short < allowance => {
-                    turn = self.long_lists.acquire().await.ok();
+                    turn = self.long_lists(repository).acquire_owned().await.ok();
                     self.transport.fetch(&request, allowance).await
                 }
                 fetched => fetched,
