@@ -12,10 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use countersign_common::Code;
 use countersign_registry::Client;
 use tokio::sync::{Mutex, Notify, Semaphore, SemaphorePermit};
 
 use crate::places::Located;
+
+/// What becomes of an image whose registry throttles for longer than the image can wait.
+pub(crate) const THROTTLED: Code = Code::new("registry-throttled");
 
 /// The longest that one run waits for one registry, all its pauses together.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -186,8 +190,24 @@ impl Pauses {
         self.unbegun.load(Ordering::Relaxed) > itself
     }
 
+    /// What the work on an image gives that has begun; done anew, once, where that is throttled and the image may begin anew.
+    pub(crate) async fn work<'a, T>(
+        &'a self,
+        begun: &mut Begun<'a>,
+        (one, client): (&Located, &Client),
+        work: impl AsyncFn() -> T,
+        is_throttled: impl Fn(&T) -> bool,
+    ) -> T {
+        // What waits is small: there may be thousands.
+        let done = Box::pin(work()).await;
+        if is_throttled(&done) && self.begin_anew(begun, one, client).await {
+            return Box::pin(work()).await;
+        }
+        done
+    }
+
     /// Begins an image anew that was throttled, if it was told to wait for longer than it could and this run has waited for it.
-    pub(crate) async fn begin_anew<'a>(
+    async fn begin_anew<'a>(
         &'a self,
         begun: &mut Begun<'a>,
         one: &Located,

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use countersign_common::{Code, ImageRef, Limits, Registry, Timestamp};
+use countersign_common::{ImageRef, Limits, Registry, Timestamp};
 use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
@@ -22,7 +22,7 @@ use crate::{
     judge::{self, Begin, Court, Needed, Summons, When},
     network,
     output::{self, Stop},
-    pauses::Pauses,
+    pauses::{Pauses, THROTTLED},
     places::{self, Located},
     policy_file,
     progress::Progress,
@@ -63,13 +63,10 @@ pub(crate) async fn run(
             now: bench.now(now),
         };
         let registry = one.registry(&client);
-        let look = || look(&one.image, registry, (&question, arguments.timeout));
+        let look = async || look(&one.image, registry, (&question, arguments.timeout)).await;
         let mut begun = pauses.begin(one, &client).await;
-        // What waits is small: there may be thousands.
-        let mut looked = Box::pin(look()).await;
-        if is_throttled(&looked) && pauses.begin_anew(&mut begun, one, &client).await {
-            looked = Box::pin(look()).await;
-        }
+        let looked = pauses.work(&mut begun, (one, &client), look, is_throttled);
+        let looked = looked.await;
         drop(begun);
         progress.step();
         let looked = match one.layout() {
@@ -110,9 +107,8 @@ fn is_throttled(looked: &Inspection) -> bool {
         Err(Missing::Undecided(why)) => Some(why),
         Err(Missing::Refused(_)) | Ok(_) => None,
     };
-    let throttled = Code::new("registry-throttled");
     let mut faults = looked.faults.iter().chain(missing);
-    faults.any(|fault| fault.code == throttled)
+    faults.any(|fault| fault.code == THROTTLED)
 }
 
 fn scope(arguments: &Inspect) -> Scope {

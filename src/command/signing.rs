@@ -8,7 +8,7 @@ use std::{
 };
 
 use countersign_common::{
-    Algorithm, Code, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
+    Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
 };
 use countersign_registry::Client;
 use countersign_sign::{
@@ -29,7 +29,7 @@ use crate::{
     licence::Licence,
     log, network,
     output::{self, Stop},
-    pauses::{Begun, Pauses},
+    pauses::{Begun, Pauses, THROTTLED},
     places::{self, Located, Places},
     progress::Progress,
     stamps,
@@ -204,12 +204,9 @@ impl Workshop {
         one: &Located,
         work: impl AsyncFn() -> Result<T, SignError>,
     ) -> Result<T, SignError> {
-        // What waits is small: there may be thousands.
-        let mut result = Box::pin(self.in_time(work())).await;
-        if is_throttled(&result) && self.pauses.begin_anew(begun, one, &self.client).await {
-            result = Box::pin(self.in_time(work())).await;
-        }
-        result
+        let work = async || self.in_time(work()).await;
+        let of = (one, &self.client);
+        self.pauses.work(begun, of, work, is_throttled).await
     }
 
     /// What the work gives, if it ends within the time for one image.
@@ -224,8 +221,7 @@ impl Workshop {
 }
 
 fn is_throttled<T>(result: &Result<T, SignError>) -> bool {
-    let code = result.as_ref().err().map(Explain::code);
-    code == Some(Code::new("registry-throttled"))
+    result.as_ref().err().map(Explain::code) == Some(THROTTLED)
 }
 
 /// What cosign makes of signatures by a key, unless it verifies them with the key's public half as it is.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_common::{Code, ImageRef, Registry, Timestamp};
+use countersign_common::{ImageRef, Registry, Timestamp};
 use countersign_registry::Client;
 use countersign_verify::{Deadline, Depth, Outcome, Seen, Timer, Verdict};
 use futures_util::{StreamExt, stream};
@@ -18,7 +18,7 @@ use crate::{
     arguments::Common,
     attended::Attendant,
     judge::{Judge, When},
-    pauses::Pauses,
+    pauses::{Pauses, THROTTLED},
     places::Located,
     progress::Progress,
 };
@@ -51,11 +51,9 @@ pub(in crate::command) async fn judged(
     let known = Known::of(located);
     let judge_one = async |(at, one): (usize, &Located)| {
         let mut begun = pauses.begin(one, client).await;
-        // What waits is small: there may be thousands.
-        let mut verdict = Box::pin(judging.judge(one, &known)).await;
-        if is_throttled(&verdict) && pauses.begin_anew(&mut begun, one, client).await {
-            verdict = Box::pin(judging.judge(one, &known)).await;
-        }
+        let judge = async || judging.judge(one, &known).await;
+        let verdict = pauses.work(&mut begun, (one, client), judge, is_throttled);
+        let verdict = verdict.await;
         drop(begun);
         let verdict = verdict.named(one.image.clone());
         progress.step();
@@ -132,9 +130,8 @@ impl Judging<'_> {
 }
 
 fn is_throttled(verdict: &Verdict) -> bool {
-    let throttled = Code::new("registry-throttled");
     match verdict.outcome() {
-        Outcome::Undecided(faults) => faults.iter().any(|fault| fault.as_ref().code == throttled),
+        Outcome::Undecided(faults) => faults.iter().any(|fault| fault.as_ref().code == THROTTLED),
         Outcome::Refused(_) | Outcome::Verified(_) => false,
     }
 }
