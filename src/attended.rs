@@ -12,14 +12,14 @@ use std::{
 use bytes::Bytes;
 use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
-    registry::{Error, Failure, Onlooker, Refusal},
+    registry::{Error, Failure, Looking, Onlooker, Refusal},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{clock::Clock, progress::Progress};
 
 /// Layers read at once. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
 /// What may be fetched of an image while any number of others are judged.
 const LARGE: u64 = 2 << 20;
 /// The same of its manifest, which takes many times its length once it is understood.
@@ -211,5 +211,9 @@ impl Onlooker for Counting {
     fn see(&self, bytes: &[u8]) {
         self.onlooker.see(bytes);
         self.progress.read(bytes.len());
+    }
+
+    fn looking(&self) -> Looking {
+        self.onlooker.looking()
     }
 }

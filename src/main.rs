@@ -92,6 +92,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Stop> {
         Command::Verify(Lazily(verify)) if verify.images.is_one() && verify.deep.is_none() => {
             network::block_on_one(command::verify::run(verify, common, now))
         }
+        Command::Verify(Lazily(verify)) if verify.deep.is_some() => {
+            network::block_on_layers(command::verify::run(verify, common, now))
+        }
         Command::Verify(Lazily(verify)) => {
             network::block_on(command::verify::run(verify, common, now))
         }

@@ -1,6 +1,9 @@
 //! How the command reaches the world: one runtime, one registry client.
 
-use std::{collections::BTreeMap, fmt, future::Future, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, future::Future, num::NonZero, thread::available_parallelism,
+    time::Duration,
+};
 
 use countersign_common::{Code, Escaped, Explain, Limits};
 use countersign_registry::{Client, Credentials, Options, PlainHttp};
@@ -9,6 +12,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     arguments::Network,
+    attended,
     config::Config,
     exit::Exit,
     files,
@@ -18,6 +22,13 @@ use crate::{
 /// Runs a command's asynchronous part to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     drive(Builder::new_multi_thread().worker_threads(2), work)
+}
+
+/// The same of a command that hashes layers, as many at once as there are cores.
+pub(crate) fn block_on_layers<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let cores = available_parallelism().map_or(2, NonZero::get);
+    let threads = cores.clamp(2, attended::AT_ONCE);
+    drive(Builder::new_multi_thread().worker_threads(threads), work)
 }
 
 /// The same of a command that does one thing, of which other threads would do nothing but wake each other up.

@@ -106,6 +106,20 @@ pub trait Registry: Send + Sync {
 pub trait Onlooker: Send + Sync {
     /// Sees the next ones.
     fn see(&self, bytes: &[u8]);
+
+    /// How long that takes.
+    fn looking(&self) -> Looking {
+        Looking::Long
+    }
+}
+
+/// How long it takes to look at some bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Looking {
+    /// No longer than to hash them: it is done wherever they are.
+    Brief,
+    /// As long as whoever wrote them likes, such as to unpack them: nothing else may wait for it.
+    Long,
 }
 
 /// Does not look.
@@ -114,6 +128,10 @@ pub struct Blind;
 
 impl Onlooker for Blind {
     fn see(&self, _: &[u8]) {}
+
+    fn looking(&self) -> Looking {
+        Looking::Brief
+    }
 }
 
 /// Writes to registries too. Only signers see it.

@@ -1,7 +1,7 @@
 //! Blobs that are too long to be kept: streamed, hashed, shown to an onlooker, and taken up again where a connection broke.
 //!
-//! Called for the layers of images. Hashing and looking run beside the runtime, so that several blobs keep several cores
-//! busy. Nothing is said of a blob before its last byte came.
+//! Called for the layers of images. Each blob is a task of its own, so that several keep several cores busy; what looks longer
+//! than hashing takes does so beside the runtime. Nothing is said of a blob before its last byte came.
 
 use std::{panic::resume_unwind, sync::Arc, time::Instant};
 
@@ -9,14 +9,14 @@ use bytes::Bytes;
 use countersign_common::{
     Descriptor, Repository,
     digest::Hasher,
-    registry::{Error, Failure, Onlooker},
+    registry::{Error, Failure, Looking, Onlooker},
 };
 use futures_util::{StreamExt, future};
 use reqwest::{
     Response, StatusCode,
     header::{CONTENT_RANGE, HeaderValue, RANGE},
 };
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinSet, consume_budget, spawn_blocking};
 
 use crate::{
     body::{self, Pace},
@@ -45,7 +45,7 @@ impl Client {
                 return answer.absent().map(|()| None);
             };
             let place = answer.place.clone();
-            let (read, end) = stream.read(answer, known).await;
+            let (read, end) = beside(stream.read(answer, known)).await;
             match end {
                 Ok(()) => return read.finish(&place).map(Some),
                 // Only its end was not seen: the digest says whether it is whole, and there is nothing left to ask for.
@@ -61,35 +61,51 @@ impl Client {
     }
 }
 
+/// Does it where connections are read: a piece is hashed while the processor has it near, and its memory takes the next one.
+/// It ends when nobody waits for it any more.
+async fn beside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    match tasks.join_next().await {
+        Some(done) => ended(done).await,
+        None => future::pending().await,
+    }
+}
+
+async fn ended<T>(task: Result<T, JoinError>) -> T {
+    match task.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime ends, and this with it.
+        Err(Err(_)) => future::pending().await,
+    }
+}
+
 /// As much of a blob as came so far.
-struct Stream<'a> {
-    repository: &'a Repository,
-    descriptor: &'a Descriptor,
+struct Stream {
+    repository: Repository,
+    descriptor: Descriptor,
     bytes: u64,
     sight: Sight,
 }
 
-impl<'a> Stream<'a> {
-    fn new(
-        repository: &'a Repository,
-        descriptor: &'a Descriptor,
-        onlooker: Arc<dyn Onlooker>,
-    ) -> Self {
+impl Stream {
+    fn new(repository: &Repository, descriptor: &Descriptor, onlooker: Arc<dyn Onlooker>) -> Self {
         let hasher = Hasher::new(descriptor.digest.algorithm());
         Self {
-            repository,
-            descriptor,
+            repository: repository.clone(),
+            descriptor: descriptor.clone(),
             bytes: 0,
             sight: Sight { hasher, onlooker },
         }
     }
 
     /// For all of it, or for what is missing.
-    fn request(&self) -> Request<'a> {
+    fn request(&self) -> Request<'_> {
         let path = format!("blobs/{}", self.descriptor.digest);
         let mut request = Request {
             kind: Kind::Streamed,
-            ..Client::get(self.repository, path)
+            ..Client::get(&self.repository, path)
         };
         let range = HeaderValue::from_str(&format!("bytes={}-", self.bytes));
         if let (1.., Ok(range)) = (self.bytes, range) {
@@ -128,6 +144,8 @@ impl<'a> Stream<'a> {
         let mut pace = Pace::new(Instant::now(), place.timeout);
         let mut pieces = response.bytes_stream().ready_chunks(TOGETHER);
         while let Some(together) = pieces.next().await {
+            // A connection that is always ahead must not keep the others of this thread waiting.
+            consume_budget().await;
             let mut fresh = Vec::with_capacity(together.len());
             let mut end = Ok(());
             for piece in together {
@@ -162,15 +180,15 @@ impl<'a> Stream<'a> {
         let fresh = bytes.split_off(again);
         self.bytes += fresh.len() as u64;
         if self.bytes > self.descriptor.size {
-            return Err(wrong_size(self.descriptor, self.repository));
+            return Err(wrong_size(&self.descriptor, &self.repository));
         }
         Ok(fresh)
     }
 
     fn finish(self, place: &Place) -> Result<u64, Failure> {
         check_content(
-            self.repository,
-            self.descriptor,
+            &self.repository,
+            &self.descriptor,
             self.bytes,
             self.sight.hasher.finish(),
             place,
@@ -186,22 +204,18 @@ struct Sight {
 }
 
 impl Sight {
-    async fn see(mut self, pieces: Vec<Bytes>) -> Self {
-        let looking = spawn_blocking(move || {
-            for piece in pieces {
-                self.hasher.update(&piece);
-                self.onlooker.see(&piece);
-            }
-            self
-        });
-        match looking
-            .await
-            .map_err(tokio::task::JoinError::try_into_panic)
-        {
-            Ok(seen) => seen,
-            Err(Ok(panic)) => resume_unwind(panic),
-            // The runtime ends, and this with it.
-            Err(Err(_)) => future::pending().await,
+    async fn see(self, pieces: Vec<Bytes>) -> Self {
+        match self.onlooker.looking() {
+            Looking::Brief => self.look(&pieces),
+            Looking::Long => ended(spawn_blocking(move || self.look(&pieces)).await).await,
         }
+    }
+
+    fn look(mut self, pieces: &[Bytes]) -> Self {
+        for piece in pieces {
+            self.hasher.update(piece);
+            self.onlooker.see(piece);
+        }
+        self
     }
 }
