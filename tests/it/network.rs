@@ -50,6 +50,34 @@ fn an_unknown_certificate_authority_is_refused_unless_it_is_named() {
 }
 
 #[test]
+fn an_authority_counts_in_the_systems_bundle_and_in_its_folders() {
+    let world = World::ecr_over_tls();
+    let (image, public) = signed(&world);
+    let pem = world.stand_in.authority_pem().unwrap();
+    let ours = world.write("ours.pem", pem);
+    std::fs::create_dir(world.path("folder")).unwrap();
+    world.write("folder/authority.pem", pem);
+    std::fs::create_dir(world.path("bare")).unwrap();
+    let stranger = rcgen::generate_simple_self_signed([]).unwrap();
+    let other = world.write("other.pem", &stranger.cert.pem());
+    let [folder, bare] = ["folder", "bare"].map(|name| world.path(name).display().to_string());
+    let absent = world.path("absent").display().to_string();
+    for (file, folders, exit) in [
+        (&ours, &bare, 0),
+        (&ours, &absent, 0),
+        (&other, &folder, 0),
+        (&absent, &folder, 0),
+        (&other, &bare, 3),
+        (&absent, &bare, 3),
+    ] {
+        let variables = [("SSL_CERT_FILE", file.as_str()), ("SSL_CERT_DIR", folders)];
+        world
+            .countersign_with(&["verify", "--key", &public, &image.tagged()], &variables)
+            .ends(exit);
+    }
+}
+
+#[test]
 fn without_tls_no_certificate_authorities_are_read() {
     let world = World::oci();
     let (image, public) = signed(&world);

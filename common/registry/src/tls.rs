@@ -2,7 +2,7 @@
 //!
 //! One configuration for all clients of the process, made by [`crate::clients::Clients`]. The system's authorities are read
 //! once, which takes longer than most requests: beside the opening of the first connection, and who speaks no TLS never waits
-//! for them. Certificates are verified by the platform's verifier, never here.
+//! for them. Certificates are verified by the platform's verifier or by webpki, which that is on most systems; never here.
 
 use std::{
     sync::{Arc, Once, OnceLock},
@@ -12,8 +12,11 @@ use std::{
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
     SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs},
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
@@ -38,6 +41,7 @@ impl Tls {
         let platform = Arc::new(Platform {
             besides: authorities.map_or(Ok(Vec::new()), parse)?,
             provider: Arc::clone(&provider),
+            bundle: OnceLock::new(),
             verifier: OnceLock::new(),
         });
         let mut configuration = ClientConfig::builder_with_provider(provider)
@@ -59,7 +63,9 @@ impl Tls {
         self.foreseen.call_once(|| {
             let platform = Arc::clone(&self.platform);
             let read = move || {
-                let _ = platform.verifier();
+                if platform.bundle().is_none() {
+                    let _ = platform.verifier();
+                }
             };
             // Without a thread they are read when they are needed.
             drop(thread::Builder::new().spawn(read));
@@ -90,15 +96,32 @@ fn refused(error: Error) -> ConfigError {
     }
 }
 
-/// The platform's verifier, made when the first certificate comes.
+/// The platform's verifier, made when a certificate comes that nobody vouches for whom the system's bundle names.
+///
+/// Most systems keep their authorities twice: in one file, and in a folder of hundreds. Whom fewer authorities vouch for, more
+/// vouch for too.
 #[derive(Debug)]
 struct Platform {
     besides: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
+    bundle: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
     verifier: OnceLock<Result<Verifier, Error>>,
 }
 
 impl Platform {
+    /// By the authorities of the system's bundle, and those besides. `None` if there is none, or it is not all that decides.
+    fn bundle(&self) -> Option<&WebPkiServerVerifier> {
+        let made = self.bundle.get_or_init(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(bundled()?);
+            roots.add_parsable_certificates(self.besides.iter().cloned());
+            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&self.provider))
+                .build()
+                .ok()
+        });
+        made.as_deref()
+    }
+
     fn verifier(&self) -> Result<&Verifier, Error> {
         let made = self.verifier.get_or_init(|| {
             let (besides, provider) = (self.besides.clone(), Arc::clone(&self.provider));
@@ -121,13 +144,13 @@ impl ServerCertVerifier for Platform {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verifier()?.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )
+        let verify = |verifier: &dyn ServerCertVerifier| {
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        match self.bundle().map(|bundle| verify(bundle)) {
+            Some(Ok(verified)) => Ok(verified),
+            _ => verify(self.verifier()?),
+        }
     }
 
     fn verify_tls12_signature(
@@ -136,8 +159,8 @@ impl ServerCertVerifier for Platform {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier()?
-            .verify_tls12_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -146,8 +169,8 @@ impl ServerCertVerifier for Platform {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier()?
-            .verify_tls13_signature(message, certificate, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     /// Of the library itself: asked before any certificate comes.
@@ -156,4 +179,23 @@ impl ServerCertVerifier for Platform {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// The authorities of the one file that the system keeps them in, by the variables and in the places that the platform's verifier
+/// looks at. Elsewhere than on such systems it asks the system itself.
+#[cfg(all(unix, not(target_vendor = "apple"), not(target_os = "android")))]
+fn bundled() -> Option<Vec<CertificateDer<'static>>> {
+    use std::{env, path::PathBuf};
+
+    let folders = env::var_os("SSL_CERT_DIR").filter(|folders| !folders.is_empty());
+    let file = match env::var_os("SSL_CERT_FILE") {
+        None if folders.is_none() => openssl_probe::probe().cert_file,
+        file => file.map(PathBuf::from),
+    };
+    Some(rustls_native_certs::load_certs_from_paths(Some(&file?), None).certs)
+}
+
+#[cfg(not(all(unix, not(target_vendor = "apple"), not(target_os = "android"))))]
+fn bundled() -> Option<Vec<CertificateDer<'static>>> {
+    None
 }
