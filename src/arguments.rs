@@ -54,7 +54,7 @@ pub(crate) struct Common {
     #[arg(short, long, global = true, env = "COUNTERSIGN_QUIET", value_parser = clap::builder::FalseyValueParser::new(),
           action = clap::ArgAction::SetTrue)]
     pub(crate) quiet: bool,
-    /// Say more of what happens, on standard error; twice for everything
+    /// Say more of what happens, on standard error
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Form of what is said on standard error while working

@@ -14,8 +14,7 @@ pub(crate) fn start(common: &Common) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) => LevelFilter::WARN,
-        (false, 1) => LevelFilter::INFO,
-        (false, _) => LevelFilter::TRACE,
+        (false, _) => LevelFilter::INFO,
     };
     let signature = if common.quiet {
         LevelFilter::OFF

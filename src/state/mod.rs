@@ -174,7 +174,7 @@ impl Store {
             Ok(()) => {}
             // Whoever is writing keeps the same.
             Err(StateError::Locked { .. }) => {
-                tracing::debug!("versions of roots are not kept: another process writes");
+                tracing::info!("versions of roots are not kept: another process writes");
             }
             Err(error) => tracing::warn!("versions of roots are not kept: {error}"),
         }

@@ -64,7 +64,7 @@ impl Cache {
                 Some(bytes.into())
             }
             Found::Bytes(_) | Found::Unusable => {
-                tracing::debug!(
+                tracing::info!(
                     "{} in the cache is damaged and is fetched again",
                     entry.name
                 );
