@@ -1,9 +1,12 @@
 //! Blobs that are too long to be kept.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use countersign_common::{Descriptor, Registry, registry::Onlooker};
-use countersign_stand_in::{Fault, Lie, Login};
+use countersign_stand_in::{Fault, Lie, Login, Part};
 
 use crate::world::{World, is_error, is_refusal};
 
@@ -75,6 +78,32 @@ async fn a_blob_is_taken_up_where_its_connection_broke() {
     // A registry that breaks each time is given up.
     world.lie(BLOBS, Lie::ResetAfter(1));
     is_error(check(&world, &blob).await.0, "registry-unavailable");
+}
+
+/// Nobody waits for it any more: the time of its image is over, or another part of it was refused.
+#[tokio::test]
+async fn a_blob_that_is_given_up_is_read_no_further() {
+    let world = World::oci(Login::Anonymous);
+    let blob = placed(&world, &large());
+    world.lie(
+        BLOBS,
+        Lie::Drip {
+            every: Duration::from_millis(1),
+            part: Part::Body,
+        },
+    );
+    let witness = Arc::new(Witness::default());
+    let seen = || witness.0.lock().unwrap().len();
+    let repository = world.repository();
+    let check = world.client.check_blob(&repository, &blob, witness.clone());
+    let brief = Duration::from_millis(300);
+    assert!(tokio::time::timeout(brief, check).await.is_err());
+    assert!(seen() > 0);
+    // What was on its way when it was given up.
+    tokio::time::sleep(brief).await;
+    let then = seen();
+    tokio::time::sleep(brief).await;
+    assert_eq!(seen(), then);
 }
 
 #[tokio::test]
