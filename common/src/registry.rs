@@ -269,6 +269,18 @@ pub enum Error {
         /// The file.
         path: String,
     },
+    /// Not asked: it has answered nothing for too long.
+    #[error(
+        "{registry} has not answered {requests} requests in a row, for {seconds} s, and is not asked any more"
+    )]
+    Silent {
+        /// The registry.
+        registry: String,
+        /// How many had no answer.
+        requests: u32,
+        /// How long was waited for them.
+        seconds: u64,
+    },
     /// An answer outside its protocol, or a failing server.
     #[error(
         "{registry} answered {path} with status {status}: {}",

@@ -311,3 +311,55 @@ fn a_long_list_that_never_ends_keeps_none_of_another_registry_waiting() {
     assert!(told[9].contains("signature-missing"), "{}", told[9]);
     assert!(told[..9].iter().all(|told| told.contains("fetch-timeout")));
 }
+
+#[test]
+fn a_registry_that_answers_nothing_is_not_asked_for_the_rest_of_a_list() {
+    let silent = Stage::of(World::oci(), 1);
+    let other = Stage::of(World::oci(), 3);
+    let sign = ["sign", "--no-tsa", "--key", &silent.private];
+    other.run(&sign, "60", &other.names()).ends(0);
+    let silence = Fault::on("GET /v2/*", Lie::Silence);
+    silent.world.stand_in.faults().push(silence);
+    let name = silent.images[0].tagged();
+    let verify = ["verify", "--key", &silent.public];
+    // Each as many as would take five times the time of one.
+    for (fixed, count) in [(&verify[..], 320), (&["inspect"], 20), (&sign, 20)] {
+        silent.world.stand_in.forget_calls();
+        let names = (0..count).map(|number| format!("{name}-{number}"));
+        let images: Vec<_> = names.chain(other.names()).collect();
+        let start = Instant::now();
+        let run = silent.run(fixed, TIMEOUT, &images).ends(3);
+        // As README says.
+        assert!(start.elapsed() < Duration::from_secs(8), "{fixed:?}");
+        let told = codes(&run);
+        assert_eq!(told.len(), images.len());
+        let (told, others) = told.split_at(count);
+        assert!(told.iter().all(|told| told.contains("fetch-timeout")));
+        assert!(told[count - 1].contains("requests in a row, for 6 s, and is not asked any more"));
+        assert!(!others.concat().contains("timeout"), "{others:?}");
+        let asked = silent.world.calls(|_| true).len();
+        assert!(asked < count, "{asked}");
+    }
+    let text = ["inspect", "--timeout", "1", "-f", "list"];
+    let run = silent.world.countersign(&text).ends(3);
+    run.says("error[fetch-timeout]: 127.0.0.1:")
+        .says("and is not asked any more");
+}
+
+#[test]
+fn a_registry_that_answers_now_and_then_is_asked_to_the_end() {
+    let stage = Stage::of(World::oci(), 20);
+    for number in (0..20).filter(|number| number % 4 != 3) {
+        let call = format!("GET /v2/shop/api/manifests/{number}");
+        stage
+            .world
+            .stand_in
+            .faults()
+            .push(Fault::on(&call, Lie::Silence));
+    }
+    let told = codes(&stage.run(&["inspect"], TIMEOUT, &stage.names()).ends(3));
+    for (number, told) in told.iter().enumerate() {
+        assert_eq!(told.contains("fetch-timeout"), number % 4 != 3, "{told}");
+        assert!(!told.contains("not asked any more"), "{told}");
+    }
+}

@@ -28,6 +28,7 @@ use crate::{
     place::Place,
     referrers::Listed,
     session::Access,
+    silence::{Listening, Silences},
     transport::{Answer, Fetched, Kind, Request, Transport, Whole},
     unlisted::Unlisted,
 };
@@ -44,6 +45,7 @@ pub struct Client {
     pub(crate) cache: Option<Cache>,
     /// For lists that are longer than a manifest may be, by the name of the registry.
     pub(crate) long_lists: Mutex<HashMap<String, Arc<Semaphore>>>,
+    pub(crate) silences: Arc<Silences>,
     pub(crate) unlisted: Unlisted,
 }
 
@@ -51,6 +53,7 @@ impl Client {
     /// Sets it up. Nothing is sent, and no credential is looked for, before the first request.
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, ConfigError> {
         Ok(Self {
+            silences: Arc::new(Silences::new(options.timeout)),
             transport: Transport::new(options, credentials)?,
             listed_by_tag: Mutex::default(),
             cache: None,
@@ -108,6 +111,18 @@ impl Client {
         }
     }
 
+    /// Sends a request and reads what a success says, unless the registry has been silent for so long that it would be in vain.
+    pub(crate) async fn fetch(
+        &self,
+        request: &Request<'_>,
+        limit: usize,
+    ) -> Result<Fetched, Failure> {
+        let waiting = self.silences.ask(request.repository)?;
+        let fetched = self.transport.fetch(request, limit).await;
+        waiting.end(&fetched);
+        fetched
+    }
+
     /// A manifest by tag or digest. Only a 404 is absence.
     pub(crate) async fn fetch_manifest(
         &self,
@@ -118,7 +133,7 @@ impl Client {
     ) -> Result<Option<Manifest>, Failure> {
         let mut request = Self::get(repository, format!("manifests/{reference}"));
         request.headers.insert(ACCEPT, ACCEPTED);
-        match self.transport.fetch(&request, limits.manifest).await? {
+        match self.fetch(&request, limits.manifest).await? {
             Fetched::Whole(whole) => parse_manifest(whole, named, limits).map(Some),
             Fetched::Other(answer) => answer.absent().map(|()| None),
         }
@@ -210,7 +225,7 @@ impl Client {
             return Ok(Some(kept));
         }
         let most = usize::try_from(descriptor.size).unwrap_or(limit);
-        let fetched = self.transport.fetch(&request, most).await;
+        let fetched = self.fetch(&request, most).await;
         let (bytes, place) = match fetched {
             Ok(Fetched::Whole(whole)) => (whole.body, whole.place),
             Ok(Fetched::Other(answer)) => return answer.absent().map(|()| None),
@@ -393,7 +408,8 @@ impl Registry for Client {
         descriptor: &'a Descriptor,
         onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
-        Box::pin(self.stream_blob(repository, descriptor, onlooker))
+        let listening = Listening::new(&self.silences, repository, onlooker);
+        Box::pin(self.stream_blob(repository, descriptor, listening))
     }
 }
 

@@ -39,6 +39,7 @@ mod realm;
 mod referrers;
 mod root_files;
 mod session;
+mod silence;
 mod stream;
 mod throttling;
 mod tls;

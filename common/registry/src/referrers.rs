@@ -97,10 +97,10 @@ impl Client {
             // Few long pages at a time, however many images are judged.
             let mut turn = None;
             let short = allowance.min(limits.manifest);
-            let fetched = match self.transport.fetch(&request, short).await {
+            let fetched = match self.fetch(&request, short).await {
                 Err(Failure::Refusal(Refusal::TooLarge { .. })) if short < allowance => {
                     turn = self.long_lists(repository).acquire_owned().await.ok();
-                    self.transport.fetch(&request, allowance).await
+                    self.fetch(&request, allowance).await
                 }
                 fetched => fetched,
             };

@@ -14,7 +14,7 @@ impl Explain for Error {
             Self::Denied { .. } => "registry-denied",
             Self::Egress { .. } => "egress-refused",
             Self::Throttled { .. } => "registry-throttled",
-            Self::TimedOut { .. } => "fetch-timeout",
+            Self::Silent { .. } | Self::TimedOut { .. } => "fetch-timeout",
             Self::FileAbsent { .. } | Self::Unreadable { .. } => "layout-unreadable",
             Self::Unwritable { .. } => "layout-unwritable",
         })
@@ -37,6 +37,9 @@ impl Explain for Error {
             }
             Self::FileAbsent { .. } => {
                 "copy the image into the folder again with all that belongs to it, as `oras copy -r --to-oci-layout` does".to_owned()
+            }
+            Self::Silent { .. } => {
+                "run it again once the registry answers, which every run asks anew; if it is only slow, raise `--timeout`".to_owned()
             }
             Self::Status { .. } => "run it again; if it persists, ask whoever runs the registry".to_owned(),
             Self::Throttled { .. } => "run it again later, or with fewer images at once".to_owned(),

@@ -35,6 +35,11 @@ fn errors() -> Vec<Error> {
             digest: Digest::sha256(b""),
             media_type: HOSTILE.to_owned(),
         },
+        Error::Silent {
+            registry: registry(),
+            requests: 128,
+            seconds: 60,
+        },
         Error::Status {
             registry: registry(),
             path: path(),
@@ -157,12 +162,13 @@ fn error_position(error: &Error) -> usize {
         Error::Egress { .. } => 3,
         Error::FileAbsent { .. } => 4,
         Error::ForeignLayer { .. } => 5,
-        Error::Status { .. } => 6,
-        Error::Throttled { .. } => 7,
-        Error::TimedOut { .. } => 8,
-        Error::Unreachable { .. } => 9,
-        Error::Unreadable { .. } => 10,
-        Error::Unwritable { .. } => 11,
+        Error::Silent { .. } => 6,
+        Error::Status { .. } => 7,
+        Error::Throttled { .. } => 8,
+        Error::TimedOut { .. } => 9,
+        Error::Unreachable { .. } => 10,
+        Error::Unreadable { .. } => 11,
+        Error::Unwritable { .. } => 12,
     }
 }
 
@@ -188,7 +194,7 @@ fn refusal_position(refusal: &Refusal) -> usize {
 #[test]
 fn every_failure_is_explained_and_shows_no_hostile_text() {
     let (errors, refusals) = (errors(), refusals());
-    assert!(errors.iter().map(error_position).eq(0..12));
+    assert!(errors.iter().map(error_position).eq(0..13));
     assert!(refusals.iter().map(refusal_position).eq(0..13));
     let errors = errors.iter().map(|error| error as &dyn Explain);
     let refusals = refusals.iter().map(|refusal| refusal as &dyn Explain);

@@ -335,6 +335,7 @@ fn is_unreached(failure: &Failure) -> bool {
         Failure::Error(
             Error::Credentials { .. }
                 | Error::Egress { .. }
+                | Error::Silent { .. }
                 | Error::TimedOut { .. }
                 | Error::Unreachable { .. }
         )
