@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,11 +15,15 @@ use countersign_common::{
     Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
     registry::{Error, Failure, Looking, Onlooker, Refusal},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures_util::future;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::{clock::Clock, progress::Progress};
 
-/// Layers read at once. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
+/// Layers read at once of one registry. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
+///
+/// One turn is the registry's own, and the others are for all registries together: one whose layers drip may take all of those,
+/// and keeps nobody waiting for the first. Thus in all there are no more than three beside one for each image judged at once.
 pub(crate) const AT_ONCE: usize = 4;
 /// What may be fetched of an image while any number of others are judged.
 const LARGE: u64 = 2 << 20;
@@ -31,11 +36,18 @@ const LARGE_AT_ONCE: usize = 4;
 /// Who watches the registries of all images.
 pub(crate) struct Attendant {
     progress: Arc<Progress>,
-    turns: Semaphore,
+    /// For layers, of whatever registry.
+    layers: Semaphore,
     /// By the name of the registry.
-    large: Mutex<HashMap<String, Arc<Semaphore>>>,
+    turns: Mutex<HashMap<String, Arc<Turns>>>,
     /// Images whose judgements those are.
     large_at_once: usize,
+}
+
+/// What images of one registry wait for.
+struct Turns {
+    large: Arc<Semaphore>,
+    layer: Semaphore,
 }
 
 impl Attendant {
@@ -43,8 +55,8 @@ impl Attendant {
     pub(crate) fn new(progress: Arc<Progress>, parallel: usize) -> Self {
         Self {
             progress,
-            turns: Semaphore::new(AT_ONCE),
-            large: Mutex::default(),
+            layers: Semaphore::new(AT_ONCE - 1),
+            turns: Mutex::default(),
             large_at_once: LARGE_AT_ONCE.div_ceil(parallel),
         }
     }
@@ -55,14 +67,17 @@ impl Attendant {
         registry: &'a dyn Registry,
         image: &ImageRef,
     ) -> Attended<'a> {
-        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
-        let large = large
-            .entry(image.repository().registry())
-            .or_insert_with(|| Arc::new(Semaphore::new(self.large_at_once)));
+        let new = || Turns {
+            large: Arc::new(Semaphore::new(self.large_at_once)),
+            layer: Semaphore::new(1),
+        };
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = turns.entry(image.repository().registry());
+        let turns = turns.or_insert_with(|| Arc::new(new()));
         Attended {
             registry,
             attendant: self,
-            large: Arc::clone(large),
+            turns: Arc::clone(turns),
             announced: AtomicU64::new(0),
             clock: Clock::default(),
             turn: tokio::sync::Mutex::default(),
@@ -76,7 +91,7 @@ pub(crate) struct Attended<'a> {
     attendant: &'a Attendant,
     /// Bytes that were asked for, as far as that is known beforehand.
     announced: AtomicU64,
-    large: Arc<Semaphore>,
+    turns: Arc<Turns>,
     clock: Clock,
     turn: tokio::sync::Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -101,8 +116,15 @@ impl Attended<'_> {
         if turn.is_none() {
             let _held = self.clock.hold();
             // It is never closed.
-            *turn = Arc::clone(&self.large).acquire_owned().await.ok();
+            *turn = Arc::clone(&self.turns.large).acquire_owned().await.ok();
         }
+    }
+
+    /// Waits for the registry's own turn to read a layer, or for one that is for all.
+    async fn layer_turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let own = pin!(self.turns.layer.acquire());
+        let shared = pin!(self.attendant.layers.acquire());
+        future::select(own, shared).await.factor_first().0
     }
 
     /// Gives the turn back. Whether there was one: then what was fetched may be kept no longer.
@@ -187,8 +209,8 @@ impl Registry for Attended<'_> {
         onlooker: Arc<dyn Onlooker>,
     ) -> Task<'a, Result<Option<u64>, Failure>> {
         Box::pin(async move {
-            // It is never closed.
-            let _turn = self.attendant.turns.acquire().await;
+            // None is ever closed.
+            let _turn = self.layer_turn().await;
             let progress = Arc::clone(&self.attendant.progress);
             let counting = Arc::new(Counting { onlooker, progress });
             self.registry

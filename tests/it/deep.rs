@@ -10,7 +10,7 @@ use std::{
 };
 
 use countersign_common::Digest;
-use countersign_stand_in::{Fault, Lie, Part};
+use countersign_stand_in::{Call, Fault, Lie, Login, Options, Part, RegistryMode};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
@@ -367,4 +367,45 @@ fn several_images_are_each_looked_at() {
     let shared = Digest::sha256(&gzip(b"shared")).to_string();
     let asked = world.calls(|call| call.line.ends_with(&shared));
     assert_eq!(asked.len(), 1, "what they share is fetched once");
+}
+
+#[test]
+fn layers_that_never_come_keep_none_of_another_registry_waiting() {
+    let silent = World::oci();
+    let other = World::with(Options {
+        // So that its image asks for a turn after all of the others are taken.
+        delay: Duration::from_millis(300),
+        registry: RegistryMode::PlainOci(Login::Anonymous),
+        ..Options::default()
+    });
+    let (private, public) = silent.key_files("team", "p256");
+    let layers = ["a", "b", "c", "d", "e"].map(|content| packed(content.as_bytes()));
+    let images = [&silent, &other].map(|world| unsigned(world, "1", &layers));
+    for (world, image) in [&silent, &other].into_iter().zip(&images) {
+        let sign = ["sign", "--no-tsa", "--key", &private, &image.tagged()];
+        world.countersign(&sign).ends(0);
+        world.stand_in.forget_calls();
+    }
+    for (_, bytes, _) in &layers {
+        let call = format!("GET /v2/*/blobs/{}", Digest::sha256(bytes));
+        silent
+            .stand_in
+            .faults()
+            .push(Fault::on(&call, Lie::Silence));
+    }
+    let names = [images[0].tagged(), images[1].tagged()];
+    let deep = ["--deep", "--timeout", "8", &names[0]];
+    let run = silent
+        .countersign(&arguments(&public, &names[1], &deep))
+        .ends(3);
+    assert!(
+        run.stdout.contains(r#""verdict":"verified""#),
+        "{}",
+        run.stdout
+    );
+    let is_layer = |call: &Call| call.status == 200 && call.line.contains("/blobs/");
+    let [asked, ended] = [&silent.calls(|_| true), &other.calls(is_layer)];
+    let ended = ended.last().unwrap().span.end;
+    // Before the first of the others is given up.
+    assert!(ended.duration_since(asked[0].span.start) < Duration::from_secs(7));
 }
