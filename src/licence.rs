@@ -95,6 +95,14 @@ impl Licence {
         Ok(())
     }
 
+    /// Refuses an image whose root says of time what nobody can go by.
+    pub(crate) fn check_time(&self, stamps: &Stamps, image: &ImageRef) -> Result<(), Stop> {
+        match self.governed(image)? {
+            Some((_, root)) if !stamps.no_tsa => time_rules(root).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     /// Whom to ask about time, and what their stamps must come to: by the root, if all images have the same. Those that are
     /// named besides are asked in the place of its own, and must be as many, and believed by it.
     pub(crate) fn time(
@@ -118,14 +126,7 @@ impl Licence {
         let Some(root) = first else {
             return Ok(None);
         };
-        // Where it lists none, whoever signs may have others. Where it lists some, verifiers believe nobody else.
-        if root.contents().time().authorities.is_empty() {
-            return Ok(None);
-        }
-        let rules = root
-            .time_rules(None)
-            .map_err(|refusal| Stop::new(Exit::Refused, &refusal))?;
-        Ok(Some(Rooted {
+        Ok(time_rules(root)?.map(|rules| Rooted {
             urls: asked(root, self.now),
             collect: root.contents().time().publication.collect,
             rules,
@@ -147,6 +148,17 @@ impl Licence {
             None => Ok(None),
         }
     }
+}
+
+/// How a root judges what is said of time. Where it lists no authority, whoever signs may have others. Where it lists some,
+/// verifiers believe nobody else.
+fn time_rules(root: &TrustRoot) -> Result<Option<TimeRules>, Stop> {
+    if root.contents().time().authorities.is_empty() {
+        return Ok(None);
+    }
+    root.time_rules(None)
+        .map(Some)
+        .map_err(|refusal| Stop::new(Exit::Refused, &refusal))
 }
 
 /// The first authority of each operator that is believed now, as many as the root has signers collect.

@@ -83,7 +83,10 @@ impl Workshop {
             (&client, order.timeout, now),
         )
         .await?;
-        places.leave_out(|one| licence.check(&one.image));
+        places.leave_out(|one| {
+            licence.check(&one.image)?;
+            licence.check_time(order.stamps, &one.image)
+        });
         let (mut stamping, mut signers) = (None, Vec::new());
         // Where nothing may be signed, what is missing to do it is nobody's question.
         if !places.located.is_empty() {

@@ -484,6 +484,43 @@ fn a_root_that_cannot_be_followed_keeps_no_image_of_another_place_from_being_sig
     );
 }
 
+/// As other tools sign: ours refuse to sign such a root.
+#[test]
+fn what_a_root_says_of_time_that_cannot_be_met_keeps_no_image_of_another_place_from_being_signed() {
+    let team = Team::new();
+    team.add_second_tsa();
+    team.complete();
+    let images = [("shop/api", "one"), ("tools/lint", "two")];
+    let images = images.map(|(path, content)| team.world.image(path, "1", content).pinned());
+    let tsa = [team.world.tsa("one"), team.world.tsa("two")];
+    let rest = ["--tsa", &tsa[0], "--tsa", &tsa[1], &images[0], &images[1]];
+    let sign = [&["sign", "--key", RELEASE][..], &rest].concat();
+    team.world.edit_root("acme/2.root.json", |root| {
+        let stamps = &mut root["x-countersign"]["time"]["stamps"];
+        stamps["publication"]["threshold"] = 3.into();
+    });
+    let run = team.run(&sign).ends(1);
+    run.says(&format!("error[root-lint]: {}: ", images[0]))
+        .says(&format!("signed: {}", images[1]));
+    let pushed = team.world.writes();
+    assert!(!pushed.iter().any(|line| line.contains("/v2/shop/api/")));
+    // Nobody is asked about time.
+    let claimed = [
+        "sign",
+        "--key",
+        RELEASE,
+        "--no-tsa",
+        "--dry-run",
+        &images[0],
+    ];
+    team.run(&claimed).ends(0);
+    team.world.edit_root("acme/2.root.json", |root| {
+        let stamps = &mut root["x-countersign"]["time"]["stamps"];
+        stamps["publication"]["threshold"] = 2.into();
+    });
+    team.run(&sign).ends(0);
+}
+
 #[test]
 fn a_policy_is_tested_on_every_image_of_a_list() {
     let team = Team::new();

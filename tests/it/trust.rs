@@ -17,6 +17,7 @@ use std::fs;
 
 use p256::{
     SecretKey,
+    ecdsa::{Signature, SigningKey, signature::Signer as _},
     pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding},
 };
 use serde_json::Value;
@@ -134,6 +135,29 @@ impl World {
         world.begin(dir);
         world.all_sign(dir, &["alice", "bob"]).says("complete: ");
         world
+    }
+
+    /// Changes a root, and signs it again with the same keys: as whoever has them could by other tools.
+    pub(crate) fn edit_root(&self, path: &str, edit: impl FnOnce(&mut Value)) {
+        let mut file = self.root_file(path);
+        edit(&mut file["signed"]);
+        // TUF's canonical form escapes no line feed.
+        let canonical = file["signed"].to_string().replace("\\n", "\n");
+        let keys = file["signed"]["keys"].clone();
+        for signature in file["signatures"].as_array_mut().unwrap() {
+            let public = &keys[signature["keyid"].as_str().unwrap()]["keyval"]["public"];
+            let is_theirs = |key: &SecretKey| {
+                let pem = key.public_key().to_public_key_pem(LineEnding::LF).unwrap();
+                pem.trim() == public.as_str().unwrap().trim()
+            };
+            let keys = NAMES.map(|(_, number)| SecretKey::from_slice(&[number; 32]).unwrap());
+            let key = keys.into_iter().find(is_theirs).unwrap();
+            let signed: Signature = SigningKey::from(&key).sign(canonical.as_bytes());
+            let signed = signed.to_der();
+            let hex = signed.as_bytes().iter().map(|byte| format!("{byte:02x}"));
+            signature["sig"] = hex.collect::<String>().into();
+        }
+        self.write(path, &file.to_string());
     }
 
     pub(crate) fn root_file(&self, path: &str) -> Value {
