@@ -1,5 +1,5 @@
-//! A registry that is attended while `verify` judges many images: the bytes of layers are counted for the progress bar, and of
-//! all images together only a few layers are read at once, and only a few images held that are large. Changes nothing of what a registry says.
+//! A registry that is attended while many images are worked on: of all of them together only a few layers are read at once, and
+//! only a few images held that are large. Whoever waits for that waits in nobody's time. Changes nothing of what a registry says.
 
 use std::{
     collections::HashMap,
@@ -12,13 +12,14 @@ use std::{
 
 use bytes::Bytes;
 use countersign_common::{
-    Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, Repository, Task,
+    Descriptor, Digest, ImageRef, Manifest, PinnedImage, Registry, RegistryWriter, Repository,
+    Task,
     registry::{Error, Failure, Looking, Onlooker, Refusal},
 };
 use futures_util::future;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::{clock::Clock, progress::Progress};
+use crate::clock::Clock;
 
 /// Layers read at once of one registry. Each may take a core, and what zstd may refer back to in memory, whoever packed it.
 ///
@@ -29,13 +30,16 @@ pub(crate) const AT_ONCE: usize = 4;
 const LARGE: u64 = 2 << 20;
 /// The same of its manifest, which takes many times its length once it is understood.
 const LONG_MANIFEST: usize = 128 << 10;
+/// The same of a list of referrers.
+const LONG_LIST: usize = 2 << 20;
 /// Judgements at once of which more is fetched of one registry. What may be held for one is bounded, and so is it for all.
 /// One that keeps its clients waiting must not keep those of others waiting.
 const LARGE_AT_ONCE: usize = 4;
 
 /// Who watches the registries of all images.
 pub(crate) struct Attendant {
-    progress: Arc<Progress>,
+    /// Sees the bytes of all layers.
+    onlooker: Arc<dyn Onlooker>,
     /// For layers, of whatever registry.
     layers: Semaphore,
     /// By the name of the registry.
@@ -48,13 +52,15 @@ pub(crate) struct Attendant {
 struct Turns {
     large: Arc<Semaphore>,
     layer: Semaphore,
+    /// One may take as much as a whole image.
+    long_list: Semaphore,
 }
 
 impl Attendant {
     /// `parallel` is how many judgements one image may be at the same time.
-    pub(crate) fn new(progress: Arc<Progress>, parallel: usize) -> Self {
+    pub(crate) fn new(onlooker: Arc<dyn Onlooker>, parallel: usize) -> Self {
         Self {
-            progress,
+            onlooker,
             layers: Semaphore::new(AT_ONCE - 1),
             turns: Mutex::default(),
             large_at_once: LARGE_AT_ONCE.div_ceil(parallel),
@@ -64,12 +70,13 @@ impl Attendant {
     /// The same registry, attended.
     pub(crate) fn attend<'a>(
         &'a self,
-        registry: &'a dyn Registry,
+        registry: &'a dyn RegistryWriter,
         image: &ImageRef,
     ) -> Attended<'a> {
         let new = || Turns {
             large: Arc::new(Semaphore::new(self.large_at_once)),
             layer: Semaphore::new(1),
+            long_list: Semaphore::new(1),
         };
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = turns.entry(image.repository().registry());
@@ -87,7 +94,7 @@ impl Attendant {
 
 /// A registry, and who watches it.
 pub(crate) struct Attended<'a> {
-    registry: &'a dyn Registry,
+    registry: &'a dyn RegistryWriter,
     attendant: &'a Attendant,
     /// Bytes that were asked for, as far as that is known beforehand.
     announced: AtomicU64,
@@ -120,6 +127,13 @@ impl Attended<'_> {
         }
     }
 
+    /// Waits for the turn to read a list that is long. Whoever has it has the other already, and waits for none any more.
+    async fn list_turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.wait().await;
+        let _held = self.clock.hold();
+        self.turns.long_list.acquire().await
+    }
+
     /// Waits for the registry's own turn to read a layer, or for one that is for all.
     async fn layer_turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         let own = pin!(self.turns.layer.acquire());
@@ -137,13 +151,12 @@ impl Registry for Attended<'_> {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
         Box::pin(async move {
             // How long it is, a reference does not say. Who is asked again has more than other images.
-            match self.registry.resolve_within(image, LONG_MANIFEST).await {
-                Err(Failure::Refusal(Refusal::TooLarge { .. })) => {
-                    self.wait().await;
-                    self.registry.resolve(image).await
-                }
-                resolved => resolved,
+            let resolved = self.registry.resolve_within(image, LONG_MANIFEST).await;
+            if !is_too_large(&resolved) {
+                return resolved;
             }
+            self.wait().await;
+            self.registry.resolve(image).await
         })
     }
 
@@ -163,7 +176,17 @@ impl Registry for Attended<'_> {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
-        self.registry.referrers(repository, subject)
+        Box::pin(async move {
+            let short = self
+                .registry
+                .referrers_within(repository, subject, LONG_LIST);
+            let listed = short.await;
+            if !is_too_large(&listed) {
+                return listed;
+            }
+            let _turn = self.list_turn().await;
+            self.registry.referrers(repository, subject).await
+        })
     }
 
     fn own_referrers<'a>(
@@ -171,7 +194,17 @@ impl Registry for Attended<'_> {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
-        self.registry.own_referrers(repository, subject)
+        Box::pin(async move {
+            let short = self
+                .registry
+                .own_referrers_within(repository, subject, LONG_LIST);
+            let listed = short.await;
+            if !is_too_large(&listed) {
+                return listed;
+            }
+            let _turn = self.list_turn().await;
+            self.registry.own_referrers(repository, subject).await
+        })
     }
 
     fn tagged_referrers<'a>(
@@ -211,10 +244,9 @@ impl Registry for Attended<'_> {
         Box::pin(async move {
             // None is ever closed.
             let _turn = self.layer_turn().await;
-            let progress = Arc::clone(&self.attendant.progress);
-            let counting = Arc::new(Counting { onlooker, progress });
+            let both = Both(onlooker, Arc::clone(&self.attendant.onlooker));
             self.registry
-                .check_blob(repository, descriptor, counting)
+                .check_blob(repository, descriptor, Arc::new(both))
                 .await
         })
     }
@@ -224,18 +256,59 @@ impl Registry for Attended<'_> {
     }
 }
 
-struct Counting {
-    onlooker: Arc<dyn Onlooker>,
-    progress: Arc<Progress>,
+impl RegistryWriter for Attended<'_> {
+    fn push_blob<'a>(
+        &'a self,
+        repository: &'a Repository,
+        bytes: Bytes,
+    ) -> Task<'a, Result<Digest, Failure>> {
+        self.registry.push_blob(repository, bytes)
+    }
+
+    fn push_manifest<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        manifest: &'a Manifest,
+    ) -> Task<'a, Result<(), Failure>> {
+        self.registry.push_manifest(image, manifest)
+    }
+
+    fn push_referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        manifests: &'a [Manifest],
+    ) -> Task<'a, Result<(), Failure>> {
+        self.registry.push_referrers(repository, subject, manifests)
+    }
+
+    fn remove_referrer<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        manifest: &'a Digest,
+    ) -> Task<'a, Result<(), Failure>> {
+        self.registry.remove_referrer(repository, subject, manifest)
+    }
 }
 
-impl Onlooker for Counting {
+fn is_too_large<T>(became: &Result<T, Failure>) -> bool {
+    matches!(became, Err(Failure::Refusal(Refusal::TooLarge { .. })))
+}
+
+/// Two who look at the same.
+struct Both(Arc<dyn Onlooker>, Arc<dyn Onlooker>);
+
+impl Onlooker for Both {
     fn see(&self, bytes: &[u8]) {
-        self.onlooker.see(bytes);
-        self.progress.read(bytes.len());
+        self.0.see(bytes);
+        self.1.see(bytes);
     }
 
     fn looking(&self) -> Looking {
-        self.onlooker.looking()
+        match (self.0.looking(), self.1.looking()) {
+            (Looking::Brief, Looking::Brief) => Looking::Brief,
+            _ => Looking::Long,
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{io::IsTerminal, sync::Once, time::Duration};
 
+use countersign_common::registry::{Looking, Onlooker};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::arguments::Common;
@@ -47,9 +48,11 @@ impl Progress {
             self.bar.inc(1);
         }
     }
+}
 
-    /// So many bytes of layers more were read.
-    pub(crate) fn read(&self, bytes: usize) {
+/// Bytes of layers.
+impl Onlooker for Progress {
+    fn see(&self, bytes: &[u8]) {
         self.layers.call_once(|| {
             self.bar.unset_length();
             self.bar.reset();
@@ -59,7 +62,11 @@ impl Progress {
                 self.bar.set_style(style);
             }
         });
-        self.bar.inc(bytes as u64);
+        self.bar.inc(bytes.len() as u64);
+    }
+
+    fn looking(&self) -> Looking {
+        Looking::Brief
     }
 }
 

@@ -48,6 +48,16 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>>;
 
+    /// The same of a list of at most `limit` bytes; a longer one is refused as too large, unless it is on this machine.
+    fn referrers_within<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        _limit: usize,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        self.referrers(repository, subject)
+    }
+
     /// The same by the registry's own list alone; `None` if it has none, and the fallback tag is all that there is.
     fn own_referrers<'a>(
         &'a self,
@@ -55,6 +65,16 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
     ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
         Box::pin(async move { self.referrers(repository, subject).await.map(Some) })
+    }
+
+    /// The same of a list of at most `limit` bytes; a longer one is refused as too large, unless it is on this machine.
+    fn own_referrers_within<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        _limit: usize,
+    ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
+        self.own_referrers(repository, subject)
     }
 
     /// The same by the fallback tag alone, which may be there beside the registry's own list; nothing if there is no such tag.

@@ -1,8 +1,8 @@
 //! `countersign inspect`.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use countersign_common::{ImageRef, Limits, Registry, Timestamp};
+use countersign_common::{ImageRef, Limits, Timestamp, registry::Blind};
 use countersign_trust_roots::document::Unbound;
 use countersign_verify::{
     Asked, Basis, Deadline, Demand, Naming, Verifier,
@@ -16,6 +16,7 @@ use futures_util::{StreamExt, stream};
 use super::verify::{self, Contradiction};
 use crate::{
     arguments::{Common, Output, inspect::Inspect},
+    attended::{Attendant, Attended},
     cache,
     config::Config,
     exit::Exit,
@@ -54,6 +55,7 @@ pub(crate) async fn run(
     let bench = bench(arguments, &images, &config, summons).await?;
     let progress = Progress::of(located.len(), common);
     let pauses = Pauses::new(located, arguments.timeout, PARALLEL);
+    let attendant = Attendant::new(Arc::new(Blind), 1);
     let look_at = async |one: &Located| {
         let (judge, exit) = bench.judge(&one.image);
         let question = Question {
@@ -62,8 +64,10 @@ pub(crate) async fn run(
             limits: Limits::TABLE,
             now: bench.now(now),
         };
-        let registry = one.registry(&client);
-        let look = async || look(&one.image, registry, (&question, arguments.timeout)).await;
+        let look = async || {
+            let attended = attendant.attend(one.registry(&client), &one.image);
+            look(&one.image, &attended, (&question, arguments.timeout)).await
+        };
         let mut begun = pauses.begin(one, &client).await;
         let looked = pauses.work(&mut begun, (one, &client), look, is_throttled);
         let looked = looked.await;
@@ -94,10 +98,10 @@ pub(crate) async fn run(
 
 async fn look(
     image: &ImageRef,
-    registry: &dyn Registry,
+    registry: &Attended<'_>,
     (question, timeout): (&Question, u64),
 ) -> Inspection {
-    let elapsed = tokio::time::sleep(Duration::from_secs(timeout));
+    let elapsed = registry.clock().elapse(Duration::from_secs(timeout));
     let deadline = Deadline::new(Box::pin(elapsed), timeout);
     inspect::inspect(image, registry, question, &deadline).await
 }

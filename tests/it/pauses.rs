@@ -202,12 +202,7 @@ fn indexes_are_signed_after_a_pause_and_those_of_other_registries_during_it() {
 
 #[test]
 fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
-    let options = Options {
-        delay: Duration::from_millis(400),
-        registry: RegistryMode::PlainOci(Login::Anonymous),
-        ..Options::default()
-    };
-    let stage = Stage::of(World::with(options), 32);
+    let stage = Stage::of(slow(Duration::from_millis(400)), 32);
     let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
     let predicate = stage.world.write("long.json", &predicate);
     let kind = "https://example.com/long";
@@ -362,4 +357,29 @@ fn a_registry_that_answers_now_and_then_is_asked_to_the_end() {
         assert_eq!(told.contains("fetch-timeout"), number % 4 != 3, "{told}");
         assert!(!told.contains("not asked any more"), "{told}");
     }
+}
+
+#[test]
+fn waiting_for_others_whose_lists_are_long_takes_nothing_of_an_images_time() {
+    let stage = Stage::of(slow(Duration::from_millis(300)), 16);
+    let annotations = json!({ "x": "x".repeat(5 << 20) });
+    let list = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": annotations,
+    });
+    let long = Lie::Body(list.to_string().into());
+    let long = Fault::on("GET /v2/*/referrers/*", long);
+    stage.world.stand_in.faults().push(long);
+    // They are read one after the other.
+    let told = codes(&stage.verify("4", &stage.names()).ends(1));
+    let missing = |told: &String| told.contains("signature-missing");
+    assert!(told.iter().all(missing), "{told:?}");
+}
+
+/// A registry that takes so long for each answer.
+fn slow(delay: Duration) -> World {
+    World::with(Options {
+        delay,
+        registry: RegistryMode::PlainOci(Login::Anonymous),
+        ..Options::default()
+    })
 }

@@ -2,7 +2,7 @@
 //! ([OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -18,7 +18,6 @@ use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     cache::{Cache, Kept},
@@ -33,18 +32,12 @@ use crate::{
     unlisted::Unlisted,
 };
 
-/// Lists of referrers that are longer than a manifest may be, read at once of one registry: one may take as much as a whole
-/// image. A registry that keeps its clients waiting must not keep those of others waiting.
-const LONG_LISTS: usize = 1;
-
 /// A client for any number of registries, with one pool of connections and one login for each.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) listed_by_tag: Mutex<BTreeSet<String>>,
     pub(crate) cache: Option<Cache>,
-    /// For lists that are longer than a manifest may be, by the name of the registry.
-    pub(crate) long_lists: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(crate) silences: Arc<Silences>,
     pub(crate) unlisted: Unlisted,
 }
@@ -57,7 +50,6 @@ impl Client {
             transport: Transport::new(options, credentials)?,
             listed_by_tag: Mutex::default(),
             cache: None,
-            long_lists: Mutex::default(),
             unlisted: Unlisted::default(),
         })
     }
@@ -84,14 +76,6 @@ impl Client {
         let listed = self.listed_by_tag.lock();
         let mut listed = listed.unwrap_or_else(PoisonError::into_inner);
         listed.insert(repository.registry());
-    }
-
-    /// Who may read a long list of this registry.
-    pub(crate) fn long_lists(&self, repository: &Repository) -> Arc<Semaphore> {
-        let known = self.long_lists.lock();
-        let mut known = known.unwrap_or_else(PoisonError::into_inner);
-        let turns = known.entry(repository.registry());
-        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(LONG_LISTS))))
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -361,7 +345,16 @@ impl Registry for Client {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
-        Box::pin(self.all_referrers(repository, subject))
+        Box::pin(self.all_referrers(repository, subject, usize::MAX))
+    }
+
+    fn referrers_within<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        limit: usize,
+    ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
+        Box::pin(self.all_referrers(repository, subject, limit))
     }
 
     fn own_referrers<'a>(
@@ -369,7 +362,19 @@ impl Registry for Client {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
-        Box::pin(async move { self.listed(repository, subject).await.map(Listed::own) })
+        self.own_referrers_within(repository, subject, usize::MAX)
+    }
+
+    fn own_referrers_within<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        limit: usize,
+    ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
+        Box::pin(async move {
+            let listed = self.listed(repository, subject, limit).await;
+            listed.map(Listed::own)
+        })
     }
 
     fn tagged_referrers<'a>(

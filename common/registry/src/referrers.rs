@@ -50,9 +50,10 @@ impl Client {
         &self,
         repository: &Repository,
         subject: &Digest,
+        limit: usize,
     ) -> Result<Vec<Descriptor>, Failure> {
         let is_remembered = self.unlisted.has(repository);
-        if let Listed::Here(referrers) = self.listed(repository, subject).await? {
+        if let Listed::Here(referrers) = self.listed(repository, subject, limit).await? {
             return Ok(referrers);
         }
         let tagged = self.fallback(repository, subject).await?;
@@ -60,26 +61,28 @@ impl Client {
             return Ok(tagged);
         }
         // What was said of the API once does not make an image unsigned.
-        let listed = self.listed_by_api(repository, subject).await?;
+        let listed = self.listed_by_api(repository, subject, limit).await?;
         Ok(listed.own().unwrap_or_default())
     }
 
-    /// The whole list, without the registry's filter: listings may name another type than the artifact itself does.
+    /// The whole list of at most so many bytes, without the registry's filter: listings may name another type than the artifact itself does.
     pub(crate) async fn listed(
         &self,
         repository: &Repository,
         subject: &Digest,
+        limit: usize,
     ) -> Result<Listed, Failure> {
         if self.unlisted.has(repository) {
             return Ok(Listed::NoApi);
         }
-        self.listed_by_api(repository, subject).await
+        self.listed_by_api(repository, subject, limit).await
     }
 
     async fn listed_by_api(
         &self,
         repository: &Repository,
         subject: &Digest,
+        limit: usize,
     ) -> Result<Listed, Failure> {
         let limits = self.limits();
         let too_many = || {
@@ -89,22 +92,13 @@ impl Client {
                 limit: limits.referrers,
             })
         };
-        let mut allowance = usize::try_from(limits.image_bytes).unwrap_or(usize::MAX);
+        let longest = usize::try_from(limits.image_bytes).unwrap_or(usize::MAX);
+        let mut allowance = limit.min(longest);
         let mut referrers = Vec::new();
         let mut path = format!("referrers/{subject}");
         for page in 0..limits.referrer_pages {
             let request = Self::list(repository, path);
-            // Few long pages at a time, however many images are judged.
-            let mut turn = None;
-            let short = allowance.min(limits.manifest);
-            let fetched = match self.fetch(&request, short).await {
-                Err(Failure::Refusal(Refusal::TooLarge { .. })) if short < allowance => {
-                    turn = self.long_lists(repository).acquire_owned().await.ok();
-                    self.fetch(&request, allowance).await
-                }
-                fetched => fetched,
-            };
-            let whole = match fetched? {
+            let whole = match self.fetch(&request, allowance).await? {
                 Fetched::Whole(whole) => whole,
                 Fetched::Other(answer)
                     if page == 0 && answer.response.status() == StatusCode::NOT_FOUND =>
@@ -121,7 +115,6 @@ impl Client {
             allowance -= whole.body.len();
             let page = parse_page(&whole.body, limits);
             referrers.extend(page.map_err(|error| malformed(&whole.place, error.into()))?);
-            drop(turn);
             if referrers.len() > limits.referrers {
                 return Err(too_many());
             }

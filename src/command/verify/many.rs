@@ -40,7 +40,10 @@ pub(in crate::command) async fn judged(
     let judging = Judging {
         judge,
         client,
-        attendant: Attendant::new(Arc::clone(&progress), judge.demand().reach.parallel()),
+        attendant: Attendant::new(
+            Arc::<Progress>::clone(&progress),
+            judge.demand().reach.parallel(),
+        ),
         timeout,
         now: judge.now(match when {
             When::AsOf(time) => time,
