@@ -46,12 +46,11 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
     };
     let workshop = Workshop::open(&order, &mut places, common, now).await?;
     let results = workshop
-        .each(&places.located, common, async |image, means| {
+        .each(&places.located, common, async |image, (means, attended)| {
             let about = (&request, &attestation);
             let image = means.registry.resolve(image).await?;
             // Who attests the same digest under another name replaces what was attested, and not what was there before both.
-            let turns = workshop.turns(&image);
-            let _turn = turns.lock().await;
+            let _turn = workshop.turn(&image, attended).await;
             attest_image(&image, about, means, workshop.occasion()).await
         })
         .await;

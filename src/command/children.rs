@@ -4,13 +4,14 @@
 //! finds the index signed finds the children signed.
 
 use countersign_common::{ImageRef, Limits, PinnedImage};
-use countersign_sign::{Child, Entry, Family, Means, SignError};
+use countersign_sign::{Child, Entry, Family, SignError};
 use futures_util::{StreamExt, future, stream};
 use serde::Serialize;
 
-use super::signing::{PARALLEL, Workshop};
+use super::signing::{PARALLEL, Tools, Workshop};
 use crate::{
     arguments::Common,
+    attended::Attended,
     output,
     places::{self, Located},
     progress::Progress,
@@ -69,7 +70,7 @@ impl Workshop {
         &self,
         located: &'i [Located],
         common: &Common,
-        work: impl AsyncFn(&PinnedImage, Means<'_>) -> Result<T, SignError>,
+        work: impl AsyncFn(&PinnedImage, Tools<'_>) -> Result<T, SignError>,
     ) -> Results<'i, T> {
         let progress = Progress::of(located.len(), common);
         let one = async |one| {
@@ -91,10 +92,11 @@ impl Workshop {
     async fn with_children<'i, T>(
         &self,
         asked: &'i Located,
-        work: &impl AsyncFn(&PinnedImage, Means<'_>) -> Result<T, SignError>,
+        work: &impl AsyncFn(&PinnedImage, Tools<'_>) -> Result<T, SignError>,
     ) -> Results<'i, T> {
-        let registry = asked.registry(&self.client);
-        let family = async || Family::collect(&asked.image, registry, &Limits::TABLE).await;
+        let family = async |attended: &Attended<'_>| {
+            Family::collect(&asked.image, attended, &Limits::TABLE).await
+        };
         let mut begun = self.begin(asked).await;
         let family = match self.in_turn(&mut begun, asked, family).await {
             Ok(family) => family,
@@ -102,7 +104,9 @@ impl Workshop {
         };
         drop(begun);
         let one = async |child: &'_ Child| {
-            let results = self.with_each_key(asked, async |means| work(&child.image, means).await);
+            let results = self.with_each_key(asked, async |tools: Tools<'_>| {
+                work(&child.image, tools).await
+            });
             let results = results.await.into_iter();
             results
                 .map(|result| (Subject::child(asked, child), result))
@@ -122,7 +126,7 @@ impl Workshop {
             return results;
         }
         let image = &family.image;
-        let index = self.with_each_key(asked, async |means| work(image, means).await);
+        let index = self.with_each_key(asked, async |tools: Tools<'_>| work(image, tools).await);
         let index = index.await.into_iter();
         results.extend(index.map(|result| (Subject::asked(asked), result)));
         results

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     children::{Results, Subject},
-    signing::{self, Order, Workshop},
+    signing::{self, Order, Tools, Workshop},
 };
 use crate::{
     arguments::{Common, Output, Sign},
@@ -41,23 +41,22 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
     };
     let workshop = Workshop::open(&order, &mut places, common, now).await?;
     let located = &places.located;
-    let work = async |image: &PinnedImage, means: Means<'_>| {
+    let work = async |image: &PinnedImage, (means, attended): Tools<'_>| {
         if arguments.dry_run {
             let plans = plans(image, &request, means, now)?;
             return Ok(Done::Planned(Box::new(plans)));
         }
         // Who signs the same digest under another name finds what was signed.
-        let turns = workshop.turns(image);
-        let _turn = turns.lock().await;
+        let _turn = workshop.turn(image, attended).await;
         let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
         Ok(Done::Signed(Box::new(outcome)))
     };
     let results = if arguments.recursive {
         workshop.each_with_children(located, common, work).await
     } else {
-        let resolved = async |image: &ImageRef, means: Means<'_>| {
-            let image = means.registry.resolve(image).await?;
-            work(&image, means).await
+        let resolved = async |image: &ImageRef, tools: Tools<'_>| {
+            let image = tools.0.registry.resolve(image).await?;
+            work(&image, tools).await
         };
         workshop.each(located, common, resolved).await
     };

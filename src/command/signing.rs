@@ -3,19 +3,26 @@
 use std::{
     collections::HashMap,
     fmt::Write,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use countersign_common::{
     Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
+    registry::Blind,
 };
 use countersign_registry::Client;
 use countersign_sign::{
     Dating, Error, Made, Means, Occasion, Record, SignError, SignedPlan, Stamping,
 };
 use countersign_trust_roots::Role;
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    future::{self, Either},
+    stream,
+};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     children::{Results, Subject},
@@ -23,6 +30,8 @@ use super::{
 };
 use crate::{
     arguments::{Common, Governed, Network, Output, Stamps},
+    attended::{Attendant, Attended},
+    clock::Clock,
     config::Config,
     exit::Exit,
     keys,
@@ -47,11 +56,18 @@ pub(super) struct Workshop {
     timeout: u64,
     now: Timestamp,
     pauses: Pauses,
+    attendant: Attendant,
     turns: Mutex<HashMap<(Repository, Digest), Turns>>,
 }
 
-/// Whoever holds it signs one digest.
+/// Those who sign one digest.
 type Turns = Arc<tokio::sync::Mutex<()>>;
+
+/// Whoever holds it signs one digest.
+pub(super) type Turn = OwnedMutexGuard<()>;
+
+/// With what an image is signed, and who attends to it meanwhile.
+pub(super) type Tools<'a> = (Means<'a>, &'a Attended<'a>);
 
 /// What a workshop is opened with, as it was typed.
 pub(super) struct Order<'a> {
@@ -113,14 +129,15 @@ impl Workshop {
             timeout: order.timeout,
             now,
             pauses: Pauses::new(&places.located, order.timeout, PARALLEL),
+            attendant: Attendant::new(Arc::new(Blind), 1),
             turns: Mutex::default(),
         })
     }
 
     /// What the libraries work with.
-    fn means<'a>(&'a self, one: &'a Located, signer: &'a dyn Signer) -> Means<'a> {
+    fn means<'a>(&'a self, registry: &'a Attended<'_>, signer: &'a dyn Signer) -> Means<'a> {
         Means {
-            registry: one.registry(&self.client),
+            registry,
             signer,
             dating: self
                 .stamping
@@ -129,11 +146,20 @@ impl Workshop {
         }
     }
 
-    /// Whose turn it is to sign a digest, which several references may name.
-    pub(super) fn turns(&self, image: &PinnedImage) -> Turns {
+    /// Waits for the turn to sign a digest, which several references may name: in nobody's time.
+    pub(super) async fn turn(&self, image: &PinnedImage, attended: &Attended<'_>) -> Turn {
         let key = (image.repository().clone(), image.digest().clone());
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(key).or_default())
+        let turns = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(key).or_default())
+        };
+        if let Ok(turn) = Arc::clone(&turns).try_lock_owned() {
+            return turn;
+        }
+        // Whoever waits for another must hold nothing that the other waits for.
+        attended.leave().await;
+        let _held = attended.clock().hold();
+        turns.lock_owned().await
     }
 
     /// Says once where others can lose what was signed, after it was.
@@ -160,11 +186,12 @@ impl Workshop {
         &self,
         located: &'i [Located],
         common: &Common,
-        work: impl AsyncFn(&ImageRef, Means<'_>) -> Result<T, SignError>,
+        work: impl AsyncFn(&ImageRef, Tools<'_>) -> Result<T, SignError>,
     ) -> Results<'i, T> {
         let progress = Progress::of(located.len(), common);
         let with_each_key = async |one: &'i Located| {
-            let results = self.with_each_key(one, async |means| work(&one.image, means).await);
+            let results =
+                self.with_each_key(one, async |tools: Tools<'_>| work(&one.image, tools).await);
             let results = results.await.into_iter();
             progress.step();
             results
@@ -188,13 +215,15 @@ impl Workshop {
     pub(super) async fn with_each_key<T>(
         &self,
         one: &Located,
-        work: impl AsyncFn(Means<'_>) -> Result<T, SignError>,
+        work: impl AsyncFn(Tools<'_>) -> Result<T, SignError>,
     ) -> Vec<Result<T, SignError>> {
         let mut begun = self.begin(one).await;
         let mut results = Vec::with_capacity(self.signers.len());
         // One after the other: at once, they would write one fallback tag.
         for signer in &self.signers {
-            let work = async || work(self.means(one, signer.as_ref())).await;
+            let work = async |attended: &Attended<'_>| {
+                work((self.means(attended, signer.as_ref()), attended)).await
+            };
             results.push(self.in_turn(&mut begun, one, work).await);
         }
         results
@@ -205,9 +234,13 @@ impl Workshop {
         &'a self,
         begun: &mut Begun<'a>,
         one: &Located,
-        work: impl AsyncFn() -> Result<T, SignError>,
+        work: impl AsyncFn(&Attended<'_>) -> Result<T, SignError>,
     ) -> Result<T, SignError> {
-        let work = async || self.in_time(work()).await;
+        let work = async || {
+            let registry = one.registry(&self.client);
+            let attended = self.attendant.attend(registry, &one.image);
+            self.in_time(attended.clock(), work(&attended)).await
+        };
         let of = (one, &self.client);
         self.pauses.work(begun, of, work, is_throttled).await
     }
@@ -215,11 +248,15 @@ impl Workshop {
     /// What the work gives, if it ends within the time for one image.
     async fn in_time<T>(
         &self,
+        clock: &Clock,
         work: impl Future<Output = Result<T, SignError>>,
     ) -> Result<T, SignError> {
         let seconds = self.timeout;
-        let result = tokio::time::timeout(Duration::from_secs(seconds), work).await;
-        result.unwrap_or_else(|_| Err(Error::TimedOut { seconds }.into()))
+        let elapsed = pin!(clock.elapse(Duration::from_secs(seconds)));
+        match future::select(pin!(work), elapsed).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(Error::TimedOut { seconds }.into()),
+        }
     }
 }
 

@@ -375,6 +375,21 @@ fn waiting_for_others_whose_lists_are_long_takes_nothing_of_an_images_time() {
     assert!(told.iter().all(missing), "{told:?}");
 }
 
+#[test]
+fn waiting_for_another_who_signs_the_same_takes_nothing_of_an_images_time() {
+    let stage = Stage::of(slow(Duration::from_millis(500)), 1);
+    let tags = (0..4).map(|tag| stage.world.image("shop/api", &format!("again-{tag}"), "0"));
+    let names: Vec<_> = tags.map(|image| image.tagged()).collect();
+    let predicate = stage.world.write("predicate.json", "{}");
+    let signing = ["--no-tsa", "--key", &stage.private];
+    let kind = ["--type", "https://example.com/x", "--predicate", &predicate];
+    let sign = [&["sign"], &signing[..]].concat();
+    let attest = [&["attest"], &signing[..], &kind].concat();
+    for fixed in [&sign, &attest] {
+        stage.run(fixed, "8", &names).ends(0);
+    }
+}
+
 /// A registry that takes so long for each answer.
 fn slow(delay: Duration) -> World {
     World::with(Options {
