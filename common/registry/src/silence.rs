@@ -3,6 +3,10 @@
 //! Told by the client of each request that reads, below its cache. Never says that anything is absent or refused, and never
 //! gives up a registry that answers anything at all, however slowly: an answer is what came whole, whatever it says, or any
 //! piece of a layer.
+//!
+//! What it costs a list: it is given up once that has taken two and a half times the time of a request, at the end of the next
+//! one, and what was begun by then has its own time, so all of it is four times at the most. A registry that answers now and
+//! then costs each image its own time, as many at once as there are places.
 
 use std::{
     collections::HashMap,

@@ -7,7 +7,7 @@ use countersign_registry::{Cache, Client};
 use countersign_stand_in::{Fault, Lie, Login};
 use tempfile::TempDir;
 
-use crate::world::{World, client, credentials, is_error, is_refusal};
+use crate::world::{World, client, credentials, hurried, is_error, is_refusal};
 
 /// A world whose clients share a cache.
 struct Shared {
@@ -109,6 +109,26 @@ async fn what_is_longer_than_is_wanted_is_not_read_and_asked_for_only_where_it_i
         }
         assert_eq!(shared.asked(), ["manifests/1"]);
     }
+}
+
+/// Of a list of images that are all known, the registry says nothing about one of them.
+#[tokio::test]
+async fn what_is_kept_is_no_answer_of_a_registry_that_gives_none() {
+    let shared = Shared::new();
+    let repository = shared.world.repository();
+    let image = shared.image().await;
+    let pinned = shared.pinned(image.digest());
+    shared.reader().resolve(&pinned).await.unwrap();
+    shared.world.lie("GET /v2/*", Lie::Silence);
+    let cache = Cache::open(shared.home.path(), 1 << 28).unwrap();
+    let client = hurried(&shared.world.stand_in).cached(cache);
+    shared.asked();
+    for _ in 0..5 {
+        assert_eq!(client.resolve(&pinned).await.unwrap().manifest, image);
+        let listed = client.referrers(&repository, image.digest()).await;
+        is_error(listed, "fetch-timeout");
+    }
+    assert_eq!(shared.asked().len(), 3);
 }
 
 #[tokio::test]
