@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use countersign_common::registry::{Failure, Refusal};
+use countersign_common::{
+    Escaped,
+    registry::{Failure, Refusal},
+};
 use futures_util::StreamExt;
 use reqwest::{Response, header::CONTENT_ENCODING};
 
@@ -96,19 +99,36 @@ impl Pace {
     }
 }
 
+/// Why what an error says was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("what it says broke off")]
+    Broken(#[source] reqwest::Error),
+    #[error("what it says is compressed (`{}`), for which nobody asked", Escaped(.0))]
+    Compressed(String),
+    #[error("what it says came too slowly")]
+    Late,
+    #[error("what it says is longer than {0} bytes")]
+    TooLong(usize),
+}
+
 /// Reads what an error's body says: OCI's JSON, or else its text, as far as it comes in this time.
 ///
-/// Whatever the body is, compressed, endless or broken, the status alone says what happened: a proxy's long page about a
-/// failing registry must not become a refusal.
-pub(crate) async fn keep_error(response: &mut Response, limit: usize, time: Duration) {
-    let is_error = response.status().is_client_error() || response.status().is_server_error();
-    if !is_error || check_identity(response).is_err() {
-        return;
+/// Of what is not read to its end the status alone says what happened, so that a proxy's long page about a failing registry
+/// does not become a refusal. Only whoever would take the error for an absence must have read all of it.
+pub(crate) async fn keep_error(
+    response: &mut Response,
+    limit: usize,
+    time: Duration,
+) -> Result<(), Unread> {
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return Ok(());
     }
-    let said = tokio::time::timeout(time, read_error(response, limit)).await;
-    if let Ok(said) = said {
-        response.extensions_mut().insert(said);
-    }
+    check_identity(response).map_err(Unread::Compressed)?;
+    let mut body = BytesMut::new();
+    let read = tokio::time::timeout(time, read_error(response, limit, &mut body)).await;
+    response.extensions_mut().insert(ErrorBody::parse(&body));
+    read.unwrap_or(Err(Unread::Late))
 }
 
 /// What an answer said that is an error; nothing of any other.
@@ -117,16 +137,20 @@ pub(crate) fn said(response: &Response) -> ErrorBody {
     said.cloned().unwrap_or_default()
 }
 
-async fn read_error(response: &mut Response, limit: usize) -> ErrorBody {
-    let mut body = BytesMut::new();
-    while let Ok(Some(piece)) = response.chunk().await {
+async fn read_error(
+    response: &mut Response,
+    limit: usize,
+    body: &mut BytesMut,
+) -> Result<(), Unread> {
+    while let Some(piece) = response.chunk().await.map_err(Unread::Broken)? {
         let room = limit - body.len();
-        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-        if body.len() == limit {
-            break;
+        if piece.len() > room {
+            body.extend_from_slice(piece.get(..room).unwrap_or_default());
+            return Err(Unread::TooLong(limit));
         }
+        body.extend_from_slice(&piece);
     }
-    ErrorBody::parse(&body)
+    Ok(())
 }
 
 /// An error as a registry tells it

@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 
 use crate::{
-    body,
+    body::{self, Unread},
     pacing::{Again, Budget, Pace, Ticket, Turn},
     place::Place,
     throttling,
 };
 
-/// An error's body is waited for during this part of the time: the status says what matters most.
+/// An error's body is waited for during this part of the time: the status says what matters most, but of an absence.
 const ERROR_TIME: u32 = 8;
 /// Hosts that are remembered. Registries name others, as many as they like.
 const HOSTS: usize = 1_024;
@@ -52,6 +52,17 @@ pub(crate) enum NotSent {
     Broken(reqwest::Error),
     /// The host throttles, and the turn of this request would come too late.
     Late,
+    /// What a 404 says was not read, so that nobody knows whether it is one: it may say that it is throttling.
+    Unread(Unread),
+}
+
+impl From<Unread> for NotSent {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Broken(error) => Self::Broken(error),
+            unread => Self::Unread(unread),
+        }
+    }
 }
 
 impl Hosts {
@@ -79,16 +90,26 @@ impl Hosts {
             writes: !request.method().is_safe(),
         };
         self.take_turn(&lane, place.patience()).await?;
+        let has_body = request.method() != Method::HEAD;
         let sent = Instant::now();
         let mut response = client.execute(request).await.map_err(NotSent::Broken)?;
         let now = Instant::now();
-        let time = place.remaining().min(place.timeout / ERROR_TIME);
-        body::keep_error(&mut response, self.error_body, time).await;
-        self.pace(&lane, |pace| match throttling::of(&response) {
+        let is_absence = has_body && response.status() == StatusCode::NOT_FOUND;
+        let time = if is_absence {
+            place.remaining()
+        } else {
+            place.remaining().min(place.timeout / ERROR_TIME)
+        };
+        let read = body::keep_error(&mut response, self.error_body, time).await;
+        let throttled = throttling::of(&response);
+        self.pace(&lane, |pace| match throttled {
             Some(Again::Throttled(after)) => pace.throttled(sent, now, after),
             _ => pace.answered(sent, now),
         });
-        Ok(response)
+        match read {
+            Err(unread) if is_absence && throttled.is_none() => Err(unread.into()),
+            _ => Ok(response),
+        }
     }
 
     async fn take_turn(&self, lane: &Lane, deadline: Instant) -> Result<(), NotSent> {

@@ -7,7 +7,7 @@ use countersign_common::{
     registry::{Channel, Error, Failure},
 };
 
-use crate::hosts::NotSent;
+use crate::{body::Unread, hosts::NotSent};
 
 /// What a request is about.
 #[derive(Clone, Debug)]
@@ -39,6 +39,13 @@ impl Place {
             NotSent::Late => Error::Throttled {
                 registry: self.registry.clone(),
                 attempts: 0,
+            },
+            NotSent::Unread(Unread::Late) => self.timed_out(),
+            NotSent::Unread(unread) => Error::Status {
+                registry: self.registry.clone(),
+                path: self.path.clone(),
+                status: 404,
+                message: unread.to_string(),
             },
         }
     }

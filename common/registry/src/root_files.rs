@@ -130,6 +130,7 @@ impl RootFiles {
             // The library's own sentence would tell the whole URL, and what is in it.
             NotSent::Broken(error) => self.failed(with_causes(&error.without_url())),
             NotSent::Late => self.failed(NoFile::Late),
+            NotSent::Unread(unread) => self.failed(unread),
         })?;
         match (response.status(), throttling::of(&response)) {
             (StatusCode::OK, _) => body::read(response, self.limits.root, place)

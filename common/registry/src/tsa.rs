@@ -162,8 +162,8 @@ impl TsaClient {
                 let source = with_causes(&error.without_url());
                 return Err(NoAnswer::failed(unreachable(source.into())));
             }
-            Err(late @ NotSent::Late) => {
-                let source = place.not_sent(late);
+            Err(reason @ (NotSent::Late | NotSent::Unread(_))) => {
+                let source = place.not_sent(reason);
                 return Err(NoAnswer::last(unreachable(source.into())));
             }
         };

@@ -74,6 +74,18 @@ async fn only_a_404_is_absence() {
         world.lie(SECOND, Lie::status(status));
         failed(source.version(2).await, &format!("status {status}"));
     }
+    for (lie, said) in [
+        (
+            Lie::Header("Content-Encoding".to_owned(), "gzip".to_owned()),
+            "compressed",
+        ),
+        (Lie::ResetAfter(20), "reading a body"),
+    ] {
+        world.stand_in.faults().clear();
+        world.lie(SECOND, Lie::status(404));
+        world.lie(SECOND, lie);
+        failed(source.version(2).await, said);
+    }
 }
 
 #[tokio::test]

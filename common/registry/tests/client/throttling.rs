@@ -124,20 +124,66 @@ async fn throttling_under_another_status_is_no_absence() {
     }
 }
 
-#[tokio::test]
-async fn what_an_absence_says_is_not_waited_for_without_end() {
-    let part = Part::Body;
+/// How an answer may be told so that what it says is not read to its end, and what it is then.
+fn unread() -> [(Lie, &'static str); 5] {
     let every = Duration::from_millis(100);
-    for lie in [Lie::Endless, Lie::Drip { every, part }] {
-        let world = World::oci(Login::Anonymous);
+    let part = Part::Body;
+    let compressed = Lie::Header("Content-Encoding".to_owned(), "gzip".to_owned());
+    [
+        (compressed, "registry-unavailable"),
+        (Lie::Endless, "registry-unavailable"),
+        (Lie::Drip { every, part }, "fetch-timeout"),
+        (Lie::ResetAfter(20), "registry-unavailable"),
+        (Lie::Announce(1_000), "registry-unavailable"),
+    ]
+}
+
+#[tokio::test]
+async fn an_absence_that_was_not_read_to_its_end_is_none() {
+    for (told, code) in unread() {
+        let world = World::no_referrers();
         let image = world.image("1");
-        let blob = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
-        world.lie("GET /v2/*/blobs/*", lie);
+        let subject = world.client.resolve(&image).await.unwrap();
+        let (repository, subject) = (image.repository(), subject.manifest.descriptor());
+        let absent = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
         let client = hurried(&world.stand_in);
+        world.lie("GET /v2/*", Lie::status(404));
+        world.lie("GET /v2/*", told);
         let began = Instant::now();
-        let found = client.blob(image.repository(), &blob, 100).await;
+        is_error(client.referrers(repository, &subject.digest).await, code);
+        is_error(client.manifest(repository, subject).await, code);
+        is_error(client.blob(repository, &absent, 100).await, code);
+        assert!(began.elapsed() < Duration::from_secs(4));
+    }
+}
+
+#[tokio::test]
+async fn an_absence_that_was_cut_once_is_asked_for_again() {
+    let world = World::oci(Login::Anonymous);
+    let absent = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
+    for lie in [Lie::status(404), Lie::ResetAfter(20)] {
+        let once = Fault::on("GET /v2/*/blobs/*", lie).times(1);
+        world.stand_in.faults().push(once);
+    }
+    let found = world.client.blob(&world.repository(), &absent, 100).await;
+    assert!(found.unwrap().is_none());
+    assert_eq!(count(&world, |_| true), 2);
+}
+
+#[tokio::test]
+async fn an_absence_may_say_nothing_or_anything() {
+    let headers = || vec![("Content-Encoding".to_owned(), "identity".to_owned())];
+    for said in ["", "<html>404</html>", "{", &"x".repeat(64 << 10)] {
+        let world = World::oci(Login::Anonymous);
+        let absent = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
+        let lie = Lie::Instead {
+            status: 404,
+            headers: headers(),
+            body: said.to_owned().into(),
+        };
+        world.lie("GET /v2/*", lie);
+        let found = world.client.blob(&world.repository(), &absent, 100).await;
         assert!(found.unwrap().is_none());
-        assert!(began.elapsed() < Duration::from_millis(900));
     }
 }
 
