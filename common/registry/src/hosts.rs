@@ -15,31 +15,49 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 
 use crate::{
     body::{self, Unread},
-    pacing::{Again, Budget, Pace, Ticket, Turn},
+    pacing::{Again, Budget, Pace, Ticket, Turn, Worth},
     place::Place,
     throttling,
 };
 
 /// An error's body is waited for during this part of the time: the status says what matters most, but of an absence.
 const ERROR_TIME: u32 = 8;
-/// Hosts that are remembered. Registries name others, as many as they like.
-const HOSTS: usize = 1_024;
+/// Registries that are remembered.
+const REGISTRIES: usize = 1_024;
+/// Hosts that are remembered of one registry, its own among them. It names others, as many as it likes.
+const HOSTS: usize = 32;
 
-/// The pace of each host, and what may be sent again to each registry.
+/// What is known of each registry. On whose behalf a host is asked matters: a registry that sends us where we are throttled
+/// must neither slow down who else is there, nor fill the memory of others.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    paces: Mutex<HashMap<Lane, Pace>>,
-    budgets: Mutex<HashMap<String, Budget>>,
+    known: Mutex<HashMap<String, Known>>,
     /// Bytes of an error's body that are read.
     error_body: usize,
+}
+
+/// What may be sent again to one registry, and the pace of each host that it needs.
+#[derive(Debug, Default)]
+struct Known {
+    budget: Budget,
+    paces: HashMap<Lane, Pace>,
+}
+
+impl Known {
+    fn pace(&mut self, lane: &Lane, now: Instant) -> &mut Pace {
+        entry(&mut self.paces, lane, HOSTS, |pace| pace.worth(now))
+    }
+
+    fn worth(&self, now: Instant) -> Worth {
+        let worths = self.paces.values().map(|pace| pace.worth(now));
+        worths.max().unwrap_or_default()
+    }
 }
 
 /// What is throttled together. Registries count reading and writing apart: Amazon ECR takes ten manifests a second, and gives
 /// two thousand.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Lane {
-    /// On whose behalf: a registry that sends us where we are throttled must not slow down who else is there.
-    registry: String,
     host: String,
     port: Option<u16>,
     writes: bool,
@@ -68,8 +86,7 @@ impl From<Unread> for NotSent {
 impl Hosts {
     pub(crate) fn new(error_body: usize) -> Self {
         Self {
-            paces: Mutex::default(),
-            budgets: Mutex::default(),
+            known: Mutex::default(),
             error_body,
         }
     }
@@ -84,12 +101,12 @@ impl Hosts {
         let (client, request) = request.build_split();
         let request = request.map_err(NotSent::Broken)?;
         let lane = Lane {
-            registry: place.registry.clone(),
             host: request.url().host_str().unwrap_or_default().to_owned(),
             port: request.url().port_or_known_default(),
             writes: !request.method().is_safe(),
         };
-        self.take_turn(&lane, place.patience()).await?;
+        let lane = (place.registry.as_str(), &lane);
+        self.take_turn(lane, place.patience()).await?;
         let has_body = request.method() != Method::HEAD;
         let sent = Instant::now();
         let mut response = client.execute(request).await.map_err(NotSent::Broken)?;
@@ -102,7 +119,7 @@ impl Hosts {
         };
         let read = body::keep_error(&mut response, self.error_body, time).await;
         let throttled = throttling::of(&response);
-        self.pace(&lane, |pace| match throttled {
+        self.pace(lane, |pace| match throttled {
             Some(Again::Throttled(after)) => pace.throttled(sent, now, after),
             _ => pace.answered(sent, now),
         });
@@ -112,7 +129,7 @@ impl Hosts {
         }
     }
 
-    async fn take_turn(&self, lane: &Lane, deadline: Instant) -> Result<(), NotSent> {
+    async fn take_turn(&self, lane: (&str, &Lane), deadline: Instant) -> Result<(), NotSent> {
         let in_line = InLine {
             hosts: self,
             lane,
@@ -128,9 +145,16 @@ impl Hosts {
         }
     }
 
-    fn pace<T>(&self, lane: &Lane, told: impl FnOnce(&mut Pace) -> T) -> T {
-        let is_of_use = |pace: &Pace| pace.is_of_use(Instant::now());
-        told(entry(&mut lock(&self.paces), lane, is_of_use))
+    fn pace<T>(&self, (registry, lane): (&str, &Lane), told: impl FnOnce(&mut Pace) -> T) -> T {
+        let now = Instant::now();
+        self.registry(registry, |known| told(known.pace(lane, now)))
+    }
+
+    fn registry<T>(&self, registry: &str, told: impl FnOnce(&mut Known) -> T) -> T {
+        let now = Instant::now();
+        let mut known = lock(&self.known);
+        let worth = |known: &Known| known.worth(now);
+        told(entry(&mut known, &registry.to_owned(), REGISTRIES, worth))
     }
 
     /// Until when a registry, or a host that it needs, wants to be left alone.
@@ -146,14 +170,14 @@ impl Hosts {
     }
 
     fn of<T>(&self, registry: &str, told: impl FnOnce(&mut dyn Iterator<Item = &Pace>) -> T) -> T {
-        let paces = lock(&self.paces);
-        let its = paces.iter().filter(|(lane, _)| lane.registry == registry);
-        told(&mut its.map(|(_, pace)| pace))
+        let known = lock(&self.known);
+        let its = known.get(registry).into_iter();
+        told(&mut its.flat_map(|known| known.paces.values()))
     }
 
     /// Counts a request for a registry that is sent for the first time.
     pub(crate) fn earn(&self, registry: &str) {
-        self.budget(registry, Budget::earn);
+        self.registry(registry, |known| known.budget.earn());
     }
 
     /// How long to wait before a request is sent again. `None` if it is not: it was sent often enough, or there is no budget
@@ -166,29 +190,22 @@ impl Hosts {
     ) -> Option<Duration> {
         let left = place.patience().saturating_duration_since(Instant::now());
         let wait = again.wait(attempt, left.checked_sub(took)?, random())?;
-        self.budget(&place.registry, |budget| budget.pay(again))
+        self.registry(&place.registry, |known| known.budget.pay(again))
             .then_some(wait)
-    }
-
-    fn budget<T>(&self, registry: &str, told: impl FnOnce(&mut Budget) -> T) -> T {
-        told(entry(
-            &mut lock(&self.budgets),
-            &registry.to_owned(),
-            |_| false,
-        ))
     }
 }
 
-/// What is known under a key. If too much is, what is of no use is forgotten, and if that is nothing, everything.
+/// What is known under a key. If as much is known as may be, what is worth least is forgotten.
 fn entry<'a, K: Clone + Eq + Hash, V: Default>(
     known: &'a mut HashMap<K, V>,
     key: &K,
-    is_of_use: impl Fn(&V) -> bool,
+    most: usize,
+    worth: impl Fn(&V) -> Worth,
 ) -> &'a mut V {
-    if known.len() >= HOSTS && !known.contains_key(key) {
-        known.retain(|_, value| is_of_use(value));
-        if known.len() >= HOSTS {
-            known.clear();
+    if known.len() >= most && !known.contains_key(key) {
+        let least = known.iter().min_by_key(|(_, value)| worth(value));
+        if let Some(least) = least.map(|(key, _)| key.clone()) {
+            known.remove(&least);
         }
     }
     known.entry(key.clone()).or_default()
@@ -197,7 +214,7 @@ fn entry<'a, K: Clone + Eq + Hash, V: Default>(
 /// Leaves the line when it is given up.
 struct InLine<'a> {
     hosts: &'a Hosts,
-    lane: &'a Lane,
+    lane: (&'a str, &'a Lane),
     ticket: Ticket,
 }
 
@@ -220,4 +237,52 @@ fn random() -> f64 {
 /// Anything up to the whole wait, so that many who wait at once do not come back at once.
 pub(crate) fn jitter(most: Duration) -> Duration {
     most.mul_f64(random())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(host: &str) -> Lane {
+        Lane {
+            host: host.to_owned(),
+            port: Some(443),
+            writes: false,
+        }
+    }
+
+    fn throttle(hosts: &Hosts, registry: &str, host: &str, seconds: u64) {
+        let now = Instant::now();
+        let after = Some(Duration::from_secs(seconds));
+        let lane = lane(host);
+        hosts.pace((registry, &lane), |pace| pace.throttled(now, now, after));
+    }
+
+    #[test]
+    fn a_registry_that_leads_to_many_who_throttle_makes_nobody_else_forgotten() {
+        let hosts = Hosts::new(0);
+        throttle(&hosts, "registry.example", "registry.example", 30);
+        throttle(&hosts, "hostile.example", "hostile.example", 30);
+        for number in 0..2 * REGISTRIES {
+            throttle(&hosts, "hostile.example", &format!("{number}.example"), 20);
+        }
+        for registry in ["registry.example", "hostile.example"] {
+            let left = hosts.paused_until(registry).unwrap() - Instant::now();
+            assert!(left > Duration::from_secs(25), "{registry}");
+        }
+        let known = lock(&hosts.known);
+        assert_eq!(known.len(), 2);
+        assert_eq!(known["hostile.example"].paces.len(), HOSTS);
+    }
+
+    #[test]
+    fn of_too_many_registries_those_are_remembered_that_want_to_be_left_alone() {
+        let hosts = Hosts::new(0);
+        throttle(&hosts, "paused.example", "paused.example", 30);
+        for number in 0..2 * REGISTRIES {
+            hosts.earn(&format!("{number}.example"));
+        }
+        assert!(hosts.paused_until("paused.example").is_some());
+        assert_eq!(lock(&hosts.known).len(), REGISTRIES);
+    }
 }

@@ -226,11 +226,26 @@ impl Pace {
         self.limit.as_ref().map(|limit| limit.rate)
     }
 
-    /// Whether forgetting it would lose anything.
-    pub(crate) fn is_of_use(&self, now: Instant) -> bool {
-        let is_paused = self.paused.is_some_and(|paused| paused > now);
-        self.limit.is_some() || is_paused || !self.waiting.is_empty()
+    /// What forgetting it would lose.
+    pub(crate) fn worth(&self, now: Instant) -> Worth {
+        match self.announced.filter(|announced| *announced > now) {
+            Some(until) => Worth::Paused(until),
+            None if self.limit.is_some() || !self.waiting.is_empty() => Worth::Paced,
+            None => Worth::Nothing,
+        }
     }
+}
+
+/// What forgetting a pace would lose, the least first.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Worth {
+    /// The host is asked as any other.
+    #[default]
+    Nothing,
+    /// At which rate, or in which order.
+    Paced,
+    /// That it wants to be left alone until then.
+    Paused(Instant),
 }
 
 /// Why a request is sent again.
