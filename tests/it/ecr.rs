@@ -238,11 +238,16 @@ fn an_exchange_that_is_silent_ends_and_is_named() {
 }
 
 /// Throttling as AWS's APIs tell it, and as something before them does.
-fn throttled() -> [Lie; 3] {
+fn throttled() -> [Lie; 4] {
     [
         Lie::aws_error(400, "ThrottlingException", "Rate exceeded"),
         Lie::aws_error(429, "TooManyRequestsException", "Rate exceeded"),
         Lie::status(429),
+        Lie::Instead {
+            status: 503,
+            headers: vec![("Retry-After".to_owned(), "1".to_owned())],
+            body: "slow down".into(),
+        },
     ]
 }
 
@@ -250,8 +255,7 @@ fn throttled() -> [Lie; 3] {
 fn an_exchange_that_is_throttled_for_a_while_is_asked_again() {
     let world = world(Options::default());
     let image = world.image("shop/api", "1", "a");
-    let [named, status, _] = throttled();
-    for (command, lie) in [("sign", named), ("verify", status)] {
+    for (lie, command) in throttled().into_iter().zip(["sign", "verify"].repeat(2)) {
         let fault = Fault::on("*GetAuthorizationToken", lie).times(2);
         world.stand_in.faults().push(fault);
         world.stand_in.forget_calls();

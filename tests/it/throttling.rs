@@ -204,10 +204,19 @@ fn a_key_that_is_throttled_for_a_while_is_asked_again() {
             world.countersign(&arguments("sign")).ends(0);
         }
         world.stand_in.forget_calls();
-        let fault = Fault::on(call, Lie::kms_throttled()).times(3);
-        world.stand_in.faults().push(fault);
+        // By KMS itself, and by something before it.
+        for lie in [
+            Lie::kms_throttled(),
+            bare(429, None),
+            bare(503, Some("1")),
+            bare(429, Some("0")),
+        ] {
+            world.stand_in.faults().push(Fault::on(call, lie).times(1));
+        }
         world.countersign(&arguments(command)).ends(0);
-        assert_eq!(world.calls(|call| call.status == 400).len(), 3);
+        let is_struck =
+            |called: &Call| called.status >= 400 && called.line.contains("TrentService");
+        assert_eq!(world.calls(is_struck).len(), 4);
     }
 }
 
@@ -217,17 +226,36 @@ fn a_key_that_stays_throttled_is_told_as_that() {
     let image = world.image("shop/api", "1", "a").tagged();
     let key = World::kms_key();
     world.countersign(&["sign", "--key", &key, &image]).ends(0);
-    for lie in [Lie::kms_throttled(), Lie::status(429)] {
+    for (lie, calls) in [
+        (Lie::kms_throttled(), 5),
+        (bare(429, None), 5),
+        (bare(503, Some("0")), 5),
+        (bare(429, Some("3600")), 1),
+        (bare(503, Some("3600")), 1),
+    ] {
         world.stand_in.faults().clear();
         world
             .stand_in
             .faults()
             .push(Fault::on("TrentService.*", lie));
         for command in ["sign", "verify"] {
+            world.stand_in.forget_calls();
             world
                 .countersign(&[command, "--key", &key, &image])
                 .ends(3)
                 .says("error[key-throttled]");
+            let asked = world.calls(|call| call.line.contains("TrentService"));
+            assert_eq!(asked.len(), calls, "{asked:#?}");
         }
+    }
+}
+
+/// What a proxy says that throttles, without a word of AWS's.
+fn bare(status: u16, after: Option<&str>) -> Lie {
+    let header = |after: &str| ("Retry-After".to_owned(), after.to_owned());
+    Lie::Instead {
+        status,
+        headers: after.map(header).into_iter().collect(),
+        body: "slow down".into(),
     }
 }

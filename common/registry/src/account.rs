@@ -26,7 +26,7 @@ use countersign_common::{
     Code, Escaped, Explain, Timestamp, explain::with_causes, registry::Cause,
 };
 
-use crate::aws_body::BodyLimit;
+use crate::{aws_again::Throttled, aws_body::BodyLimit};
 
 /// The variables that name a region, the first that is set wins.
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -220,8 +220,12 @@ impl Account {
 
     /// Asks STS who that is.
     pub async fn caller(&self) -> Result<Caller, CallerError> {
-        let config = Builder::from(&self.sdk).interceptor(BodyLimit).build();
-        let asked = Client::from_conf(config).get_caller_identity().send();
+        let config = Builder::from(&self.sdk)
+            .interceptor(BodyLimit)
+            .retry_classifier(Throttled);
+        let asked = Client::from_conf(config.build())
+            .get_caller_identity()
+            .send();
         // The SDK itself waits without end for credentials that do not come.
         let answer = tokio::time::timeout(self.timeout, asked).await;
         let answer = answer.map_err(|_| self.timed_out())?;

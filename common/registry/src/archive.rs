@@ -18,9 +18,9 @@ use countersign_common::{
 };
 
 use crate::{
-    ecr::{ATTEMPTS, EXCHANGE_TIME, Ecr},
+    aws_again,
+    ecr::{EXCHANGE_TIME, Ecr},
     place::Told,
-    throttling,
 };
 
 /// The API gives no longer pages.
@@ -135,11 +135,10 @@ fn failed(repository: &Repository, error: &SdkError<ListImageReferrersError>) ->
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
+    if let Some(attempts) = aws_again::attempts_throttled(error) {
+        return Failure::Error(Error::Throttled { registry, attempts });
+    }
     Failure::Error(match status {
-        Some(_) if throttling::is_aws_throttling(error) => Error::Throttled {
-            registry,
-            attempts: ATTEMPTS,
-        },
         Some(status)
             if ["AccessDenied", "Unauthorized"]
                 .iter()

@@ -11,9 +11,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{Repository, explain::with_causes};
 
 use crate::{
+    aws_again::{self, Throttled},
     aws_body::BodyLimit,
     credentials::{Credential, NoCredential},
-    throttling,
 };
 
 /// A private registry in Amazon ECR.
@@ -79,12 +79,9 @@ impl Ecr {
 
     async fn exchange(&self) -> Result<Credential, NoCredential> {
         let answer = self.api().await.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| {
-            if throttling::is_aws_throttling(&error) {
-                NoCredential::throttled(ATTEMPTS)
-            } else {
-                NoCredential::aws(&with_causes(&error))
-            }
+        let answer = answer.map_err(|error| match aws_again::attempts_throttled(&error) {
+            Some(attempts) => NoCredential::throttled(attempts),
+            None => NoCredential::aws(&with_causes(&error)),
         })?;
         let token = answer
             .authorization_data()
@@ -115,7 +112,7 @@ impl Ecr {
         self.api_with(|defaults| defaults).await
     }
 
-    /// The same, with other settings than the SDK's. Every answer is bounded.
+    /// The same, with other settings than the SDK's. Every answer is bounded, and what is throttled is asked again.
     pub(crate) async fn api_with(&self, set: impl FnOnce(ConfigLoader) -> ConfigLoader) -> Client {
         let defaults = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
@@ -123,7 +120,10 @@ impl Ecr {
             .use_fips(self.fips)
             .use_dual_stack(self.dual_stack);
         let sdk = set(defaults).load().await;
-        Client::from_conf(Builder::from(&sdk).interceptor(BodyLimit).build())
+        let config = Builder::from(&sdk)
+            .interceptor(BodyLimit)
+            .retry_classifier(Throttled);
+        Client::from_conf(config.build())
     }
 
     pub(crate) fn account(&self) -> &str {

@@ -13,6 +13,7 @@
 
 mod account;
 mod archive;
+mod aws_again;
 mod aws_body;
 mod body;
 mod cache;

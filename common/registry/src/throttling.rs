@@ -1,41 +1,20 @@
 //! Whether an answer throttles, and how long it asks to wait
 //! ([RFC 9110 section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
 //!
-//! Used for each answer of a registry, a login realm, a time-stamp authority. Never decides what follows from it.
+//! Used for each answer of a registry, a login realm, a time-stamp authority, one of AWS's APIs. Never decides what follows from it.
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::config::http::HttpResponse;
 use reqwest::{
     Response, StatusCode,
-    header::{DATE, HeaderMap, HeaderName, RETRY_AFTER},
+    header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 
 use crate::{body, pacing::Again};
 
-/// How AWS's APIs call it, mostly with a 400.
-const AWS_CODES: [&str; 8] = [
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
 /// How OCI's registries call it, some of them and some proxies under other statuses than its own.
 pub(crate) const OCI_CODE: &str = "TOOMANYREQUESTS";
-
-/// Whether an error of one of AWS's APIs is throttling: by its code, or by the status of something before it.
-pub(crate) fn is_aws_throttling<E>(error: &SdkError<E>) -> bool
-where
-    SdkError<E>: ProvideErrorMetadata,
-{
-    let status = error.raw_response().map(|answer| answer.status().as_u16());
-    status == Some(429) || error.code().is_some_and(|code| AWS_CODES.contains(&code))
-}
 
 /// What to do about an answer that throttles.
 pub(crate) fn of(response: &Response) -> Option<Again> {
@@ -44,6 +23,17 @@ pub(crate) fn of(response: &Response) -> Option<Again> {
         return Some(Again::Throttled(retry_after(headers, now)));
     }
     throttles(response.status(), headers, now)
+}
+
+/// What to do about an answer of one of AWS's APIs, or of something before it, that throttles by its status.
+pub(crate) fn of_aws(answer: &HttpResponse) -> Option<Again> {
+    let header = |name: HeaderName| {
+        let value = answer.headers().get(name.as_str())?;
+        Some((name, HeaderValue::from_str(value).ok()?))
+    };
+    let headers = [DATE, RETRY_AFTER].into_iter().filter_map(header).collect();
+    let status = StatusCode::from_u16(answer.status().as_u16()).ok()?;
+    throttles(status, &headers, SystemTime::now())
 }
 
 /// A 503 alone says that the server fails; with a time to come back, that it is asked too much.
@@ -72,8 +62,6 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
-
     use super::*;
 
     /// 1994-11-06 08:49:37, the moment of RFC 9110's examples.

@@ -11,7 +11,7 @@ use aws_config::{
 use aws_sdk_kms::{Client, config::Builder};
 use countersign_common::{Escaped, signer};
 
-use crate::{KeyUri, body_limit::BodyLimit};
+use crate::{KeyUri, again::Throttled, body_limit::BodyLimit};
 
 /// How often a request is tried: throttling and failures of the service pass.
 pub(crate) const ATTEMPTS: u32 = 5;
@@ -115,7 +115,9 @@ impl Connection {
         let region = sdk.region().ok_or_else(|| signer::Error::RegionUnknown {
             key: uri.name().to_owned(),
         })?;
-        let mut builder = Builder::from(sdk).interceptor(BodyLimit);
+        let mut builder = Builder::from(sdk)
+            .interceptor(BodyLimit)
+            .retry_classifier(Throttled::within(options.timeout));
         if let Some(endpoint) = uri.endpoint() {
             builder = builder.endpoint_url(endpoint);
         }

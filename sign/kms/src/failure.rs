@@ -16,7 +16,10 @@ use countersign_common::{
 };
 use http_body_util::LengthLimitError;
 
-use crate::connection::{ATTEMPTS, Connection};
+use crate::{
+    again::{Throttled, Wait},
+    connection::{ATTEMPTS, Connection},
+};
 
 /// A request, for messages about its failure.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct Request<'a> {
     pub(crate) key: &'a str,
     pub(crate) region: &'a str,
     pub(crate) seconds: u64,
+    pub(crate) throttled: Throttled,
 }
 
 impl<'a> Request<'a> {
@@ -34,6 +38,7 @@ impl<'a> Request<'a> {
             key,
             region: &connection.region,
             seconds: connection.timeout.as_secs(),
+            throttled: Throttled::within(connection.timeout),
         }
     }
 
@@ -43,11 +48,14 @@ impl<'a> Request<'a> {
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match error {
-            SdkError::ServiceError(answer) => self.answered(
-                answer.err().code(),
-                answer.err().message().unwrap_or_default(),
-                answer.raw().status().as_u16(),
-            ),
+            SdkError::ServiceError(answer) => match self.throttled.wait(answer.raw()) {
+                Some(wait) => throttled(self.key.to_owned(), attempts(wait)),
+                None => self.answered(
+                    answer.err().code(),
+                    answer.err().message().unwrap_or_default(),
+                    answer.raw().status().as_u16(),
+                ),
+            },
             SdkError::TimeoutError(_) => signer::Error::TimedOut {
                 key: self.key.to_owned(),
                 seconds: self.seconds,
@@ -85,8 +93,6 @@ impl<'a> Request<'a> {
                 message: said(),
             },
             Some(code) if THROTTLING.contains(&code) => return throttled(key, ATTEMPTS),
-            // Something before KMS, which the SDK does not ask again.
-            _ if status == 429 => return throttled(key, 1),
             Some(code) if CREDENTIALS.contains(&code) => {
                 return self.credentials(format!("{code}: {message}"));
             }
@@ -127,6 +133,13 @@ impl<'a> Request<'a> {
             source: Cause::from(said),
         }
         .into()
+    }
+}
+
+fn attempts(wait: Wait) -> u32 {
+    match wait {
+        Wait::TooLong => 1,
+        Wait::For(_) | Wait::Unsaid => ATTEMPTS,
     }
 }
 
@@ -187,19 +200,24 @@ fn source_is<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use countersign_common::Explain;
 
     use super::*;
 
-    const REQUEST: Request<'_> = Request {
-        action: "kms:Sign",
-        key: "alias/release",
-        region: "eu-west-1",
-        seconds: 30,
-    };
+    fn request() -> Request<'static> {
+        Request {
+            action: "kms:Sign",
+            key: "alias/release",
+            region: "eu-west-1",
+            seconds: 30,
+            throttled: Throttled::within(Duration::from_secs(30)),
+        }
+    }
 
     fn answered(code: &str, status: u16) -> Failure {
-        REQUEST.answered(Some(code), "User: arn:aws:iam::1:user/a said so", status)
+        request().answered(Some(code), "User: arn:aws:iam::1:user/a said so", status)
     }
 
     #[test]
@@ -238,11 +256,10 @@ mod tests {
             (Some("KMSInternalException"), 500),
             (None, 400),
             (None, 403),
-            (None, 429),
             (None, 502),
         ] {
             assert!(
-                matches!(REQUEST.answered(code, "", status), Failure::Error(_)),
+                matches!(request().answered(code, "", status), Failure::Error(_)),
                 "{code:?} {status}"
             );
         }

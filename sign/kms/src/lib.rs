@@ -8,6 +8,7 @@
     reason = "an adapter: it reads the variables that choose region and endpoint, as the AWS SDK does"
 )]
 
+mod again;
 mod body_limit;
 mod connection;
 mod examine;
