@@ -19,9 +19,10 @@ pub struct Limits {
     pub attestation: usize,
     /// A bundle with a publication: strangers must not be able to crowd it out with few that are large.
     pub publication: usize,
-    /// The payload of a signature by cosign before version 3. As many of one manifest are fetched as signatures are tried,
-    /// whatever else is fetched for the image.
+    /// The payload of a signature by cosign before version 3.
     pub simple_signing: usize,
+    /// All such payloads of one manifest, whatever else is fetched for the image: understood they take some ten times as much.
+    pub simple_signings: usize,
     /// A signature envelope of the Notary Project, in JSON or CBOR.
     pub envelope: usize,
     /// The body of an error or of a token answer.
@@ -98,6 +99,7 @@ impl Limits {
         attestation: 16 * MIB,
         publication: 256 * KIB,
         simple_signing: 64 * KIB,
+        simple_signings: 256 * KIB,
         envelope: 256 * KIB,
         error_body: 64 * KIB,
         headers: 32 * KIB,

@@ -15,7 +15,7 @@ use countersign_common::{
 use countersign_trust_roots::{
     TimeRules,
     document::{Budget, Kind, authenticity, binding},
-    format::{self, Claim, Fetched, Format},
+    format::{self, Claim, Fetched, Format, Wanted},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -255,7 +255,13 @@ async fn read(
         return Ok(None);
     };
     let blobs = (reader.blobs)(body, limits);
-    let [Ok(layer)] = blobs.as_slice() else {
+    let [
+        Ok(Wanted {
+            blob: layer,
+            layers,
+        }),
+    ] = blobs.as_slice()
+    else {
         return Ok(None);
     };
     if layer.size > limits.bundle as u64 || !afford(allowance, layer.size) {
@@ -266,7 +272,7 @@ async fn read(
     };
     let fetched = Fetched {
         manifest: &manifest,
-        named: layer,
+        layers,
         blob: &blob,
     };
     let claims = (reader.read)(&fetched, limits).ok();

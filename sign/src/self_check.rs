@@ -48,7 +48,7 @@ fn read(sealed: &Sealed) -> Option<Claim> {
     };
     let fetched = Fetched {
         manifest: sealed.manifest(),
-        named: body.layers.first()?,
+        layers: &[0],
         blob: sealed.bundle(),
     };
     let reader = format::reader(body, &[Format::SigstoreBundle])?;

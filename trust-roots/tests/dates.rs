@@ -115,7 +115,7 @@ fn claim(before: &[Stamp], after: &[Stamp]) -> Claim {
     };
     let fetched = Fetched {
         manifest: &manifest,
-        named: &body.layers[0],
+        layers: &[0],
         blob: &blob,
     };
     let reader = format::reader(body, &[Format::SigstoreBundle]).unwrap();

@@ -114,7 +114,7 @@ fn read(bundle: &Value) -> Result<Vec<Claim>, ReadError> {
     let blob = Bytes::from(bundle.to_string());
     let fetched = Fetched {
         manifest: &manifest,
-        named: &body(&manifest).layers[0],
+        layers: &[0],
         blob: &blob,
     };
     (reader(&manifest).unwrap().read)(&fetched, &Limits::TABLE)
@@ -554,7 +554,7 @@ fn an_artifact_has_one_blob() {
     let manifest = artifact(MEDIA_TYPE, &[MEDIA_TYPE]);
     let blobs = (reader(&manifest).unwrap().blobs)(body(&manifest), &Limits::TABLE);
     assert_eq!(blobs.len(), 1);
-    assert_eq!(blobs[0].as_ref().unwrap().media_type, MEDIA_TYPE);
+    assert_eq!(blobs[0].as_ref().unwrap().blob.media_type, MEDIA_TYPE);
 }
 
 #[test]

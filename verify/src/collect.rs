@@ -14,7 +14,7 @@ use countersign_common::{
 };
 use countersign_trust_roots::{
     document::Kind,
-    format::{self, Claim, Fetched, Format, ReadError, Reader},
+    format::{self, Claim, Fetched, Format, ReadError, Reader, Wanted},
 };
 use futures_util::{StreamExt, future, stream};
 
@@ -388,6 +388,8 @@ struct Pending {
     manifest: Arc<Manifest>,
     reader: &'static Reader,
     blob: Descriptor,
+    /// What is read by it.
+    layers: Vec<usize>,
 }
 
 /// What is known of an artifact already, and what must be fetched for the rest.
@@ -426,13 +428,14 @@ fn recognise(subject: &Digest, manifest: Manifest, formats: &[Format], limits: &
         return foreign(&body.artifact_type);
     };
     let (mut artifacts, mut pending) = (Vec::new(), Vec::new());
-    for blob in (reader.blobs)(body, limits) {
-        match blob {
-            Ok(blob) => pending.push(Pending {
+    for wanted in (reader.blobs)(body, limits) {
+        match wanted {
+            Ok(Wanted { blob, layers }) => pending.push(Pending {
                 subject: subject.clone(),
                 manifest: Arc::clone(&manifest),
                 reader,
                 blob: blob.clone(),
+                layers,
             }),
             Err(source) => artifacts.push(artifact(damaged(manifest.digest(), source))),
         }
@@ -444,7 +447,7 @@ impl Pending {
     fn claims(&self, blob: &Bytes, limits: &Limits) -> Content {
         let fetched = Fetched {
             manifest: &self.manifest,
-            named: &self.blob,
+            layers: &self.layers,
             blob,
         };
         match (self.reader.read)(&fetched, limits) {

@@ -4,10 +4,7 @@
 //! Read where it is asked for, and shown by `inspect`. The manifest lies at a tag that anybody who may push can move, and
 //! does not say what it refers to: the payload alone does. No certificate is read.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use countersign_common::{
@@ -19,7 +16,7 @@ use countersign_common::{
 };
 use serde::Deserialize;
 
-use super::{Claim, Envelope, Fetched, Format, ReadError, Reader};
+use super::{Claim, Envelope, Fetched, Format, ReadError, Reader, Wanted};
 
 /// The type of a layer that is a signature.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -44,10 +41,10 @@ pub(super) const READER: Reader = Reader {
     read,
 };
 
-/// The layers of an artifact that are signatures.
-fn signatures(artifact: &ImageBody) -> impl Iterator<Item = &Descriptor> {
-    let layers = artifact.layers.iter();
-    layers.filter(|layer| layer.media_type == MEDIA_TYPE)
+/// The layers of an artifact that are signatures, with their positions.
+fn signatures(artifact: &ImageBody) -> impl Iterator<Item = (usize, &Descriptor)> {
+    let layers = artifact.layers.iter().enumerate();
+    layers.filter(|(_, layer)| layer.media_type == MEDIA_TYPE)
 }
 
 /// An annotation of a layer, if it says anything.
@@ -135,38 +132,86 @@ fn most(artifact: &ImageBody, limits: &Limits) -> usize {
     }
 }
 
-/// As many as are tried, each once, the shortest first: what is repeated, or is large, must not push others out. And what is
-/// wrong with the rest.
-fn chosen<'a>(artifact: &'a ImageBody, limits: &Limits) -> (Vec<Layer<'a>>, Vec<ReadError>) {
+/// As many as are tried, each once, the shortest first: what is repeated, or is large, must not push others out. With the
+/// position of each, and what is wrong with the rest.
+fn chosen<'a>(
+    artifact: &'a ImageBody,
+    limits: &Limits,
+) -> (Vec<(Layer<'a>, usize)>, Vec<ReadError>) {
     let (count, limit) = (signatures(artifact).count(), most(artifact, limits));
     // Whoever reads on would read another part of them than others do.
     if count > limit {
         return (Vec::new(), vec![ReadError::SignatureCount { count, limit }]);
     }
     let mut wrong = Vec::new();
-    let unsigned = signatures(artifact).filter(|layer| signature(layer).is_none());
+    let unsigned = signatures(artifact).filter(|(_, layer)| signature(layer).is_none());
     let unsigned = unsigned.count();
     if unsigned > 0 {
         wrong.push(ReadError::Unsigned { count: unsigned });
     }
-    let distinct: BTreeSet<_> = signatures(artifact).filter_map(Layer::of).collect();
-    let limit = limits.signatures;
-    let left_out = distinct.len().saturating_sub(limit);
-    if left_out > 0 {
-        wrong.push(ReadError::SignaturesLeftOut { left_out, limit });
+    let mut distinct = BTreeMap::new();
+    for (position, layer) in signatures(artifact) {
+        if let Some(layer) = Layer::of(layer) {
+            distinct.entry(layer).or_insert(position);
+        }
     }
-    (distinct.into_iter().take(limit).collect(), wrong)
+    let (count, limit, bytes) = (distinct.len(), limits.signatures, limits.simple_signings);
+    let mut affordable = Affordable::of(limits);
+    let chosen = distinct.into_iter().take(limit);
+    let chosen: Vec<_> = chosen
+        .take_while(|(layer, _)| affordable.takes(layer))
+        .collect();
+    let left_out = count - chosen.len();
+    if left_out > 0 {
+        wrong.push(ReadError::SignaturesLeftOut {
+            left_out,
+            limit,
+            bytes,
+        });
+    }
+    (chosen, wrong)
+}
+
+/// How much more may be read of what is signed.
+struct Affordable<'a> {
+    longest: u64,
+    left: u64,
+    last: Option<(u64, &'a Digest)>,
+}
+
+impl<'a> Affordable<'a> {
+    fn of(limits: &Limits) -> Self {
+        Self {
+            longest: limits.simple_signing as u64,
+            left: limits.simple_signings as u64,
+            last: None,
+        }
+    }
+
+    /// Whether there is room for what a signature signs: several may sign the same, and what is too long is refused unread.
+    fn takes(&mut self, layer: &Layer<'a>) -> bool {
+        let named = (layer.size, layer.digest);
+        if layer.size > self.longest || self.last.replace(named) == Some(named) {
+            return true;
+        }
+        let left = self.left.checked_sub(layer.size);
+        self.left = left.unwrap_or_default();
+        left.is_some()
+    }
 }
 
 /// Those who sign the same image under the same name sign one payload, which is one blob.
-fn blobs<'a>(artifact: &'a ImageBody, limits: &Limits) -> Vec<Result<&'a Descriptor, ReadError>> {
+fn blobs<'a>(artifact: &'a ImageBody, limits: &Limits) -> Vec<Result<Wanted<'a>, ReadError>> {
     let (chosen, wrong) = chosen(artifact, limits);
-    let names: BTreeSet<_> = chosen
-        .iter()
-        .map(|layer| (layer.size, layer.digest))
-        .collect();
-    let blob = |name| signatures(artifact).find(|layer| (layer.size, &layer.digest) == name);
-    let blobs = names.into_iter().filter_map(blob).map(Ok);
+    let mut positions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (layer, position) in chosen {
+        let named = (layer.size, layer.digest);
+        positions.entry(named).or_default().push(position);
+    }
+    let blobs = positions.into_values().filter_map(|layers| {
+        let blob = artifact.layers.get(*layers.first()?)?;
+        Some(Ok(Wanted { blob, layers }))
+    });
     blobs.chain(wrong.into_iter().map(Err)).collect()
 }
 
@@ -175,10 +220,9 @@ fn read(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, ReadError>
         return Ok(Vec::new());
     };
     let statement = Arc::new(Payload::parse(fetched.blob, limits)?.into_statement());
-    let named = (fetched.named.size, &fetched.named.digest);
-    let (chosen, _) = chosen(artifact, limits);
-    let of_blob = (chosen.into_iter()).filter(|layer| (layer.size, layer.digest) == named);
-    let claims = of_blob.map(|layer| Claim {
+    let layers = fetched.layers.iter();
+    let layers = layers.filter_map(|position| Layer::of(artifact.layers.get(*position)?));
+    let claims = layers.map(|layer| Claim {
         artifact: fetched.manifest.digest().clone(),
         format: Format::CosignSimple,
         statement: Arc::clone(&statement),

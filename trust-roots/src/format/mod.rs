@@ -32,7 +32,7 @@ pub struct Reader {
     /// How long each of its blobs may be.
     pub limit: fn(&Limits) -> usize,
     /// The blobs that must be fetched to read it, each once; and what is wrong with what is not read.
-    pub blobs: for<'a> fn(&'a ImageBody, &Limits) -> Vec<Result<&'a Descriptor, ReadError>>,
+    pub blobs: for<'a> fn(&'a ImageBody, &Limits) -> Vec<Result<Wanted<'a>, ReadError>>,
     /// Turns a blob of the artifact into claims.
     pub read: fn(&Fetched<'_>, &Limits) -> Result<Vec<Claim>, ReadError>,
 }
@@ -62,13 +62,22 @@ impl Format {
     }
 }
 
+/// A blob that must be fetched, and what is read of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted<'a> {
+    /// What names it.
+    pub blob: &'a Descriptor,
+    /// The layers that are read by it: their positions in the manifest.
+    pub layers: Vec<usize>,
+}
+
 /// An artifact with a blob of it. Both hash to their names.
 #[derive(Clone, Copy, Debug)]
 pub struct Fetched<'a> {
     /// The artifact's manifest.
     pub manifest: &'a Manifest,
-    /// What names the blob there.
-    pub named: &'a Descriptor,
+    /// The layers that are read by the blob: their positions in the manifest.
+    pub layers: &'a [usize],
     /// The blob.
     pub blob: &'a Bytes,
 }
@@ -184,12 +193,16 @@ pub enum ReadError {
         limit: usize,
     },
     /// More signatures than are tried.
-    #[error("only {limit} of its signatures are looked at, the shortest (left out: {left_out})")]
+    #[error(
+        "at most {limit} of its signatures are looked at, the shortest, and {bytes} bytes of what they sign (left out: {left_out})"
+    )]
     SignaturesLeftOut {
         /// How many were not looked at.
         left_out: usize,
-        /// How many are.
+        /// How many are, at the most.
         limit: usize,
+        /// How much of what they sign.
+        bytes: usize,
     },
     /// The statement is not one.
     #[error(transparent)]

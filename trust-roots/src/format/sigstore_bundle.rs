@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_common::{
-    Bundle, Descriptor, Limits, Statement, dsse::IN_TOTO_PAYLOAD_TYPE, manifest::ImageBody,
+    Bundle, Limits, Statement, dsse::IN_TOTO_PAYLOAD_TYPE, manifest::ImageBody,
 };
 
-use super::{Claim, Envelope, Fetched, Format, ReadError, Reader};
+use super::{Claim, Envelope, Fetched, Format, ReadError, Reader, Wanted};
 
 /// Every version and spelling begins so; the bundle itself says which one it is.
 const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
@@ -29,9 +29,12 @@ fn recognises(artifact: &ImageBody) -> bool {
             .any(|layer| layer.media_type.starts_with(MEDIA_TYPE_PREFIX))
 }
 
-fn blobs<'a>(artifact: &'a ImageBody, _: &Limits) -> Vec<Result<&'a Descriptor, ReadError>> {
+fn blobs<'a>(artifact: &'a ImageBody, _: &Limits) -> Vec<Result<Wanted<'a>, ReadError>> {
     match artifact.layers.as_slice() {
-        [layer] => vec![Ok(layer)],
+        [blob] => vec![Ok(Wanted {
+            blob,
+            layers: vec![0],
+        })],
         layers => vec![Err(ReadError::LayerCount {
             count: layers.len(),
         })],

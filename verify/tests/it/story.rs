@@ -284,6 +284,7 @@ impl Story {
                 "referrers" => limits.referrers = *limit,
                 "signatures" => limits.signatures = *limit,
                 "simpleSigning" => limits.simple_signing = *limit,
+                "simpleSignings" => limits.simple_signings = *limit,
                 "publication" => limits.publication = *limit,
                 "timeStampPaths" => limits.time_stamp_paths = *limit,
                 "timeStampsChecked" => limits.time_stamps_checked = *limit,

@@ -12,7 +12,7 @@ use super::super::{
 };
 use crate::world::{OCI_INDEX, OCI_MANIFEST};
 
-const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+pub(super) const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// The tag at which clients before OCI 1.1 keep something about an image.
 fn tag(scene: &Scene, ending: &str) -> String {
@@ -39,7 +39,7 @@ fn moved(scene: &Scene, pattern: &str, after: u32) -> Told {
 }
 
 /// A tag of signatures with these layers.
-fn tagged(layers: &[Value]) -> Lie {
+pub(super) fn tagged(layers: &[Value]) -> Lie {
     let config = json!({ "mediaType": "a/b", "digest": format!("sha256:{:064x}", 0), "size": 2 });
     let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers });
     Lie::Instead {

@@ -98,15 +98,16 @@ fn claims(fetched: &Fetched<'_>, limits: &Limits) -> Result<Vec<Claim>, read::Re
     let Some(reader) = read::reader(body, &[SigstoreBundle]) else {
         return Ok(Vec::new());
     };
-    for blob in (reader.blobs)(body, limits) {
-        blob?;
+    let mut claims = Vec::new();
+    for wanted in (reader.blobs)(body, limits) {
+        let read = read::Fetched {
+            manifest: fetched.manifest,
+            layers: &wanted?.layers,
+            blob: fetched.blob,
+        };
+        claims.extend((reader.read)(&read, limits)?);
     }
-    let read = read::Fetched {
-        manifest: fetched.manifest,
-        named: fetched.layer,
-        blob: fetched.blob,
-    };
-    (reader.read)(&read, limits)
+    Ok(claims)
 }
 
 fn attests(claim: &Claim) -> bool {

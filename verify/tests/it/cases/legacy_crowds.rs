@@ -289,7 +289,7 @@ pub(super) fn crowded() -> Vec<Story> {
                 "What names the image is tried before.",
             )
             .trusting(Key::Review)
-            .tagged(&[of_another, simple()]),
+            .tagged(&[of_another.clone(), simple()]),
             "signatures",
             2,
         ),
@@ -322,6 +322,22 @@ pub(super) fn crowded() -> Vec<Story> {
             .tagged(&[simple()]),
             "simpleSigning",
             payload - 1,
+        ),
+        limited(
+            verified("payloads-as-large-as-allowed-together", "Both are read.")
+                .tagged(&[of_another.clone(), simple()]),
+            "simpleSignings",
+            2 * payload,
+        ),
+        limited(
+            refused(
+                "payloads-too-large-together",
+                "One byte more than is read: the good one is left out.",
+                "verified--payloads-as-large-as-allowed-together",
+            )
+            .tagged(&[of_another, simple()]),
+            "simpleSignings",
+            2 * payload - 1,
         ),
     ])
 }
