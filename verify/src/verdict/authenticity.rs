@@ -13,6 +13,7 @@ use countersign_trust_roots::{
         dating,
         validity::{Proof, Valid},
     },
+    format::Format,
     time::Interval,
 };
 
@@ -59,6 +60,8 @@ pub struct CountedSignature {
     pub key_id: KeyId,
     /// How it signs.
     pub algorithm: Algorithm,
+    /// How it was written.
+    pub format: Format,
     /// The manifest that it was found in.
     pub artifact: Digest,
     /// The content that it is about.
@@ -171,6 +174,7 @@ impl CountedSignature {
             signer: bound.authority().name.clone(),
             key_id: key.id().clone(),
             algorithm: key.algorithm(),
+            format: bound.claim().format,
             artifact: bound.claim().artifact.clone(),
             subject: bound.case().expected().subject.digest.clone(),
             repository: match bound.claim().statement.publication() {

@@ -197,6 +197,8 @@ struct SignatureDocument {
     /// SHA-256 over the key's `SubjectPublicKeyInfo`, hexadecimal.
     key_id: String,
     algorithm: String,
+    /// How it was written: `sigstore-bundle`, or `cosign-signature`, cosign's older format.
+    format: &'static str,
     /// The manifest that holds the signature.
     artifact: String,
     /// The digest that it signs: the image's, or that of the index.
@@ -459,6 +461,7 @@ impl From<&CountedSignature> for SignatureDocument {
             signer: Escaped(&signature.signer).to_string(),
             key_id: signature.key_id.to_string(),
             algorithm: signature.algorithm.to_string(),
+            format: signature.format.name(),
             artifact: signature.artifact.to_string(),
             subject: signature.subject.to_string(),
             repository: (signature.repository.as_deref()).map(|name| Escaped(name).to_string()),

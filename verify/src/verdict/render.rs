@@ -8,6 +8,7 @@ use std::{
 };
 
 use countersign_common::{Age, Digest, Escaped, Timestamp};
+use countersign_trust_roots::format::Format;
 
 use super::{
     Authenticity, Basis, Child, CountedAttestation, CountedSignature, Fault, Finding, Freshness,
@@ -348,6 +349,9 @@ fn signer(signature: &CountedSignature, asked: &str) -> String {
         Some(named) => {
             let _ = write!(text, ", for {}", Escaped(named));
         }
+    }
+    if signature.format == Format::CosignSimple {
+        text.push_str(", in cosign's older format");
     }
     if signature.origin == SignatureOrigin::StandIn {
         text.push_str(", A DEMONSTRATION KEY");
