@@ -1,5 +1,7 @@
 //! Signatures that cosign made before version 3, at a tag beside their image: verified where that is asked for.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_stand_in::{Fault, Lie, Service};
 use p256::{
@@ -122,6 +124,24 @@ impl Scene {
 }
 
 #[test]
+fn a_tag_that_never_answers_keeps_nothing_waiting_for_long_that_is_verified_without_it() {
+    let scene = Scene::within(World::oci());
+    let image = scene.image.tagged();
+    let (private, public) = scene.world.key_files("team", "p256");
+    let sign = ["sign", "--key", &private, &image];
+    scene.world.countersign(&sign).ends(0);
+    scene.lies(Lie::Silence);
+    let verify = |key: &str| {
+        let verify = ["verify", FLAG, "--timeout", "10", "--key", key, &image];
+        scene.world.countersign(&verify)
+    };
+    let began = Instant::now();
+    verify(&public).ends(0).says("remark[fetch-timeout]");
+    assert!(began.elapsed() < Duration::from_secs(7));
+    verify(&scene.public).ends(3);
+}
+
+#[test]
 fn what_cosign_left_at_a_tag_counts_only_where_it_is_asked_for() {
     for world in [World::ecr(), World::oci(), World::no_referrers()] {
         let scene = Scene::within(world);
@@ -136,6 +156,7 @@ fn what_cosign_left_at_a_tag_counts_only_where_it_is_asked_for() {
         let signature = &document["authenticity"]["signatures"][0];
         assert_eq!(signature["artifact"], json!(scene.signatures.digest));
         assert_eq!(signature["repository"], json!(scene.image.repository));
+        assert_eq!(signature["format"], json!("cosign-signature"));
         assert_eq!(document["remarks"], json!([]), "{document:#}");
         let unsigned = scene.world.image("shop/api", "2", "b").tagged();
         let run = scene.verify(&[&unsigned, FLAG]).ends(1);

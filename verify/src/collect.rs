@@ -16,7 +16,11 @@ use countersign_trust_roots::{
     document::Kind,
     format::{self, Claim, Fetched, Format, ReadError, Reader, Wanted},
 };
-use futures_util::{StreamExt, future, stream};
+use futures_util::{
+    StreamExt,
+    future::{self, Either},
+    stream,
+};
 
 use crate::{
     Deadline, Demand, Refusal,
@@ -29,13 +33,21 @@ use crate::{
 const PARALLEL: usize = 32;
 /// Artifacts fetched before it is asked whether they are enough.
 const BATCH: usize = 128;
+/// The tags of signatures are waited for during this part of the time where they only add to what says yes.
+const TAG_TIME: u32 = 5;
 /// Every version of a bundle begins so.
 const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 /// A blob longer than any signature of ours: such wait until the others were looked at.
 const LARGE: u64 = 64 << 10;
 
-/// Whether what was found so far decides, so that more would only cost time.
-pub(crate) type Enough<'a> = dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync + 'a;
+/// When to stop looking for more.
+#[derive(Clone, Copy)]
+pub(crate) struct Enough<'a> {
+    /// Whether what was found so far among what is listed decides, so that more of it would only cost time.
+    pub(crate) listed: &'a (dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync),
+    /// Whether everything but what is at the tags of cosign before version 3 says yes, which they cannot change.
+    pub(crate) untagged: &'a (dyn Fn(&Evidence) -> bool + Sync),
+}
 
 /// Collects the evidence about an image that was resolved.
 pub(crate) async fn collect(
@@ -43,9 +55,9 @@ pub(crate) async fn collect(
     demand: &Demand,
     registry: &dyn Registry,
     (limits, deadline): (&Limits, &Deadline<'_>),
-    enough: &Enough<'_>,
+    enough: Enough<'_>,
 ) -> Evidence {
-    let repository = image.repository();
+    let repository = &image.repository().clone();
     let source = Source {
         registry,
         repository,
@@ -63,21 +75,30 @@ pub(crate) async fn collect(
     let asked = listing.and_then(|listing| listing.about(image.digest()));
     let (referrers, signatures) = asked.unzip();
     // The listing first, to which most of the rest is owed: it goes by the connection that is open already.
-    let artifacts = source.artifacts(&subjects, referrers, enough);
-    let tagged = source.tagged(&subjects, signatures.flatten());
-    let ((artifacts, listings, left_out), tagged, content) =
-        future::join3(artifacts, tagged, content).await;
+    let artifacts = source.artifacts(&subjects, referrers, enough.listed);
+    let tagged = Box::pin(source.tagged(&subjects, signatures.flatten()));
+    let untagged = Box::pin(future::join(artifacts, content));
+    let (((artifacts, listings, left_out), content), tagged) =
+        match future::select(untagged, tagged).await {
+            Either::Left((untagged, waiting)) => (untagged, Either::Left(waiting)),
+            Either::Right((tagged, untagged)) => (untagged.await, Either::Right(tagged)),
+        };
     let content = content.unwrap_or_else(|| Err(ContentFault::Error(deadline.missed(repository))));
-    Evidence {
+    let mut evidence = Evidence {
         platform: platform.cloned(),
         content,
         layers: None,
         artifacts,
         listings,
         left_out,
-        tagged,
+        tagged: None,
         image,
-    }
+    };
+    evidence.tagged = match tagged {
+        Either::Left(waiting) => source.last(waiting, &evidence, enough).await,
+        Either::Right(tagged) => tagged,
+    };
+    evidence
 }
 
 /// The child of an index for a platform; `None` judges what was resolved.
@@ -187,7 +208,7 @@ impl Source<'_, '_> {
         self,
         subjects: &[Descriptor],
         asked: Option<Task<'_, Referrers>>,
-        enough: &Enough<'_>,
+        enough: &(dyn Fn(&[Descriptor], &[Artifact]) -> bool + Sync),
     ) -> Found {
         let (referrers, failures) = self.list(subjects, asked).await;
         let mut allowance = self.limits.image_bytes;
@@ -302,6 +323,22 @@ impl Source<'_, '_> {
             }
         }
         Some(tagged)
+    }
+
+    /// What is at the tags when all else is there. What says yes already needs none of it: only a while is waited for what would
+    /// be told besides.
+    async fn last(
+        self,
+        tagged: impl Future<Output = Option<Tagged>>,
+        evidence: &Evidence,
+        enough: Enough<'_>,
+    ) -> Option<Tagged> {
+        if self.legacy == Legacy::Ignored || !(enough.untagged)(evidence) {
+            return tagged.await;
+        }
+        let short = self.deadline.part(TAG_TIME);
+        let in_time = short.within(tagged).await;
+        in_time.unwrap_or_else(|| Some(Tagged::missed(short.missed(self.repository))))
     }
 
     /// Reads what is at a tag, at the same time as all else: whoever fills the one must not push the other out.

@@ -15,8 +15,8 @@ pub struct Deadline<'a> {
     timer: Option<&'a Timer<'a>>,
 }
 
-/// Begins a time anew, always of the same length.
-pub type Timer<'a> = dyn Fn() -> Task<'a, ()> + Sync + 'a;
+/// Begins a time anew: always of the same length, divided by a number.
+pub type Timer<'a> = dyn Fn(u32) -> Task<'a, ()> + Sync + 'a;
 
 impl<'a> Deadline<'a> {
     /// Ends when `elapsed` does, after this many seconds.
@@ -32,8 +32,16 @@ impl<'a> Deadline<'a> {
     pub fn for_each(timer: &'a Timer<'a>, seconds: u64) -> Self {
         Self {
             timer: Some(timer),
-            ..Self::new(timer(), seconds)
+            ..Self::new(timer(1), seconds)
         }
+    }
+
+    /// A part of the time, which begins now; without a timer it is all that is left.
+    pub(crate) fn part(&self, divisor: u32) -> Self {
+        self.timer.map_or_else(
+            || self.clone(),
+            |timer| Self::new(timer(divisor), self.seconds / u64::from(divisor)),
+        )
     }
 
     /// That of another image, which begins now; without a timer it has what is left.

@@ -44,6 +44,15 @@ pub struct Tagged {
     pub failures: Vec<Failure>,
 }
 
+impl Tagged {
+    pub(crate) fn missed(error: registry::Error) -> Self {
+        Self {
+            artifacts: Vec::new(),
+            failures: vec![error.into()],
+        }
+    }
+}
+
 /// What was listed and not fetched, because all of it together is too much.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct LeftOut {

@@ -16,10 +16,10 @@ use countersign_trust_roots::{
 };
 
 use crate::{
-    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Legacy, Level, Seen, Verdict,
+    Artifact, Deadline, Depth, Evidence, Excepted, Hashed, Legacy, Level, Outcome, Seen, Verdict,
     ahead::{Listing, Sighted},
     check::{self, freshness::DateDemand},
-    collect::{Source, collect},
+    collect::{Enough, Source, collect},
     evidence::ContentFault,
     recursive,
     verdict::Basis,
@@ -249,15 +249,23 @@ impl Verifier {
         deadline: &Deadline<'_>,
     ) -> Verdict {
         let repository = sighted.image.repository().clone();
-        let enough = |subjects: &[Descriptor], artifacts: &[Artifact]| {
+        let listed = |subjects: &[Descriptor], artifacts: &[Artifact]| {
             check::is_enough(self, &repository, subjects, artifacts)
+        };
+        let untagged = |evidence: &Evidence| {
+            let verdict = self.check(evidence, now);
+            verdict.awaits_layers() || matches!(verdict.outcome(), Outcome::Verified(_))
+        };
+        let enough = Enough {
+            listed: &listed,
+            untagged: &untagged,
         };
         let limits = Limits {
             bundle: self.blob_limit(),
             ..self.limits
         };
         let bounds = (&limits, deadline);
-        let mut evidence = collect(sighted, &self.demand, registry, bounds, &enough).await;
+        let mut evidence = collect(sighted, &self.demand, registry, bounds, enough).await;
         let verdict = self.check(&evidence, now);
         if !verdict.awaits_layers() {
             return verdict;

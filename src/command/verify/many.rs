@@ -94,7 +94,7 @@ impl Judging<'_> {
     async fn judge<'k>(&self, one: &'k Located, known: &Known<'k>) -> Verdict {
         let registry = self.attendant.attend(one.registry(self.client), &one.image);
         let time = Duration::from_secs(self.timeout);
-        let timer: &Timer<'_> = &|| Box::pin(registry.clock().elapse(time));
+        let timer: &Timer<'_> = &|part| Box::pin(registry.clock().elapse(time / part));
         let deadline = Deadline::for_each(timer, self.timeout);
         let from: (&dyn Registry, _) = (&registry, known.seen(one));
         let judged = async {

@@ -2,7 +2,10 @@
 
 use std::{
     future::{self, poll_fn},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
 };
 
@@ -15,9 +18,11 @@ use countersign_verify::{Deadline, Verdict};
 
 use crate::{
     case::DepthName,
+    date_crowds::{demanded, honest},
     fixtures::{decisive_codes, outcome},
     layering::Layer,
     signing::{Key, Signing},
+    simple::Simple,
     story::Story,
     world::{Request, World, block_on},
 };
@@ -40,7 +45,11 @@ impl Stalling<'_> {
 
 impl Registry for Stalling<'_> {
     fn resolve<'a>(&'a self, image: &'a ImageRef) -> Task<'a, Result<PinnedImage, Failure>> {
-        self.or_silence(&Request::Resolve, self.world.resolve(image))
+        let request = match image.tag() {
+            Some(tag) if tag.starts_with("sha256-") => Request::Tag(tag.to_owned()),
+            _ => Request::Resolve,
+        };
+        self.or_silence(&request, self.world.resolve(image))
     }
 
     fn manifest<'a>(
@@ -143,6 +152,48 @@ fn what_was_found_in_time_is_judged() {
         .map(|remark| remark.code.as_str())
         .collect();
     assert_eq!(remarks, ["fetch-timeout"]);
+}
+
+#[test]
+fn older_signatures_are_waited_for_to_the_end_only_where_they_are_needed() {
+    let dated = demanded()
+        .with(|case| case.demand.dates.max_age = Some(86_400))
+        .signed(&honest());
+    for (story, expected) in [
+        (
+            Story::new("", "").signed(&Signing::by(Key::Release)),
+            "verified",
+        ),
+        (dated, "verified"),
+        (
+            Story::new("", "").signed(&Signing::by(Key::Stranger)),
+            "undecided",
+        ),
+    ] {
+        let story = story.tagged(&[Simple::by(Key::Release)]);
+        for silent in ["tag image.manifest.json", "blob payload.blob.json"] {
+            let world = story.world();
+            let stalling = Stalling {
+                world: &world,
+                silent: vec![story.request(silent)],
+            };
+            let ended = &AtomicBool::new(false);
+            let timer = |part: u32| -> Task<'_, ()> {
+                Box::pin(async move {
+                    ticks(if part == 1 { 50_000 } else { 5_000 }).await;
+                    ended.fetch_or(part == 1, Ordering::Relaxed);
+                })
+            };
+            let image = ImageRef::parse(&story.case.image).unwrap();
+            let (verifier, deadline) = (story.verifier(), Deadline::for_each(&timer, 10));
+            let verdict = block_on(verifier.verify(&image, &stalling, story.now(), &deadline));
+            assert_eq!(outcome(&verdict), expected, "{silent}: {verdict}");
+            assert_eq!(ended.load(Ordering::Relaxed), expected == "undecided");
+            let told = verdict.to_string();
+            let seconds = if expected == "verified" { 2 } else { 10 };
+            assert!(told.contains(&format!("within {seconds} s")), "{told}");
+        }
+    }
 }
 
 #[test]

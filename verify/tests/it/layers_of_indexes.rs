@@ -204,7 +204,7 @@ fn what_an_index_lists_has_its_own_time_and_ends_with_it() {
             world: &world,
             silent: vec![story.request(silent)],
         };
-        let timer = || -> Task<'_, ()> { Box::pin(ticks(5_000)) };
+        let timer = |_: u32| -> Task<'_, ()> { Box::pin(ticks(5_000)) };
         let image = ImageRef::parse(IMAGE).unwrap();
         let verifier = story.verifier();
         let deadline = Deadline::for_each(&timer, 10);
@@ -224,7 +224,7 @@ fn the_time_of_an_index_is_not_that_of_what_it_lists() {
         world: &world,
         silent: vec![story.request("blob other.blob.json")],
     };
-    let timer = || -> Task<'_, ()> { Box::pin(ticks(5_000)) };
+    let timer = |_: u32| -> Task<'_, ()> { Box::pin(ticks(5_000)) };
     let image = ImageRef::parse(IMAGE).unwrap();
     let verifier = story.verifier();
     let verify = |deadline: Deadline<'_>| {
@@ -236,7 +236,7 @@ fn the_time_of_an_index_is_not_that_of_what_it_lists() {
         )))
     };
     assert_eq!(verify(Deadline::for_each(&timer, 10)), "verified");
-    assert_eq!(verify(Deadline::new(timer(), 10)), "undecided");
+    assert_eq!(verify(Deadline::new(timer(1), 10)), "undecided");
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn each_child_has_its_own_time() {
         silent: vec![story.request("manifest other-child.manifest.json")],
     };
     let begun = AtomicUsize::new(0);
-    let timer = || -> Task<'_, ()> {
+    let timer = |_: u32| -> Task<'_, ()> {
         begun.fetch_add(1, Ordering::Relaxed);
         Box::pin(ticks(5_000))
     };

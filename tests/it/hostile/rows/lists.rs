@@ -260,6 +260,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(
         "signature-tags-without-end",
+        "never answers at the `.sig` tag, which counts beside the list",
+        |scene| vec![at_signature_tag(scene, Lie::Silence)],
+        Honestly,
+    ),
+    Case::new(
+        "signature-tags-without-end",
         "fails at the `.sig` tag, and lists nothing beside it",
         |scene| vec![at_signature_tag(scene, Lie::status(500)).and(LIST, nothing())],
         Unknown("registry-unavailable"),
