@@ -14,7 +14,10 @@ use countersign_common::{
     Descriptor, Digest, PinnedImage, Registry, Repository, Task, registry::Failure,
 };
 
-use crate::legacy::{self, AtTag, Legacy};
+use crate::{
+    legacy::{self, Legacy},
+    tags::AtTag,
+};
 
 /// A reference that was resolved, and the listing that was asked for beside it.
 pub struct Sighted<'a> {

@@ -26,7 +26,8 @@ use crate::{
     Deadline, Demand, Refusal,
     ahead::{Referrers, Sighted},
     evidence::{Artifact, Content, ContentFault, Evidence, ImageContent, LeftOut, Tagged},
-    legacy::{self, AtTag, Legacy},
+    legacy::{self, Legacy},
+    tags::AtTag,
 };
 
 /// Requests for one image at a time.

@@ -1,12 +1,11 @@
-//! The tag beside an image at which cosign before version 3 leaves the image's signatures.
+//! Signatures of cosign before version 3, and where it leaves those of an image: at a tag beside it.
 //!
-//! Asked for where somebody counts them, and by `inspect`. Anybody who may push can move the tag: what is there, or cannot
-//! be had, takes nothing from what the registry lists for the image, and never says when anything was published.
+//! Asked for where somebody counts them. Anybody who may push can move the tag: what is there, or cannot be had, takes nothing
+//! from what the registry lists for the image, and never says when anything was published.
 
-use countersign_common::{
-    Digest, ImageRef, Manifest, Registry, Repository, Task,
-    registry::{Failure, Refusal},
-};
+use countersign_common::{Digest, Registry, Repository, Task};
+
+use crate::tags::{self, AtTag};
 
 /// What becomes of signatures in the format of cosign before version 3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,28 +16,6 @@ pub enum Legacy {
     Ignored,
 }
 
-/// The manifest at a tag, or that there is none.
-pub(crate) type AtTag = Result<Option<Manifest>, Failure>;
-
-/// What is called so; what is too long for a tag is not.
-pub(crate) fn reference(repository: &Repository, tag: &str) -> Option<ImageRef> {
-    ImageRef::parse(&format!("{repository}:{tag}")).ok()
-}
-
-/// Asks for what is at a tag. Only what is not there is absent.
-pub(crate) async fn at(registry: &dyn Registry, repository: &Repository, tag: &str) -> AtTag {
-    let Some(image) = reference(repository, tag) else {
-        return Ok(None);
-    };
-    match registry.resolve(&image).await {
-        Ok(pinned) => Ok(Some(pinned.manifest)),
-        Err(Failure::Refusal(Refusal::ImageNotFound { .. } | Refusal::NotInLayout { .. })) => {
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
-    }
-}
-
 /// Asks for the signatures of an image, as soon as anybody waits for them.
 pub(crate) fn signatures<'a>(
     registry: &'a dyn Registry,
@@ -47,6 +24,6 @@ pub(crate) fn signatures<'a>(
 ) -> Task<'a, AtTag> {
     Box::pin(async move {
         let tag = format!("{}.sig", subject.referrers_tag());
-        at(registry, repository, &tag).await
+        tags::at(registry, repository, &tag).await
     })
 }

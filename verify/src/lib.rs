@@ -15,6 +15,7 @@ mod layers;
 mod legacy;
 mod recursive;
 mod refusal;
+mod tags;
 pub mod verdict;
 mod verifier;
 

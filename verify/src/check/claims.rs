@@ -35,7 +35,7 @@ impl<'id, 'e> Claims<'id, 'e> {
     /// Those of the kinds that are asked for. What was found instead goes to the findings.
     pub(super) fn of(
         case: Case<'id, 'e>,
-        (artifacts, documents): (&'e [Artifact], &'e [Document<'e>]),
+        (artifacts, documents): (&'e [Artifact], &'e [(Place, Document<'e>)]),
         asked: &[Kind],
         found: &mut Findings,
     ) -> Self {
@@ -45,8 +45,8 @@ impl<'id, 'e> Claims<'id, 'e> {
             |(_, claim): &(Place, &Claim)| asked.iter().any(|kind| kind.is_of(&claim.statement));
         let (mut claims, other): (Vec<_>, Vec<_>) = documents
             .iter()
-            .filter(|document| document.subject == subject)
-            .map(|document| (document.place, document.claim.as_ref()))
+            .filter(|(_, document)| document.subject == subject)
+            .map(|(place, document)| (*place, document.claim.as_ref()))
             .partition(is_asked);
         found.other_kinds(
             other

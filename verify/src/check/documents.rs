@@ -17,7 +17,7 @@ use crate::evidence::{Artifact, Content};
 
 /// Where documents are found. Each has tries of its own: whoever adds to the one must not hide what is in the other.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Place {
+pub(super) enum Place {
     /// In what the registry lists.
     List,
     /// At a tag of signatures.
@@ -26,7 +26,6 @@ pub(crate) enum Place {
 
 /// A document, and what it was found beside.
 pub(crate) struct Document<'e> {
-    pub(crate) place: Place,
     pub(crate) subject: &'e Digest,
     pub(crate) claim: Cow<'e, Claim>,
     /// Its stamps, as a set: comparing each with each would take time that grows with the square of what strangers add.
@@ -37,7 +36,7 @@ pub(crate) struct Document<'e> {
 pub(super) fn documents<'e>(
     artifacts: impl IntoIterator<Item = &'e Artifact>,
     place: Place,
-) -> Vec<Document<'e>> {
+) -> Vec<(Place, Document<'e>)> {
     let mut artifacts: Vec<_> = artifacts.into_iter().collect();
     // Whoever lists them must not decide, by their order, which are tried or shown.
     artifacts.sort_by_key(|artifact| &artifact.digest);
@@ -48,13 +47,16 @@ pub(super) fn documents<'e>(
         };
         claims.iter().map(|claim| (&artifact.subject, claim))
     });
-    distinct(claims, place).0
+    let (documents, _) = distinct(claims);
+    documents
+        .into_iter()
+        .map(|document| (place, document))
+        .collect()
 }
 
 /// The documents among claims about subjects, and for each claim which one it is a copy of.
 pub(crate) fn distinct<'e>(
     claims: impl Iterator<Item = (&'e Digest, &'e Claim)>,
-    place: Place,
 ) -> (Vec<Document<'e>>, Vec<usize>) {
     let mut known = HashMap::new();
     let mut documents: Vec<Document<'_>> = Vec::new();
@@ -69,7 +71,6 @@ pub(crate) fn distinct<'e>(
         match documents.get_mut(position) {
             Some(document) => document.join(claim),
             None => documents.push(Document {
-                place,
                 subject,
                 claim: Cow::Borrowed(claim),
                 stamps: claim.after_stamps.iter().map(String::as_str).collect(),

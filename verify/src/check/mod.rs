@@ -111,7 +111,7 @@ impl<'id, 'e> Found<'id, 'e> {
     fn of(
         (verifier, limits): (&Verifier, &Limits),
         case: Case<'id, 'e>,
-        all: (&'e [Artifact], &'e [Document<'e>]),
+        all: (&'e [Artifact], &'e [(Place, Document<'e>)]),
         demanded: &'e [Kind],
     ) -> Self {
         let mut noticed = Noticed::default();
@@ -177,7 +177,7 @@ struct Elsewhere {
 
 fn elsewhere<'e>(
     (verifier, evidence): (&Verifier, &Evidence),
-    all: (&'e [Artifact], &'e [Document<'e>]),
+    all: (&'e [Artifact], &'e [(Place, Document<'e>)]),
     subject: &Descriptor,
     now: Timestamp,
 ) -> Elsewhere {

@@ -16,7 +16,7 @@ use super::{
     Fault,
     model::{Noticed, Place},
 };
-use crate::{Deadline, collect::in_parallel, legacy, verdict::Finding};
+use crate::{Deadline, collect::in_parallel, tags, verdict::Finding};
 
 /// Where everything about one image comes from, and how much of it may still come.
 #[derive(Clone, Copy)]
@@ -118,7 +118,7 @@ impl Source<'_, '_> {
 
     /// What the fallback tag lists beside a registry that has a list of its own: an older client, or a mirror, left it there.
     async fn fallback(self, subject: &Digest) -> List {
-        if legacy::reference(self.repository, &subject.referrers_tag()).is_none() {
+        if tags::reference(self.repository, &subject.referrers_tag()).is_none() {
             return (Vec::new(), Noticed::default());
         }
         let listed = self.registry.tagged_referrers(self.repository, subject);
@@ -135,7 +135,7 @@ impl Source<'_, '_> {
     async fn legacy(self, subject: &Digest, suffix: &str, place: Place) -> List {
         let tag = format!("{}.{suffix}", subject.referrers_tag());
         match self
-            .within(legacy::at(self.registry, self.repository, &tag))
+            .within(tags::at(self.registry, self.repository, &tag))
             .await
         {
             // Each child of an index has three of these.

@@ -184,7 +184,7 @@ impl<'a> Bench<'a> {
     /// the tries of the others up.
     fn settle_copies(&mut self, verifier: &Verifier, copies: Vec<Copy<'_>>) {
         let claims = copies.iter().map(|copy| (&copy.subject.digest, copy.claim));
-        let (documents, positions) = documents::distinct(claims, documents::Place::List);
+        let (documents, positions) = documents::distinct(claims);
         let mut judged = BTreeMap::new();
         for (copy, position) in zip(copies, positions) {
             let judged = judged.entry(position).or_insert_with(|| {
