@@ -118,6 +118,15 @@ impl Pauses {
         }
     }
 
+    /// The same, where each image may lead to many others: even one of them waits.
+    pub(crate) fn for_families(mut self) -> Self {
+        self.patience = PATIENCE;
+        for gate in self.gates.values_mut() {
+            *gate.patience.get_mut() = PATIENCE;
+        }
+        self
+    }
+
     /// Waits until an image may begin.
     pub(crate) async fn begin(&self, one: &Located, client: &Client) -> Begun<'_> {
         let Some(gate) = self.gate(one) else {

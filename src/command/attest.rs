@@ -42,6 +42,7 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
         governed: &arguments.governed,
         network: &arguments.network,
         timeout: arguments.timeout,
+        recursive: false,
         roles: &[Role::Sign],
     };
     let workshop = Workshop::open(&order, &mut places, common, now).await?;

@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
         governed: &arguments.governed,
         network: &arguments.network,
         timeout: arguments.timeout,
+        recursive: arguments.recursive,
         roles: &[Role::Sign, Role::Publish],
     };
     let workshop = Workshop::open(&order, &mut places, common, now).await?;

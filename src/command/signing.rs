@@ -77,6 +77,8 @@ pub(super) struct Order<'a> {
     pub(super) governed: &'a Governed,
     pub(super) network: &'a Network,
     pub(super) timeout: u64,
+    /// Whether what each image lists is signed too.
+    pub(super) recursive: bool,
     /// What each image is signed as.
     pub(super) roles: &'static [Role],
 }
@@ -122,13 +124,18 @@ impl Workshop {
                 tracing::warn!("{warning}");
             }
         }
+        let pauses = Pauses::new(&places.located, order.timeout, PARALLEL);
         Ok(Self {
             client,
             signers,
             stamping,
             timeout: order.timeout,
             now,
-            pauses: Pauses::new(&places.located, order.timeout, PARALLEL),
+            pauses: if order.recursive {
+                pauses.for_families()
+            } else {
+                pauses
+            },
             attendant: Attendant::new(Arc::new(Blind), 1),
             turns: Mutex::default(),
         })

@@ -201,6 +201,28 @@ fn indexes_are_signed_after_a_pause_and_those_of_other_registries_during_it() {
 }
 
 #[test]
+fn what_one_index_lists_is_signed_after_a_pause() {
+    let stage = Stage::of(World::oci(), 0);
+    let names: Vec<_> = (0..12).map(|number| format!("arch{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (index, children) = stage.world.index("shop/api", "all", &names);
+    let referrers = format!("GET /v2/*/referrers/{}", children[1].digest);
+    stage.throttle(&referrers, PAUSE);
+    let fixed = ["sign", "--recursive", "--no-tsa", "--key", &stage.private];
+    let images = [index.tagged()];
+    stage.run(&fixed, TIMEOUT, &images).ends(0);
+    assert_eq!(stage.asked_meanwhile(), 0);
+    // One that is longer than a run can wait is told at once.
+    let (index, _) = stage.world.index("shop/other", "all", &names);
+    stage.world.stand_in.forget_calls();
+    stage.throttle("GET /v2/shop/other/referrers/*", "301");
+    let began = Instant::now();
+    let run = stage.run(&fixed, TIMEOUT, &[index.tagged()]).ends(3);
+    assert!(run.stdout.contains("registry-throttled"), "{}", run.stdout);
+    assert!(began.elapsed() < Duration::from_mins(1));
+}
+
+#[test]
 fn waiting_for_others_that_are_large_takes_nothing_of_an_images_time() {
     let stage = Stage::of(slow(Duration::from_millis(400)), 32);
     let predicate = format!("{{\"long\":\"{}\"}}", "x".repeat(2 << 20));
