@@ -22,6 +22,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     Plan, Record, SignedDate,
     self_check::{self, Origin},
+    sighted::Listing,
     stamping::{Dating, rules},
 };
 
@@ -53,14 +54,14 @@ pub(crate) struct Counted<'e> {
 }
 
 impl Existing {
-    /// Fetches what may be a signed document of ours.
+    /// Fetches what may be a signed document of ours, of what is listed.
     pub(crate) async fn collect(
         image: &PinnedImage,
+        listing: Listing,
         registry: &dyn Registry,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let listing = registry.referrers(image.repository(), image.digest());
-        let (listed, unlisted) = match listing.await {
+        let (listed, unlisted) = match listing {
             Ok(listed) => (listed, None),
             Err(Failure::Error(error)) => return Err(error),
             // What hides a signature from this search makes it once more, if there is room.

@@ -10,8 +10,8 @@ use futures_util::future;
 use serde::Serialize;
 
 use crate::{
-    Dating, Plan, Record, Refusal, Request, SealError, Sealed, SignError, SignedDate, SignedPlan,
-    attach,
+    Dating, Plan, Record, Refusal, Request, SealError, Sealed, Sighted, SignError, SignedDate,
+    SignedPlan, attach,
     existing::Existing,
     plan::{plan, plan_attestation, plan_publication, sign},
     seal, self_check,
@@ -111,12 +111,24 @@ pub async fn sign_image(
     means: Means<'_>,
     occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
+    sign_sighted(image.clone().into(), request, means, occasion).await
+}
+
+/// The same of an image whose listing may have been asked for already.
+pub async fn sign_sighted(
+    mut sighted: Sighted,
+    request: &Request,
+    means: Means<'_>,
+    occasion: Occasion<'_>,
+) -> Result<Outcome, SignError> {
     // Neither is longer than a publication may be; what is must not use up what may be fetched.
     let limits = Limits {
         bundle: request.limits().publication,
         ..*request.limits()
     };
-    let mut existing = Existing::collect(image, means.registry, &limits).await?;
+    let listing = sighted.list(means.registry).await;
+    let image = &sighted.image;
+    let mut existing = Existing::collect(image, listing, means.registry, &limits).await?;
     let key = means.signer.key();
     let signature = plan(image, key, request)?;
     let signed = existing.signature(&signature, means.dating);
@@ -183,7 +195,9 @@ pub async fn attest_image(
                 bundle: request.limits().attestation,
                 ..*request.limits()
             };
-            let mut existing = Existing::collect(image, means.registry, &limits).await?;
+            let listing = means.registry.referrers(image.repository(), image.digest());
+            let listing = listing.await;
+            let mut existing = Existing::collect(image, listing, means.registry, &limits).await?;
             if let Some(refusal) = existing.unlisted.take() {
                 return Err(Refusal::from(refusal).into());
             }

@@ -15,6 +15,7 @@ mod request;
 mod seal;
 mod self_check;
 mod self_checked;
+mod sighted;
 mod stamping;
 
 use countersign_common::Code;
@@ -25,12 +26,14 @@ pub use self::{
     family::{Child, Entry, Family},
     flow::{
         Attestation, Attested, Earlier, Made, Means, Occasion, Outcome, attest_image, sign_image,
+        sign_sighted,
     },
     plan::{Plan, SignedPlan, Stage, plan, plan_attestation, plan_publication, sign},
     record::{Record, SignedDate},
     request::{AnnotationRefused, Request},
     seal::{SealError, Sealed, seal},
     self_checked::SelfChecked,
+    sighted::Sighted,
     stamping::{Dating, Fewer, Stamping},
 };
 

@@ -51,7 +51,9 @@ pub(crate) async fn run(arguments: &Attest, common: &Common, now: Timestamp) -> 
             let about = (&request, &attestation);
             let image = means.registry.resolve(image).await?;
             // Who attests the same digest under another name replaces what was attested, and not what was there before both.
-            let _turn = workshop.turn(&image, attended).await;
+            let _turn = workshop
+                .turn((image.repository(), image.digest()), attended)
+                .await;
             attest_image(&image, about, means, workshop.occasion()).await
         })
         .await;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use countersign_common::{ImageRef, PinnedImage, Timestamp, publication::PublicationDate};
 use countersign_sign::{
-    Dating, Entry, Made, Means, Outcome, Plan, Record, Request, SignError, plan, plan_publication,
-    sign_image,
+    Dating, Entry, Made, Means, Outcome, Plan, Record, Request, Sighted, SignError, plan,
+    plan_publication, sign_image, sign_sighted,
 };
 use serde::Serialize;
 
@@ -48,16 +48,25 @@ pub(crate) async fn run(arguments: &Sign, common: &Common, now: Timestamp) -> Re
             return Ok(Done::Planned(Box::new(plans)));
         }
         // Who signs the same digest under another name finds what was signed.
-        let _turn = workshop.turn(image, attended).await;
+        let _turn = workshop
+            .turn((image.repository(), image.digest()), attended)
+            .await;
         let outcome = sign_image(image, &request, means, workshop.occasion()).await?;
         Ok(Done::Signed(Box::new(outcome)))
     };
     let results = if arguments.recursive {
         workshop.each_with_children(located, common, work).await
     } else {
-        let resolved = async |image: &ImageRef, tools: Tools<'_>| {
-            let image = tools.0.registry.resolve(image).await?;
-            work(&image, tools).await
+        let resolved = async |image: &ImageRef, (means, attended): Tools<'_>| {
+            let Some(digest) = image.digest().filter(|_| !arguments.dry_run) else {
+                let image = means.registry.resolve(image).await?;
+                return work(&image, (means, attended)).await;
+            };
+            // Whose turn it is must be known before it is asked what is signed already.
+            let _turn = workshop.turn((image.repository(), digest), attended).await;
+            let sighted = Sighted::collect(image, means.registry).await?;
+            let outcome = sign_sighted(sighted, &request, means, workshop.occasion()).await?;
+            Ok(Done::Signed(Box::new(outcome)))
         };
         workshop.each(located, common, resolved).await
     };

@@ -9,8 +9,7 @@ use std::{
 };
 
 use countersign_common::{
-    Algorithm, Digest, Escaped, Explain, ImageRef, PinnedImage, Repository, Signer, Timestamp,
-    registry::Blind,
+    Algorithm, Digest, Escaped, Explain, ImageRef, Repository, Signer, Timestamp, registry::Blind,
 };
 use countersign_registry::Client;
 use countersign_sign::{
@@ -154,8 +153,12 @@ impl Workshop {
     }
 
     /// Waits for the turn to sign a digest, which several references may name: in nobody's time.
-    pub(super) async fn turn(&self, image: &PinnedImage, attended: &Attended<'_>) -> Turn {
-        let key = (image.repository().clone(), image.digest().clone());
+    pub(super) async fn turn(
+        &self,
+        (repository, digest): (&Repository, &Digest),
+        attended: &Attended<'_>,
+    ) -> Turn {
+        let key = (repository.clone(), digest.clone());
         let turns = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(key).or_default())

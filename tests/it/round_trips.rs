@@ -165,6 +165,24 @@ fn an_index_and_its_children_take_no_longer_than_one_child_more() {
 }
 
 #[test]
+fn signing_by_digest_asks_for_the_listing_beside_the_image() {
+    let far = Far::oci();
+    let sign = |image: &str| {
+        far.world.stand_in.forget_calls();
+        far.sign(&["--no-tsa", image]);
+        let calls = far.world.calls(|call| call.service != Service::Aws);
+        (depth(&calls), calls.len())
+    };
+    let other = far.world.image("shop/api", "2", "b");
+    // Its manifest and its listing; then it is signed, written and listed. The empty configuration is there the second time.
+    assert_eq!(sign(&far.image.pinned()), (6, 14));
+    assert_eq!(sign(&other.tagged()), (7, 12));
+    // What is signed already costs no more than finding it.
+    assert_eq!(sign(&far.image.pinned()), (3, 6));
+    assert_eq!(sign(&other.tagged()), (4, 6));
+}
+
+#[test]
 fn a_registry_without_a_referrers_api_costs_one_round_trip() {
     let far = Far::with(RegistryMode::NoReferrersApi(Login::Anonymous));
     far.sign(&[&far.image.pinned()]);

@@ -1,0 +1,55 @@
+//! An image that is to be signed, and what is listed for it.
+//!
+//! A reference by digest says already whose listing is wanted, so that it costs no round trip of its own. Made by whoever
+//! resolves the reference, read before anything is signed. Nothing is believed here.
+
+use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, registry::Failure};
+use futures_util::future;
+
+use crate::SignError;
+
+/// A reference that was resolved, and the listing that was asked for beside it.
+#[derive(Debug)]
+pub struct Sighted {
+    pub(crate) image: PinnedImage,
+    listing: Option<Listing>,
+}
+
+/// What a registry lists.
+pub(crate) type Listing = Result<Vec<Descriptor>, Failure>;
+
+impl Sighted {
+    /// Resolves a reference. Where it names a digest, what is listed for that is asked for at the same time.
+    ///
+    /// Whoever signs one digest several times does so one after the other, and looks anew each time.
+    pub async fn collect(reference: &ImageRef, registry: &dyn Registry) -> Result<Self, SignError> {
+        let image = registry.resolve(reference);
+        let Some(digest) = reference.digest() else {
+            return Ok(image.await?.into());
+        };
+        let listing = registry.referrers(reference.repository(), digest);
+        let (image, listing) = future::join(image, listing).await;
+        Ok(Self {
+            image: image?,
+            listing: Some(listing),
+        })
+    }
+
+    /// What is listed for it, asked for now unless it was before.
+    pub(crate) async fn list(&mut self, registry: &dyn Registry) -> Listing {
+        if let Some(listing) = self.listing.take() {
+            return listing;
+        }
+        let (repository, digest) = (self.image.repository(), self.image.digest());
+        registry.referrers(repository, digest).await
+    }
+}
+
+impl From<PinnedImage> for Sighted {
+    fn from(image: PinnedImage) -> Self {
+        Self {
+            image,
+            listing: None,
+        }
+    }
+}
