@@ -63,11 +63,11 @@ impl<'a> Sighted<'a> {
     ) -> Result<Self, F> {
         let mut image = pin!(image);
         let image = poll_fn(|context| {
-            let image = image.as_mut().poll(context);
-            if let (Poll::Pending, Some(listing)) = (&image, &mut listing) {
+            // First, since more follows from what is listed than from the image.
+            if let Some(listing) = &mut listing {
                 listing.poll(context);
             }
-            image
+            image.as_mut().poll(context)
         });
         let image = image.await?;
         Ok(Self { image, listing })
