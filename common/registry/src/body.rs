@@ -182,17 +182,20 @@ impl ErrorBody {
         // Whatever else is wrong may be so because of it.
         let throttles = |entry: &Entry| entry.code == throttling::OCI_CODE;
         let told = errors.iter().position(throttles).unwrap_or_default();
-        match errors.drain(..).nth(told) {
-            Some(entry) => Self {
+        if let Some(entry) = errors.drain(..).nth(told) {
+            return Self {
                 message: format!("{} {}", entry.code, entry.message)
                     .trim()
                     .to_owned(),
                 code: entry.code,
-            },
-            None => Self {
-                code: String::new(),
-                message: String::from_utf8_lossy(body).trim().to_owned(),
-            },
+            };
+        }
+        let message = String::from_utf8_lossy(body).trim().to_owned();
+        // What is no such document may say so all the same; no repository's name looks like it.
+        let told = Some(throttling::OCI_CODE).filter(|code| message.contains(*code));
+        Self {
+            code: told.unwrap_or_default().to_owned(),
+            message,
         }
     }
 }

@@ -124,6 +124,39 @@ async fn throttling_under_another_status_is_no_absence() {
     }
 }
 
+/// An error under the status of an absence.
+fn not_found(said: &str) -> Lie {
+    Lie::Instead {
+        status: 404,
+        headers: Vec::new(),
+        body: said.to_owned().into(),
+    }
+}
+
+#[tokio::test]
+async fn throttling_that_is_told_in_another_form_is_no_absence() {
+    let nested = "[".repeat(200) + &"]".repeat(200);
+    for rest in [
+        r#""message": null"#,
+        r#""message": {"text": "slow down"}"#,
+        r#""message": "slow", "message": "down""#,
+        &format!(r#""detail": {nested}"#),
+    ] {
+        let world = World::oci(Login::Anonymous);
+        let absent = Descriptor::of(EMPTY_CONFIG, b"nobody has it");
+        let client = hurried(&world.stand_in);
+        let said =
+            |code: &str| not_found(&format!(r#"{{"errors": [{{"code": "{code}", {rest}}}]}}"#));
+        let once = Fault::on("GET /v2/*", said("BLOB_UNKNOWN")).times(1);
+        world.stand_in.faults().push(once);
+        let found = client.blob(&world.repository(), &absent, 100).await;
+        assert!(found.unwrap().is_none(), "{rest}");
+        world.lie("GET /v2/*", said("TOOMANYREQUESTS"));
+        let found = client.blob(&world.repository(), &absent, 100).await;
+        is_error(found, "registry-throttled");
+    }
+}
+
 /// How an answer may be told so that what it says is not read to its end, and what it is then.
 fn unread() -> [(Lie, &'static str); 5] {
     let every = Duration::from_millis(100);
