@@ -13,14 +13,14 @@ use countersign_common::{
     manifest::{Body, ManifestError},
     registry::{Error, Failure, Refusal},
 };
-use reqwest::{Method, StatusCode, header::ACCEPT};
+use reqwest::{StatusCode, header::ACCEPT};
 
 use crate::{
     client::{ACCEPTED, Client},
     listing::{self, with_edit},
     merging::{Entry, Merging, Next},
     referrers::distinct,
-    transport::{Kind, Request, jitter},
+    transport::{Kind, jitter},
 };
 
 /// How often a tag that others write too is looked at.
@@ -168,10 +168,8 @@ impl Client {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<bool, Failure> {
-        let mut request = Request {
-            method: Method::HEAD,
-            ..Self::get(repository, format!("manifests/{digest}"))
-        };
+        // No HEAD: without what a 404 says, a throttled one is an absence, and the entry would be lost.
+        let mut request = Self::get(repository, format!("manifests/{digest}"));
         request.headers.insert(ACCEPT, ACCEPTED);
         let answer = self.transport.send(&request).await?;
         if answer.response.status() == StatusCode::OK {

@@ -1,9 +1,12 @@
 //! Registries that throttle: waited for together, within the time that there is, and never more than they can bear.
 
-use std::time::{Duration, Instant};
+use std::{
+    slice,
+    time::{Duration, Instant},
+};
 
 use countersign_common::{
-    Descriptor, Registry, RegistryWriter, manifest::EMPTY_CONFIG, registry::Failure,
+    Descriptor, Manifest, Registry, RegistryWriter, manifest::EMPTY_CONFIG, registry::Failure,
 };
 use countersign_registry::Client;
 use countersign_stand_in::{Call, Fault, Lie, Login, Part, Service};
@@ -218,6 +221,41 @@ async fn an_absence_may_say_nothing_or_anything() {
         let found = world.client.blob(&world.repository(), &absent, 100).await;
         assert!(found.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn what_vanished_from_the_list_of_signatures_is_put_back_though_the_registry_throttles() {
+    let world = World::no_referrers();
+    let image = world.image("1");
+    let subject = world.client.resolve(&image).await.unwrap().manifest;
+    let (one, two) = (
+        world.referrer(&subject, "one").await,
+        world.referrer(&subject, "two").await,
+    );
+    let repository = image.repository();
+    let push = async |manifest: &Manifest| {
+        let manifests = slice::from_ref(manifest);
+        let pushed = world
+            .client
+            .push_referrers(repository, subject.digest(), manifests);
+        pushed.await.unwrap();
+    };
+    push(&one).await;
+    // As if somebody had removed the tag after this writer's first look.
+    let gone = Fault::on("GET /v2/*/manifests/sha256-*", not_found(""));
+    world.stand_in.faults().push(gone.after(1).times(2));
+    let asked = format!("* /v2/*/manifests/{}", one.digest());
+    let throttled = Fault::on(&asked, renamed(404)).times(1);
+    world.stand_in.faults().push(throttled);
+    push(&two).await;
+    let listed = world.client.referrers(repository, subject.digest()).await;
+    assert_eq!(listed.unwrap().len(), 2);
+    assert_eq!(
+        count(&world, |call| call
+            .line
+            .ends_with(&one.digest().to_string())),
+        3
+    );
 }
 
 #[tokio::test]
