@@ -233,6 +233,7 @@ fn a_key_that_stays_throttled_is_told_as_that() {
         (bare(503, Some("0")), 5),
         (bare(429, Some("3600")), 1),
         (bare(503, Some("3600")), 1),
+        (long(429), 5),
     ] {
         world.stand_in.faults().clear();
         world
@@ -248,6 +249,35 @@ fn a_key_that_stays_throttled_is_told_as_that() {
             let asked = world.calls(|call| call.line.contains("TrentService"));
             assert_eq!(asked.len(), calls, "{asked:#?}");
         }
+    }
+}
+
+#[test]
+fn what_is_too_long_for_an_error_of_kms_is_no_refusal_of_it() {
+    let world = World::ecr();
+    let image = world.image("shop/api", "1", "a").tagged();
+    let key = World::kms_key();
+    for (lie, exit, code) in [
+        (long(502), 3, "key-unavailable"),
+        (long(403), 3, "key-unavailable"),
+        (long(200), 1, "key-protocol"),
+    ] {
+        world.stand_in.faults().clear();
+        let fault = Fault::on("TrentService.GetPublicKey", lie);
+        world.stand_in.faults().push(fault);
+        world
+            .countersign(&["sign", "--key", &key, &image])
+            .ends(exit)
+            .says(&format!("error[{code}]"));
+    }
+}
+
+/// The page of a proxy, longer than anything that KMS says.
+fn long(status: u16) -> Lie {
+    Lie::Instead {
+        status,
+        headers: Vec::new(),
+        body: vec![b' '; 100 << 10].into(),
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Used by the client of KMS, and to say why there is no answer. Never waits for longer than there is time for.
 
-use std::time::Duration;
+use std::{num::IntErrorKind, time::Duration};
 
 use aws_sdk_kms::config::{
     http::HttpResponse,
@@ -57,6 +57,7 @@ impl Throttled {
                     Wait::For(Duration::from_secs(seconds))
                 }
                 Ok(_) => Wait::TooLong,
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => Wait::TooLong,
                 // A date, mostly.
                 Err(_) => Wait::Unsaid,
             }),
@@ -96,7 +97,9 @@ mod tests {
         for status in [429, 503] {
             assert_eq!(of(status, Some("0")), seconds(0));
             assert_eq!(of(status, Some(" 3 ")), seconds(3));
-            assert_eq!(of(status, Some("4")), Some(Wait::TooLong));
+            for long in ["4", "18446744073709551616"] {
+                assert_eq!(of(status, Some(long)), Some(Wait::TooLong));
+            }
             let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
             assert_eq!(of(status, date), Some(Wait::Unsaid));
         }

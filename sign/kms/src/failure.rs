@@ -47,21 +47,29 @@ impl<'a> Request<'a> {
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
+        // Whatever it says besides, and however long: what throttles may not speak as KMS does.
+        let answer = error.raw_response();
+        if let Some(wait) = answer.and_then(|answer| self.throttled.wait(answer)) {
+            return throttled(self.key.to_owned(), attempts(wait));
+        }
         match error {
-            SdkError::ServiceError(answer) => match self.throttled.wait(answer.raw()) {
-                Some(wait) => throttled(self.key.to_owned(), attempts(wait)),
-                None => self.answered(
-                    answer.err().code(),
-                    answer.err().message().unwrap_or_default(),
-                    answer.raw().status().as_u16(),
-                ),
-            },
+            SdkError::ServiceError(answer) => self.answered(
+                answer.err().code(),
+                answer.err().message().unwrap_or_default(),
+                answer.raw().status().as_u16(),
+            ),
             SdkError::TimeoutError(_) => signer::Error::TimedOut {
                 key: self.key.to_owned(),
                 seconds: self.seconds,
             }
             .into(),
-            _ if source_is::<LengthLimitError>(error) => self.protocol("it is longer than 64 KiB"),
+            // An error that long is nothing that KMS says, but something in between.
+            _ if source_is::<LengthLimitError>(error) => match answer {
+                Some(answer) if !answer.status().is_success() => {
+                    self.unavailable(with_causes(error))
+                }
+                _ => self.protocol("it is longer than 64 KiB"),
+            },
             _ if source_is::<CredentialsError>(error) => self.credentials(with_causes(error)),
             _ => self.unavailable(with_causes(error)),
         }
