@@ -36,11 +36,11 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    /// A part of the time, which begins now; without a timer it is all that is left.
+    /// A part of the time, which begins now; without a timer it is all that is left. Told in full seconds: no time is none.
     pub(crate) fn part(&self, divisor: u32) -> Self {
         self.timer.map_or_else(
             || self.clone(),
-            |timer| Self::new(timer(divisor), self.seconds / u64::from(divisor)),
+            |timer| Self::new(timer(divisor), self.seconds.div_ceil(u64::from(divisor))),
         )
     }
 

@@ -185,12 +185,12 @@ fn older_signatures_are_waited_for_to_the_end_only_where_they_are_needed() {
                 })
             };
             let image = ImageRef::parse(&story.case.image).unwrap();
-            let (verifier, deadline) = (story.verifier(), Deadline::for_each(&timer, 10));
+            let (verifier, deadline) = (story.verifier(), Deadline::for_each(&timer, 9));
             let verdict = block_on(verifier.verify(&image, &stalling, story.now(), &deadline));
             assert_eq!(outcome(&verdict), expected, "{silent}: {verdict}");
             assert_eq!(ended.load(Ordering::Relaxed), expected == "undecided");
             let told = verdict.to_string();
-            let seconds = if expected == "verified" { 2 } else { 10 };
+            let seconds = if expected == "verified" { 2 } else { 9 };
             assert!(told.contains(&format!("within {seconds} s")), "{told}");
         }
     }
