@@ -4,7 +4,7 @@
 //! resolves the reference, read before anything is signed. Nothing is believed here.
 
 use countersign_common::{Descriptor, ImageRef, PinnedImage, Registry, registry::Failure};
-use futures_util::future;
+use futures_util::{FutureExt, future};
 
 use crate::SignError;
 
@@ -19,7 +19,8 @@ pub struct Sighted {
 pub(crate) type Listing = Result<Vec<Descriptor>, Failure>;
 
 impl Sighted {
-    /// Resolves a reference. Where it names a digest, what is listed for that is asked for at the same time.
+    /// Resolves a reference. Where it names a digest, what is listed for that is asked for at the same time. Without the image
+    /// nobody needs the listing: it is not waited for.
     ///
     /// Whoever signs one digest several times does so one after the other, and looks anew each time.
     pub async fn collect(reference: &ImageRef, registry: &dyn Registry) -> Result<Self, SignError> {
@@ -28,9 +29,9 @@ impl Sighted {
             return Ok(image.await?.into());
         };
         let listing = registry.referrers(reference.repository(), digest);
-        let (image, listing) = future::join(image, listing).await;
+        let (image, listing) = future::try_join(image, listing.map(Ok)).await?;
         Ok(Self {
-            image: image?,
+            image,
             listing: Some(listing),
         })
     }

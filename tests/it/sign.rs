@@ -6,7 +6,10 @@ mod hybrid;
 mod replicas;
 mod said;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_stand_in::{Fault, KeySpec, Lie, Mutability};
@@ -337,6 +340,23 @@ fn one_image_that_is_missing_keeps_no_other_from_being_signed() {
     world
         .countersign(&["sign", "--key", &key, &one.tagged(), &two.tagged()])
         .ends(0);
+}
+
+#[test]
+fn an_image_that_is_not_there_is_refused_before_anything_is_listed_for_it() {
+    let world = World::oci();
+    let image = world.image("shop/api", "1", "a");
+    let absent = format!("{}@sha256:{}", image.repository, "0".repeat(64));
+    let silence = Fault::on("GET /v2/*/referrers/*", Lie::Silence);
+    world.stand_in.faults().push(silence);
+    let (private, _) = world.key_files("team", "p256");
+    let sign = ["sign", "--no-tsa", "--key", &private, "--timeout", "20"];
+    let began = Instant::now();
+    world
+        .countersign(&[&sign[..], &[&absent]].concat())
+        .ends(1)
+        .says("error[image-not-found]");
+    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
