@@ -16,7 +16,7 @@ use std::{
 
 use countersign_common::{
     Repository,
-    registry::{Error, Failure, Onlooker},
+    registry::{Error, Failure, Looking, Onlooker},
 };
 
 /// What is known of each registry's silence, for as long as the client lives.
@@ -161,6 +161,10 @@ impl Onlooker for Listening {
         self.silences.hear(&self.registry);
         self.onlooker.see(bytes);
     }
+
+    fn looking(&self) -> Looking {
+        self.onlooker.looking()
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +285,10 @@ mod tests {
         ends(&silences, TIMEOUT * 3, &timed_out("silent.example"));
         assert!(!is_asked(&silences, "silent.example/shop/api"));
         let of = repository("silent.example/shop/api");
-        Listening::new(&silences, &of, Arc::new(Blind)).see(b"a piece");
+        let listening = Listening::new(&silences, &of, Arc::new(Blind));
+        listening.see(b"a piece");
         assert!(is_asked(&silences, "silent.example/shop/api"));
+        // Else each piece would be carried to another thread.
+        assert_eq!(listening.looking(), Looking::Brief);
     }
 }
