@@ -1,8 +1,8 @@
 //! Registries that answer nothing: after a while they are asked nothing more, so that a list of their images comes to its end.
 //!
 //! Told by the client of each request that reads, below its cache. Never says that anything is absent or refused, and never
-//! gives up a registry that answers anything at all, however slowly: an answer is what came whole, whatever it says, or any
-//! piece of a layer.
+//! gives up a registry that answers anything in that while: an answer is what came whole, whatever it says, or any piece of a
+//! layer. One whose login realm, or whatever it redirects to, answers nothing is as silent.
 //!
 //! What it costs a list: it is given up once that has taken two and a half times the time of a request, at the end of the next
 //! one, and what was begun by then has its own time, so all of it is four times at the most. A registry that answers now and
