@@ -260,7 +260,8 @@ struct PublishedDocument {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FindingDocument {
-    /// A stable name, in kebab-case.
+    /// A stable name, in kebab-case. Where a registry gives cause for more than twenty of one name, the next says so, and the
+    /// others are left out.
     code: String,
     message: String,
     remedy: String,

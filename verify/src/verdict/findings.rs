@@ -13,6 +13,9 @@ use crate::{Refusal, evidence::Evidence};
 /// Kinds of other artifacts that are named in a message; the rest is junk or curiosity.
 const KINDS_NAMED: usize = 5;
 
+/// Of one code, so many are told: a list of hundreds tells a person no more, and of many images takes memory until the last.
+const TOLD: usize = 20;
+
 /// Something noticed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
@@ -31,6 +34,20 @@ impl Finding {
             code: explained.code(),
             message: explained.to_string(),
             remedy: explained.remedy(),
+        }
+    }
+
+    /// What is told of it beside others: that there are more, once, if enough of its code are told.
+    fn beside<'a>(self, told: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let alike = told.filter(|other| other.code == self.code).count();
+        let more = || format!("the same happened more than {TOLD} times: the others are not told");
+        match alike {
+            ..TOLD => Some(self),
+            TOLD => Some(Self {
+                message: more(),
+                ..self
+            }),
+            _ => None,
         }
     }
 }
@@ -160,29 +177,47 @@ impl Findings {
         for failure in listings {
             match failure {
                 Failure::Error(error) => self.unavailable(error),
-                Failure::Refusal(refusal) => self
-                    .reasons
-                    .push((Rank::Unlisted, Reason(Finding::of(refusal)))),
+                Failure::Refusal(refusal) => self.keep(Rank::Unlisted, Finding::of(refusal)),
             }
         }
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
-        self.reasons.push((Rank::of(refusal), refusal.into()));
+        self.keep(Rank::of(refusal), Finding::of(refusal));
+    }
+
+    /// By its rank, too, which says what follows from it.
+    fn keep(&mut self, rank: Rank, reason: Finding) {
+        let alike = self.reasons.iter().filter(|(other, _)| *other == rank);
+        let mut told = alike.map(|(_, reason)| &reason.0);
+        if told.clone().any(|other| *other == reason) {
+            return;
+        }
+        if let Some(reason) = reason.beside(&mut told) {
+            self.reasons.push((rank, Reason(reason)));
+        }
     }
 
     pub(crate) fn unavailable(&mut self, error: &registry::Error) {
-        let fault = Fault::from(error);
-        if self.faults.contains(&fault) {
-            return;
-        }
-        if !matches!(
+        let is_absence = matches!(
             error,
             registry::Error::BlobAbsent { .. } | registry::Error::FileAbsent { .. }
-        ) {
-            self.open.push(fault.clone());
+        );
+        let among = if is_absence {
+            [None, Some(&mut self.faults)]
+        } else {
+            [Some(&mut self.open), Some(&mut self.faults)]
+        };
+        let fault = Fault::from(error);
+        for faults in among.into_iter().flatten() {
+            if faults.contains(&fault) {
+                continue;
+            }
+            let told = faults.iter().map(AsRef::as_ref);
+            if let Some(told) = fault.0.clone().beside(told) {
+                faults.push(Fault(told));
+            }
         }
-        self.faults.push(fault);
     }
 
     pub(crate) fn other_kinds<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {

@@ -327,6 +327,40 @@ fn good(story: &Story, last: bool) -> Story {
 }
 
 #[test]
+fn of_what_happens_often_some_is_told_and_that_there_is_more() {
+    let told = |verdict: &Verdict, code: &str| {
+        let codes = decisive_codes(verdict);
+        assert_eq!(codes, vec![code; codes.len()], "{verdict}");
+        codes.len()
+    };
+    for (count, expected) in [(20, 20), (21, 21), (60, 21)] {
+        let story = crowded(count);
+        let verdict = story.verify();
+        assert_outcome(&verdict, "refused");
+        assert_eq!(told(&verdict, "signature-invalid"), expected);
+        let failing = |fault: Fault| {
+            story.clone().with(|case| {
+                for number in 0..count {
+                    case.faults
+                        .insert(format!("blob bad-{number:03}.blob.json"), fault);
+                }
+            })
+        };
+        let absent = failing(Fault::Absent).verify();
+        assert_outcome(&absent, "undecided");
+        assert_eq!(told(&absent, "registry-unavailable"), expected);
+        let Outcome::Undecided(faults) = absent.outcome() else {
+            panic!("{absent}");
+        };
+        let mut said = faults.iter().map(|fault| &fault.as_ref().message);
+        assert_eq!(
+            said.any(|said| said.contains("more than 20 times")),
+            count > 20
+        );
+    }
+}
+
+#[test]
 fn ninety_nine_bad_signatures_deny_nothing_and_a_hundred_are_the_limit() {
     assert_outcome(&good(&crowded(99), true).verify(), "verified");
     assert_outcome(&good(&crowded(100), false).verify(), "verified");

@@ -433,6 +433,32 @@ fn what_could_not_be_fetched_may_be_earlier_and_is_never_later() {
     }
 }
 
+/// Both are told by one code, of which only some findings are told.
+#[test]
+fn however_much_is_absent_what_could_not_be_fetched_may_be_earlier() {
+    let mut story = demanded().signed(&honest()).with(|case| {
+        case.demand.dates.max_age = Some(3_601);
+    });
+    for number in 0..60 {
+        let name = format!("absent-{number:02}");
+        let absent = honest().annotated("number", number).named(&name);
+        story = story.signed(&absent).with(|case| {
+            case.faults
+                .insert(format!("blob {name}.blob.json"), Fault::Absent);
+        });
+    }
+    assert_outcome(&story, "verified");
+    for number in 0..4 {
+        let name = format!("older-{number}");
+        let older = honest().annotated("number", 100 + number).named(&name);
+        let story = story.clone().signed(&older).with(|case| {
+            case.faults
+                .insert(format!("blob {name}.blob.json"), Fault::Unreachable);
+        });
+        assert_outcome(&story, "undecided");
+    }
+}
+
 #[test]
 fn the_date_of_a_child_may_be_what_could_not_be_fetched_beside_its_index() {
     let indexed = || {
