@@ -134,6 +134,20 @@ impl Attended<'_> {
         self.turns.long_list.acquire().await
     }
 
+    /// A list, if it is short; a long one in its turn.
+    async fn listed<'a, T>(
+        &'a self,
+        short: Task<'a, Result<T, Failure>>,
+        whole: impl FnOnce() -> Task<'a, Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let listed = short.await;
+        if !is_too_large(&listed) {
+            return listed;
+        }
+        let _turn = self.list_turn().await;
+        whole().await
+    }
+
     /// Waits for the registry's own turn to read a layer, or for one that is for all.
     async fn layer_turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         let own = pin!(self.turns.layer.acquire());
@@ -176,17 +190,9 @@ impl Registry for Attended<'_> {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
-        Box::pin(async move {
-            let short = self
-                .registry
-                .referrers_within(repository, subject, LONG_LIST);
-            let listed = short.await;
-            if !is_too_large(&listed) {
-                return listed;
-            }
-            let _turn = self.list_turn().await;
-            self.registry.referrers(repository, subject).await
-        })
+        let registry = self.registry;
+        let short = registry.referrers_within(repository, subject, LONG_LIST);
+        Box::pin(self.listed(short, move || registry.referrers(repository, subject)))
     }
 
     fn own_referrers<'a>(
@@ -194,17 +200,9 @@ impl Registry for Attended<'_> {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Option<Vec<Descriptor>>, Failure>> {
-        Box::pin(async move {
-            let short = self
-                .registry
-                .own_referrers_within(repository, subject, LONG_LIST);
-            let listed = short.await;
-            if !is_too_large(&listed) {
-                return listed;
-            }
-            let _turn = self.list_turn().await;
-            self.registry.own_referrers(repository, subject).await
-        })
+        let registry = self.registry;
+        let short = registry.own_referrers_within(repository, subject, LONG_LIST);
+        Box::pin(self.listed(short, move || registry.own_referrers(repository, subject)))
     }
 
     fn tagged_referrers<'a>(

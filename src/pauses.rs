@@ -102,6 +102,15 @@ impl Pauses {
             [] | [_] => Duration::ZERO,
             _ => PATIENCE,
         };
+        Self::patient(patience, images, (seconds, places))
+    }
+
+    /// The same, where each image may lead to many others: even one of them waits.
+    pub(crate) fn of_families(images: &[Located], seconds: u64, places: usize) -> Self {
+        Self::patient(PATIENCE, images, (seconds, places))
+    }
+
+    fn patient(patience: Duration, images: &[Located], (seconds, places): (u64, usize)) -> Self {
         let mut gates = HashMap::new();
         for one in images.iter().filter(|one| one.folder().is_none()) {
             let gate = gates.entry(one.image.repository().registry());
@@ -116,15 +125,6 @@ impl Pauses {
             unbegun: AtomicUsize::new(gates.len()),
             gates,
         }
-    }
-
-    /// The same, where each image may lead to many others: even one of them waits.
-    pub(crate) fn for_families(mut self) -> Self {
-        self.patience = PATIENCE;
-        for gate in self.gates.values_mut() {
-            *gate.patience.get_mut() = PATIENCE;
-        }
-        self
     }
 
     /// Waits until an image may begin.

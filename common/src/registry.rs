@@ -48,7 +48,8 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>>;
 
-    /// The same of a list of at most `limit` bytes; a longer one is refused as too large, unless it is on this machine.
+    /// The same of a list of at most `limit` bytes; a longer one is refused as too large, unless it is on this machine, or at the
+    /// fallback tag, where none is longer than a manifest.
     fn referrers_within<'a>(
         &'a self,
         repository: &'a Repository,

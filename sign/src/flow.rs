@@ -15,6 +15,7 @@ use crate::{
     existing::Existing,
     plan::{plan, plan_attestation, plan_publication, sign},
     seal, self_check,
+    sighted::{self, Listing},
     stamping::rules,
 };
 
@@ -111,23 +112,30 @@ pub async fn sign_image(
     means: Means<'_>,
     occasion: Occasion<'_>,
 ) -> Result<Outcome, SignError> {
-    sign_sighted(image.clone().into(), request, means, occasion).await
+    let listing = sighted::list(image, means.registry).await;
+    sign_listed(image, listing, (request, means, occasion)).await
 }
 
-/// The same of an image whose listing may have been asked for already.
+/// The same of an image whose listing is there.
 pub async fn sign_sighted(
-    mut sighted: Sighted,
+    Sighted { image, listing }: Sighted,
     request: &Request,
     means: Means<'_>,
     occasion: Occasion<'_>,
+) -> Result<Outcome, SignError> {
+    sign_listed(&image, listing, (request, means, occasion)).await
+}
+
+async fn sign_listed(
+    image: &PinnedImage,
+    listing: Listing,
+    (request, means, occasion): (&Request, Means<'_>, Occasion<'_>),
 ) -> Result<Outcome, SignError> {
     // Neither is longer than a publication may be; what is must not use up what may be fetched.
     let limits = Limits {
         bundle: request.limits().publication,
         ..*request.limits()
     };
-    let listing = sighted.list(means.registry).await;
-    let image = &sighted.image;
     let mut existing = Existing::collect(image, listing, means.registry, &limits).await?;
     let key = means.signer.key();
     let signature = plan(image, key, request)?;
@@ -195,8 +203,7 @@ pub async fn attest_image(
                 bundle: request.limits().attestation,
                 ..*request.limits()
             };
-            let listing = means.registry.referrers(image.repository(), image.digest());
-            let listing = listing.await;
+            let listing = sighted::list(image, means.registry).await;
             let mut existing = Existing::collect(image, listing, means.registry, &limits).await?;
             if let Some(refusal) = existing.unlisted.take() {
                 return Err(Refusal::from(refusal).into());

@@ -8,11 +8,11 @@ use futures_util::{FutureExt, future};
 
 use crate::SignError;
 
-/// A reference that was resolved, and the listing that was asked for beside it.
+/// A reference that was resolved, and what is listed for it.
 #[derive(Debug)]
 pub struct Sighted {
     pub(crate) image: PinnedImage,
-    listing: Option<Listing>,
+    pub(crate) listing: Listing,
 }
 
 /// What a registry lists.
@@ -26,31 +26,16 @@ impl Sighted {
     pub async fn collect(reference: &ImageRef, registry: &dyn Registry) -> Result<Self, SignError> {
         let image = registry.resolve(reference);
         let Some(digest) = reference.digest() else {
-            return Ok(image.await?.into());
+            let image = image.await?;
+            let listing = list(&image, registry).await;
+            return Ok(Self { image, listing });
         };
         let listing = registry.referrers(reference.repository(), digest);
         let (image, listing) = future::try_join(image, listing.map(Ok)).await?;
-        Ok(Self {
-            image,
-            listing: Some(listing),
-        })
-    }
-
-    /// What is listed for it, asked for now unless it was before.
-    pub(crate) async fn list(&mut self, registry: &dyn Registry) -> Listing {
-        if let Some(listing) = self.listing.take() {
-            return listing;
-        }
-        let (repository, digest) = (self.image.repository(), self.image.digest());
-        registry.referrers(repository, digest).await
+        Ok(Self { image, listing })
     }
 }
 
-impl From<PinnedImage> for Sighted {
-    fn from(image: PinnedImage) -> Self {
-        Self {
-            image,
-            listing: None,
-        }
-    }
+pub(crate) async fn list(image: &PinnedImage, registry: &dyn Registry) -> Listing {
+    registry.referrers(image.repository(), image.digest()).await
 }

@@ -123,18 +123,18 @@ impl Workshop {
                 tracing::warn!("{warning}");
             }
         }
-        let pauses = Pauses::new(&places.located, order.timeout, PARALLEL);
+        let pauses = if order.recursive {
+            Pauses::of_families
+        } else {
+            Pauses::new
+        };
         Ok(Self {
             client,
             signers,
             stamping,
             timeout: order.timeout,
             now,
-            pauses: if order.recursive {
-                pauses.for_families()
-            } else {
-                pauses
-            },
+            pauses: pauses(&places.located, order.timeout, PARALLEL),
             attendant: Attendant::new(Arc::new(Blind), 1),
             turns: Mutex::default(),
         })

@@ -345,7 +345,7 @@ impl Registry for Client {
         repository: &'a Repository,
         subject: &'a Digest,
     ) -> Task<'a, Result<Vec<Descriptor>, Failure>> {
-        Box::pin(self.all_referrers(repository, subject, usize::MAX))
+        self.referrers_within(repository, subject, usize::MAX)
     }
 
     fn referrers_within<'a>(

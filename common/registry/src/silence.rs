@@ -1,6 +1,6 @@
 //! Registries that answer nothing: after a while they are asked nothing more, so that a list of their images comes to its end.
 //!
-//! Told by the client of each request that reads, below its cache. Never says that anything is absent or refused, and never
+//! Told by the client of each request for a manifest, a list or a blob that is kept, below its cache, and of the pieces of layers. Never says that anything is absent or refused, and never
 //! gives up a registry that answers anything in that while: an answer is what came whole, whatever it says, or any piece of a
 //! layer. One whose login realm, or whatever it redirects to, answers nothing is as silent.
 //!
@@ -61,9 +61,14 @@ impl Silences {
     }
 
     fn hear(&self, registry: &str) {
-        let now = Instant::now();
-        self.known()
-            .insert(registry.to_owned(), Silence::since(now));
+        let silence = Silence::since(Instant::now());
+        let mut known = self.known();
+        // It is known but for the first answer, and layers come in many pieces.
+        if let Some(known) = known.get_mut(registry) {
+            *known = silence;
+        } else {
+            known.insert(registry.to_owned(), silence);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Silence>> {

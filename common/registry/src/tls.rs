@@ -2,7 +2,7 @@
 //!
 //! One configuration for all clients of the process, made by [`crate::clients::Clients`]. The system's authorities are read
 //! once, which takes longer than most requests: beside the opening of the first connection, and who speaks no TLS never waits
-//! for them. Certificates are verified by the platform's verifier or by webpki, which that is on most systems; never here.
+//! for them. Certificates are verified by the platform's verifier, or by webpki, which it calls too where there is a bundle; never here.
 
 use std::{
     sync::{Arc, Once, OnceLock},

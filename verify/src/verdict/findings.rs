@@ -37,8 +37,11 @@ impl Finding {
         }
     }
 
-    /// What is told of it beside others: that there are more, once, if enough of its code are told.
-    fn beside<'a>(self, told: impl Iterator<Item = &'a Self>) -> Option<Self> {
+    /// What is told of it beside others: nothing if it is told, and that there are more, once, if enough of its code are.
+    fn beside<'a>(self, told: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
+        if told.clone().any(|other| *other == self) {
+            return None;
+        }
         let alike = told.filter(|other| other.code == self.code).count();
         let more = || format!("the same happened more than {TOLD} times: the others are not told");
         match alike {
@@ -189,11 +192,8 @@ impl Findings {
     /// By its rank, too, which says what follows from it.
     fn keep(&mut self, rank: Rank, reason: Finding) {
         let alike = self.reasons.iter().filter(|(other, _)| *other == rank);
-        let mut told = alike.map(|(_, reason)| &reason.0);
-        if told.clone().any(|other| *other == reason) {
-            return;
-        }
-        if let Some(reason) = reason.beside(&mut told) {
+        let told = alike.map(|(_, reason)| &reason.0);
+        if let Some(reason) = reason.beside(told) {
             self.reasons.push((rank, Reason(reason)));
         }
     }
@@ -203,20 +203,14 @@ impl Findings {
             error,
             registry::Error::BlobAbsent { .. } | registry::Error::FileAbsent { .. }
         );
-        let among = if is_absence {
-            [None, Some(&mut self.faults)]
-        } else {
-            [Some(&mut self.open), Some(&mut self.faults)]
-        };
-        let fault = Fault::from(error);
-        for faults in among.into_iter().flatten() {
-            if faults.contains(&fault) {
-                continue;
-            }
+        let keep = |faults: &mut Vec<Fault>| {
             let told = faults.iter().map(AsRef::as_ref);
-            if let Some(told) = fault.0.clone().beside(told) {
-                faults.push(Fault(told));
-            }
+            faults.extend(Finding::of(error).beside(told).map(Fault));
+        };
+        keep(&mut self.faults);
+        // By itself: absences of the same code must not hide it.
+        if !is_absence {
+            keep(&mut self.open);
         }
     }
 
